@@ -1,0 +1,203 @@
+"""Training a generator against a discriminator, as pure functions over a state.
+
+Non-saturating logistic loss (Goodfellow et al. 2014) or hinge loss, R1 every few steps (Mescheder et al. 2018; lazily, as in
+StyleGAN2, section 3.1), a moving average of the generator's weights, style mixing (StyleGAN1, section 3.1). Both networks
+learn from the same generated images in one step: the generator runs forward once, its gradient waits as a pullback.
+"""
+
+import dataclasses
+import functools
+from collections.abc import Callable
+from typing import Any, Literal, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+from flax import nnx
+
+from ganspace_jax.discriminators import Discriminator
+from ganspace_jax.generators.base import Generator
+from ganspace_jax.shapes import Array, Float, PRNGKey
+
+Params = dict[str, Any]
+
+
+@dataclasses.dataclass(frozen=True)
+class Recipe:
+    """How to train. num_images: length of the schedule; the learning rate is constant, then falls linearly to a twentieth
+    over the last `decay` of it. average_images: half-life of the weights' moving average."""
+
+    num_images: int = 1_000_000
+    batch_size: int = 32
+    learning_rate: float = 2.5e-3
+    decay: float = 0.4
+    r1_weight: float = 0.05
+    r1_interval: int = 16
+    average_images: float = 8_000.0
+    style_mixing: float = 0.5
+    loss: Literal["logistic", "hinge"] = "logistic"
+
+    @property
+    def num_steps(self) -> int:
+        """Steps in num_images."""
+        return -(-self.num_images // self.batch_size)
+
+    def optimizer(self) -> optax.GradientTransformation:
+        """Adam without momentum."""
+        steps = self.num_steps
+        falling = max(1, int(self.decay * steps))
+        rate = optax.linear_schedule(self.learning_rate, 0.05 * self.learning_rate, falling, steps - falling)
+        return optax.adam(rate, b1=0.0, b2=0.99)
+
+
+class Networks(NamedTuple):
+    """The parts of both networks that do not change: hashable, static under jit."""
+
+    generator: nnx.GraphDef
+    discriminator: nnx.GraphDef
+
+
+class TrainState(NamedTuple):
+    """All that training changes. buffers: the generator's arrays that gradients leave alone; average: moving average."""
+
+    step: Array
+    generator: nnx.State
+    buffers: nnx.State
+    discriminator: nnx.State
+    average: nnx.State
+    generator_optimizer: optax.OptState
+    discriminator_optimizer: optax.OptState
+
+
+class Metrics(NamedTuple):
+    """Of one step."""
+
+    generator_loss: Float[Array, ""]
+    discriminator_loss: Float[Array, ""]
+    real_logit: Float[Array, ""]
+    fake_logit: Float[Array, ""]
+    r1: Float[Array, ""]
+
+
+def init(generator: Generator, discriminator: Discriminator, recipe: Recipe) -> tuple[Networks, TrainState]:
+    """The state before the first step."""
+    generator_definition, params, buffers = nnx.split(generator, nnx.Param, ...)
+    discriminator_definition, discriminator_params = nnx.split(discriminator)
+    optimizer = recipe.optimizer()
+    state = TrainState(
+        step=jnp.zeros((), jnp.int32),
+        generator=params,
+        buffers=buffers,
+        discriminator=discriminator_params,
+        average=jax.tree.map(jnp.copy, params),
+        generator_optimizer=optimizer.init(params),
+        discriminator_optimizer=optimizer.init(discriminator_params),
+    )
+    return Networks(generator_definition, discriminator_definition), state
+
+
+def averaged_generator(networks: Networks, state: TrainState) -> Generator:
+    """The generator with its averaged weights: the one to ship."""
+    return nnx.merge(networks.generator, state.average, state.buffers)
+
+
+@functools.partial(jax.jit, static_argnames=("networks", "recipe", "render", "regularize"), donate_argnames=("state",))
+def update(
+    networks: Networks,
+    recipe: Recipe,
+    render: Callable[[PRNGKey, int], Array],
+    state: TrainState,
+    key: PRNGKey,
+    regularize: bool,
+) -> tuple[TrainState, Metrics]:
+    """One step: `render(key, n)` makes the real images; `regularize` adds R1, to be set every r1_interval steps."""
+    data_key, latent_key = jax.random.split(jax.random.fold_in(key, state.step))
+    real = jax.lax.optimization_barrier(render(data_key, recipe.batch_size))
+
+    def generate(params):
+        return _generate(nnx.merge(networks.generator, params, state.buffers), latent_key, recipe)
+
+    fake, pullback, mean_latent = jax.vjp(generate, state.generator, has_aux=True)
+
+    def discriminator_loss(params):
+        discriminator = nnx.merge(networks.discriminator, params)
+        real_logits, fake_logits = discriminator(real), discriminator(fake)
+        loss = _discriminator_loss(recipe.loss, real_logits, fake_logits)
+        penalty = jnp.zeros(())
+        if regularize:
+            penalty = _r1(discriminator, real)
+            loss = loss + 0.5 * recipe.r1_weight * recipe.r1_interval * penalty
+        return loss, (real_logits.mean(), fake_logits.mean(), penalty)
+
+    optimizer = recipe.optimizer()
+    (d_loss, (real_logit, fake_logit, penalty)), grads = jax.value_and_grad(discriminator_loss, has_aux=True)(
+        state.discriminator
+    )
+    updates, d_optimizer = optimizer.update(grads, state.discriminator_optimizer)
+    d_params = optax.apply_updates(state.discriminator, updates)
+
+    def generator_loss(images):
+        return _generator_loss(recipe.loss, nnx.merge(networks.discriminator, d_params)(images))
+
+    g_loss, image_grad = jax.value_and_grad(generator_loss)(fake)
+    updates, g_optimizer = optimizer.update(pullback(image_grad)[0], state.generator_optimizer)
+    g_params = optax.apply_updates(state.generator, updates)
+
+    new_state = TrainState(
+        step=state.step + 1,
+        generator=g_params,
+        buffers=_update_mean_latent(state.buffers, mean_latent),
+        discriminator=d_params,
+        average=_average(state, g_params, recipe),
+        generator_optimizer=g_optimizer,
+        discriminator_optimizer=d_optimizer,
+    )
+    return new_state, Metrics(g_loss, d_loss, real_logit, fake_logit, penalty)
+
+
+def _generate(generator: Generator, key: PRNGKey, recipe: Recipe) -> tuple[Array, Array]:
+    """Images of mixed styles: from a random layer on, the latents of another z."""
+    z_key, other_key, cut_key, mix_key = jax.random.split(key, 4)
+    shape = (recipe.batch_size, generator.z_dim)
+    latents = generator.map_latents(jax.random.normal(z_key, shape))
+    mean_latent = jax.lax.stop_gradient(latents[:, 0].mean(0))
+    if recipe.style_mixing > 0:
+        others = generator.map_latents(jax.random.normal(other_key, shape))
+        num_layers = latents.shape[1]
+        cut = jax.random.randint(cut_key, (recipe.batch_size, 1, 1), 1, num_layers)
+        mixed = jax.random.bernoulli(mix_key, recipe.style_mixing, (recipe.batch_size, 1, 1))
+        latents = jnp.where(mixed & (jnp.arange(num_layers)[None, :, None] >= cut), others, latents)
+    return generator(latents, noise=None)[0], mean_latent
+
+
+def _discriminator_loss(kind: str, real: Float[Array, "n"], fake: Float[Array, "n"]) -> Float[Array, ""]:
+    if kind == "hinge":
+        return jax.nn.relu(1.0 - real).mean() + jax.nn.relu(1.0 + fake).mean()
+    return jax.nn.softplus(-real).mean() + jax.nn.softplus(fake).mean()
+
+
+def _generator_loss(kind: str, fake: Float[Array, "n"]) -> Float[Array, ""]:
+    return -fake.mean() if kind == "hinge" else jax.nn.softplus(-fake).mean()
+
+
+def _r1(discriminator: Discriminator, real: Float[Array, "n h w c"]) -> Float[Array, ""]:
+    """Mean squared norm of the logits' gradient at real images."""
+    gradient = jax.grad(lambda images: discriminator(images).sum())(real)
+    return jnp.sum(jnp.square(gradient), axis=(1, 2, 3)).mean()
+
+
+def _update_mean_latent(buffers: nnx.State, mean_latent: Float[Array, "d"]) -> nnx.State:
+    """Moving average of w, StyleGAN's w_avg, with a memory of about 1,000 batches."""
+
+    def update_one(path, value):
+        return value + 0.001 * (mean_latent - value) if "w_avg" in jax.tree_util.keystr(path) else value
+
+    return jax.tree_util.tree_map_with_path(update_one, buffers)
+
+
+def _average(state: TrainState, params: nnx.State, recipe: Recipe) -> nnx.State:
+    """Exponential moving average; at the start its half-life is a twentieth of the images seen."""
+    seen = (state.step + 1) * recipe.batch_size
+    half_life = jnp.minimum(recipe.average_images, 0.05 * seen)
+    keep = 0.5 ** (recipe.batch_size / half_life)
+    return jax.tree.map(lambda old, new: new + keep * (old - new), state.average, params)

@@ -1,0 +1,176 @@
+"""The generator contract, and the jitted calls that go through it.
+
+A generator is a flax.nnx module, built once and not changed after loading. It holds arrays and a frozen configuration; keys,
+noise, labels and offsets are arguments. Hot loops do not pass the module itself: `split` makes a hashable definition and a
+plain dict of arrays, and jit works on the dict (less time to dispatch, see docs/benchmarks.md).
+"""
+
+import functools
+from collections.abc import Mapping
+from typing import Any, NamedTuple, Protocol
+
+import jax
+import jax.numpy as jnp
+from flax import nnx
+
+from ganspace_jax.shapes import Array, Float, Key
+
+Noise = str | None | Key[Array, "n"]
+Activations = dict[str, Array]
+
+
+class Generator(Protocol):
+    """What every paper's generator offers.
+
+    config: frozen dataclass that alone rebuilds the module. latent_shape: (layers, latent_dim) of the per-layer latents.
+    z_dim: size of z. prior: distribution of z, "normal" or "truncated_normal". mean_latent: [latent_dim], where the latents
+    are centred.
+    """
+
+    config: Any
+    z_dim: int
+    num_classes: int
+    prior: str
+    latent_shape: tuple[int, int]
+
+    def map_latents(self, z: Float[Array, "n z"], label: Float[Array, "n classes"] | None = None) -> Array:
+        """z (and a one-hot label) -> latents [batch, layers, latent_dim], before truncation."""
+        ...
+
+    def truncate(self, latents: Array, psi: float, cutoff: int | None = None) -> Array:
+        """Pulls latents towards their mean: after edits, as the published tools do."""
+        ...
+
+    def __call__(
+        self,
+        latents: Float[Array, "n layers d"],
+        *,
+        label: Float[Array, "n classes"] | None = None,
+        offsets: Mapping[str, Array] | None = None,
+        noise: Noise = "const",
+    ) -> tuple[Float[Array, "n h w c"], Activations]:
+        """latents -> (image, activations by name); `offsets` are added at the named activations.
+
+        noise: "const" for the checkpoint's own images, None for none, or one key a sample for random noise.
+        """
+        ...
+
+
+class Recorder:
+    """Collects activations by name as a forward pass makes them, and adds the offsets asked for."""
+
+    def __init__(self, offsets: Mapping[str, Array] | None = None):
+        self.offsets = dict(offsets or {})
+        self.activations: Activations = {}
+
+    def __call__(self, name: str, x: Array) -> Array:
+        """Adds the offset of this name, if there is one, and remembers the result."""
+        if name in self.offsets:
+            x = x + self.offsets[name].astype(x.dtype)
+        self.activations[name] = x
+        return x
+
+    def finish(self) -> Activations:
+        """The activations; raises ValueError for an offset whose name never came."""
+        unknown = sorted(set(self.offsets) - set(self.activations))
+        if unknown:
+            raise ValueError(f"offsets: no activation named {unknown[0]!r}; there are {', '.join(self.activations)}")
+        return self.activations
+
+
+class SplitGenerator(NamedTuple):
+    """A generator as jit likes it: a hashable definition and a plain nested dict of arrays."""
+
+    definition: nnx.GraphDef
+    params: dict[str, Any]
+
+    def merge(self) -> Generator:
+        """The module again; cheap, and meant for use inside a jitted function."""
+        return merge(self.definition, self.params)
+
+
+def split(generator: Generator) -> SplitGenerator:
+    """Takes the module apart; see SplitGenerator."""
+    definition, state = nnx.split(generator)
+    return SplitGenerator(definition, nnx.to_pure_dict(state))
+
+
+def merge(definition: nnx.GraphDef, params: dict[str, Any]) -> Generator:
+    """Puts a generator together from its definition and a plain dict of arrays."""
+    return nnx.merge(definition, params)
+
+
+@functools.partial(jax.jit, static_argnames=("definition", "noise_mode", "psi", "cutoff"))
+def _synthesize(definition, params, latents, label, offsets, noise_mode, noise_keys, psi, cutoff):
+    generator = merge(definition, params)
+    noise = noise_keys if noise_mode == "random" else (None if noise_mode == "none" else "const")
+    latents = generator.truncate(latents, psi, cutoff)
+    return generator(latents, label=label, offsets=offsets, noise=noise)[0]
+
+
+def synthesize(
+    generator: SplitGenerator,
+    latents: Float[Array, "n layers d"],
+    *,
+    label: Array | None = None,
+    offsets: Mapping[str, Array] | None = None,
+    noise: Noise = "const",
+    truncation_psi: float = 1.0,
+    truncation_cutoff: int | None = None,
+) -> Float[Array, "n h w c"]:
+    """Images of latents, jitted: truncation, then the generator. Compiles once for each set of offset names and shapes."""
+    mode = "none" if noise is None else ("const" if isinstance(noise, str) else "random")
+    keys = noise if mode == "random" else None
+    return _synthesize(
+        generator.definition, generator.params, latents, label, dict(offsets or {}),
+        mode, keys, float(truncation_psi), truncation_cutoff,
+    )  # fmt: skip
+
+
+@functools.partial(jax.jit, static_argnames=("definition",))
+def _map_latents(definition, params, z, label):
+    return merge(definition, params).map_latents(z, label)
+
+
+def map_latents(generator: SplitGenerator, z: Float[Array, "n z"], label: Array | None = None) -> Array:
+    """Per-layer latents of z, jitted."""
+    return _map_latents(generator.definition, generator.params, z, label)
+
+
+@functools.partial(jax.jit, static_argnames=("definition", "name", "psi", "cutoff"))
+def _activation(definition, params, latents, label, name, psi, cutoff):
+    generator = merge(definition, params)
+    latents = generator.truncate(latents, psi, cutoff)
+    return generator(latents, label=label)[1][name]
+
+
+def activation(
+    generator: SplitGenerator,
+    latents: Float[Array, "n layers d"],
+    name: str,
+    *,
+    label: Array | None = None,
+    truncation_psi: float = 1.0,
+    truncation_cutoff: int | None = None,
+) -> Array:
+    """One named activation, jitted: XLA drops every layer that it does not depend on."""
+    return _activation(
+        generator.definition, generator.params, latents, label, name, float(truncation_psi), truncation_cutoff
+    )
+
+
+def activation_shapes(generator: SplitGenerator) -> dict[str, tuple[int, ...]]:
+    """Names of the activations in the order of the forward pass, with the shape of one sample. Nothing is computed."""
+    module = generator.merge()
+    latents = jax.ShapeDtypeStruct((1, *module.latent_shape), jnp.float32)
+    label = jax.ShapeDtypeStruct((1, module.num_classes), jnp.float32) if module.num_classes else None
+    run = lambda params, x, y: list(merge(generator.definition, params)(x, label=y)[1].items())  # noqa: E731
+    names: list[str] = []
+
+    def traced(params, x, y):
+        pairs = run(params, x, y)
+        names.extend(name for name, _ in pairs)
+        return [value for _, value in pairs]
+
+    shapes = jax.eval_shape(traced, generator.params, latents, label)
+    return {name: tuple(s.shape[1:]) for name, s in zip(names, shapes, strict=True)}

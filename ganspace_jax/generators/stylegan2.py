@@ -1,0 +1,305 @@
+"""StyleGAN2 (Karras et al., "Analyzing and Improving the Image Quality of StyleGAN", CVPR 2020), with the conditional mapping
+of StyleGAN2-ADA (Karras et al., NeurIPS 2020).
+
+    z --mapping--> w, copied to every layer --synthesis--> image
+
+Parameter names are those of StyleGAN2-ADA-PyTorch joined by dots (`synthesis.b8.conv0.weight`). Layouts are this project's:
+kernels HWIO, and all of them correlations, also the up-sampling ones; linear weights [in, out]; the constant [4, 4, C].
+"""
+
+import dataclasses
+import math
+from collections.abc import Mapping
+from typing import Literal
+
+import jax
+import jax.numpy as jnp
+from flax import nnx
+
+from ganspace_jax.generators import base, ops
+from ganspace_jax.shapes import Array, Float, PRNGKey
+
+
+class Buffer(nnx.Variable):
+    """An array that belongs to the checkpoint and is not trained by gradient: noise images and the mean w."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Config:
+    """Everything that the architecture depends on.
+
+    channels: of the 4x4, 8x8, ... layers; their number sets the resolution. mapping_width: of the hidden mapping layers
+    (None: w_dim). embed_width: of the label embedding (None: w_dim). conv_clamp: bound on activations (None: none).
+    """
+
+    z_dim: int
+    w_dim: int
+    channels: tuple[int, ...]
+    num_classes: int = 0
+    image_channels: int = 3
+    mapping_layers: int = 8
+    mapping_width: int | None = None
+    embed_width: int | None = None
+    mapping_learning_rate: float = 0.01
+    architecture: Literal["skip", "resnet", "orig"] = "skip"
+    resample_filter: tuple[float, ...] = (1.0, 3.0, 3.0, 1.0)
+    conv_clamp: float | None = None
+    use_noise: bool = True
+    compute_dtype: str = "float32"
+
+    @property
+    def resolution(self) -> int:
+        """Side of the image in pixels."""
+        return 4 * 2 ** (len(self.channels) - 1)
+
+    @property
+    def num_layers(self) -> int:
+        """Per-layer latents: one a convolution, and one for the last ToRGB."""
+        return 2 * len(self.channels)
+
+
+class Linear(nnx.Module):
+    """Equalised learning rate (ProGAN, section 4.1): weights of unit size, scaled where they are used."""
+
+    def __init__(
+        self,
+        in_features: int,
+        out_features: int,
+        *,
+        key: PRNGKey,
+        bias: float = 0.0,
+        learning_rate: float = 1.0,
+        activate: bool = False,
+    ):
+        self.weight = nnx.Param(jax.random.normal(key, (in_features, out_features)) / learning_rate)
+        self.bias = nnx.Param(jnp.full(out_features, bias / learning_rate, jnp.float32))
+        self.learning_rate, self.activate = learning_rate, activate
+
+    def __call__(self, x: Float[Array, "n i"]) -> Float[Array, "n o"]:
+        weight = self.weight[...] * (self.learning_rate / math.sqrt(x.shape[-1]))
+        y = ops.linear(x, weight, self.bias[...] * self.learning_rate)
+        return ops.leaky_relu(y, gain=math.sqrt(2)) if self.activate else y
+
+
+class MappingNetwork(nnx.Module):
+    """The mapping network: normalised z (and the embedded label) -> w."""
+
+    def __init__(self, config: Config, *, key: PRNGKey):
+        self.config = config
+        embed_width = (config.embed_width or config.w_dim) if config.num_classes else 0
+        if config.num_classes:
+            self.embed = Linear(config.num_classes, embed_width, key=jax.random.fold_in(key, 0))
+        hidden = config.mapping_width or config.w_dim
+        widths = [config.z_dim + embed_width, *[hidden] * (config.mapping_layers - 1), config.w_dim]
+        for i in range(config.mapping_layers):
+            layer = Linear(
+                widths[i],
+                widths[i + 1],
+                key=jax.random.fold_in(key, i + 1),
+                learning_rate=config.mapping_learning_rate,
+                activate=True,
+            )
+            setattr(self, f"fc{i}", layer)
+        self.w_avg = Buffer(jnp.zeros(config.w_dim))
+
+    def __call__(self, z: Float[Array, "n z"], label: Array | None, record: base.Recorder) -> Float[Array, "n w"]:
+        x = ops.normalize_second_moment(z)
+        if self.config.num_classes:
+            if label is None:
+                raise ValueError(f"label: this generator is conditional; give [batch, {self.config.num_classes}] weights")
+            embedding = record("mapping.embed", self.embed(label.astype(z.dtype)))
+            x = jnp.concatenate([x, ops.normalize_second_moment(embedding)], axis=-1)
+        elif label is not None:
+            raise ValueError("label: this generator is not conditional")
+        for i in range(self.config.mapping_layers):
+            x = record(f"mapping.fc{i}", getattr(self, f"fc{i}")(x))
+        return x
+
+
+class Convolution(nnx.Module):
+    """Modulated convolution, noise, bias, leaky ReLU (figure 2d)."""
+
+    def __init__(self, config: Config, in_channels: int, out_channels: int, size: int, *, up: bool, key: PRNGKey):
+        weight_key, style_key, noise_key = jax.random.split(key, 3)
+        self.config, self.size, self.up = config, size, up
+        self.affine = Linear(config.w_dim, in_channels, key=style_key, bias=1.0)
+        self.weight = nnx.Param(jax.random.normal(weight_key, (3, 3, in_channels, out_channels)))
+        self.bias = nnx.Param(jnp.zeros(out_channels))
+        if config.use_noise:
+            self.noise_strength = nnx.Param(jnp.zeros(()))
+            self.noise_const = Buffer(jax.random.normal(noise_key, (size, size)))
+
+    def __call__(
+        self,
+        x: Float[Array, "n h w i"],
+        w: Float[Array, "n w_dim"],
+        noise: base.Noise,
+        record: base.Recorder,
+        name: str,
+        gain: float = 1.0,
+    ) -> Float[Array, "n h2 w2 o"]:
+        style = record(f"{name}.style", self.affine(w))
+        taps = self.config.resample_filter if self.up else None
+        y = ops.modulated_conv2d(x, self.weight[...], style, upsample_taps=taps)
+        if self.config.use_noise and noise is not None:
+            y = y + (self._noise_image(noise) * self.noise_strength[...]).astype(y.dtype)
+        y = ops.leaky_relu(y + self.bias[...].astype(y.dtype), gain=math.sqrt(2) * gain)
+        return record(name, _clamp(y, self.config.conv_clamp, gain))
+
+    def _noise_image(self, noise: base.Noise) -> Float[Array, "n h w 1"]:
+        if isinstance(noise, str):
+            return self.noise_const[...][None, :, :, None]
+        return jax.vmap(lambda key: jax.random.normal(key, (self.size, self.size, 1)))(noise)
+
+
+class ToRGB(nnx.Module):
+    """1x1 modulated convolution to the image's channels, without demodulation."""
+
+    def __init__(self, config: Config, in_channels: int, *, key: PRNGKey):
+        weight_key, style_key = jax.random.split(key)
+        self.config = config
+        self.affine = Linear(config.w_dim, in_channels, key=style_key, bias=1.0)
+        self.weight = nnx.Param(jax.random.normal(weight_key, (1, 1, in_channels, config.image_channels)))
+        self.bias = nnx.Param(jnp.zeros(config.image_channels))
+
+    def __call__(self, x: Array, w: Array, record: base.Recorder, name: str) -> Float[Array, "n h w c"]:
+        style = record(f"{name}.style", self.affine(w)) / math.sqrt(x.shape[-1])
+        y = ops.modulated_conv2d(x, self.weight[...], style, demodulate=False).astype(jnp.float32)
+        return record(name, _clamp(y + self.bias[...], self.config.conv_clamp))
+
+
+class Skip(nnx.Module):
+    """The residual architecture's shortcut: 1x1 convolution, then up-sampling."""
+
+    def __init__(self, in_channels: int, out_channels: int, *, key: PRNGKey):
+        self.weight = nnx.Param(jax.random.normal(key, (1, 1, in_channels, out_channels)))
+
+    def __call__(self, x: Array, taps: tuple[float, ...]) -> Array:
+        weight = (self.weight[...] / math.sqrt(x.shape[-1])).astype(x.dtype)
+        return ops.upsample2d(ops.conv2d(x, weight), taps)
+
+
+class Block(nnx.Module):
+    """The layers of one resolution."""
+
+    def __init__(self, config: Config, index: int, *, key: PRNGKey):
+        keys = iter(jax.random.split(key, 4))
+        self.config, self.index, self.size = config, index, 4 * 2**index
+        channels = config.channels[index]
+        if index == 0:
+            self.const = nnx.Param(jax.random.normal(next(keys), (4, 4, channels)))
+        else:
+            before = config.channels[index - 1]
+            self.conv0 = Convolution(config, before, channels, self.size, up=True, key=next(keys))
+            if config.architecture == "resnet":
+                self.skip = Skip(before, channels, key=next(keys))
+        self.conv1 = Convolution(config, channels, channels, self.size, up=False, key=next(keys))
+        self.has_image = config.architecture == "skip" or index == len(config.channels) - 1
+        if self.has_image:
+            self.torgb = ToRGB(config, channels, key=next(keys))
+
+    def __call__(self, x: Array, image: Array | None, latents: Array, noise: base.Noise, record: base.Recorder):
+        """(x, image so far) -> (x, image); layer 2 index - 1 is this block's up-sampling convolution."""
+        name, layer, gain = f"b{self.size}", 2 * self.index, 1.0
+        if self.index == 0:
+            x = jnp.broadcast_to(self.const[...], (latents.shape[0], *self.const.shape))
+            x = x.astype(self.config.compute_dtype)
+        else:
+            shortcut = None
+            if self.config.architecture == "resnet":
+                shortcut, gain = self.skip(x, self.config.resample_filter) * math.sqrt(0.5), math.sqrt(0.5)
+            x = self.conv0(x, latents[:, layer - 1], _fold(noise, layer - 1), record, f"{name}.conv0")
+        x = self.conv1(x, latents[:, layer], _fold(noise, layer), record, f"{name}.conv1", gain)
+        if self.index > 0 and shortcut is not None:
+            x = record(f"{name}.sum", x + shortcut)
+        if self.has_image:
+            if image is not None:
+                image = ops.upsample2d(image, self.config.resample_filter)
+            own = self.torgb(x, latents[:, layer + 1], record, f"{name}.torgb")
+            image = record(f"{name}.image", own if image is None else image + own)
+        return x, image
+
+
+class Synthesis(nnx.Module):
+    """The synthesis network: per-layer w -> image."""
+
+    def __init__(self, config: Config, *, key: PRNGKey):
+        self.config = config
+        for index in range(len(config.channels)):
+            setattr(self, f"b{4 * 2**index}", Block(config, index, key=jax.random.fold_in(key, index)))
+
+    def __call__(self, latents: Array, noise: base.Noise, record: base.Recorder) -> Float[Array, "n h w c"]:
+        x = image = None
+        for index in range(len(self.config.channels)):
+            x, image = getattr(self, f"b{4 * 2**index}")(x, image, latents, noise, record)
+        return image
+
+
+class StyleGAN2(nnx.Module):
+    """The whole generator; see base.Generator for the contract."""
+
+    prior = "normal"
+
+    def __init__(self, config: Config, *, key: PRNGKey):
+        mapping_key, synthesis_key = jax.random.split(key)
+        self.config = config
+        self.mapping = MappingNetwork(config, key=mapping_key)
+        self.synthesis = Synthesis(config, key=synthesis_key)
+
+    @property
+    def z_dim(self) -> int:
+        """Size of z."""
+        return self.config.z_dim
+
+    @property
+    def num_classes(self) -> int:
+        """Classes of the label; 0 where there is none."""
+        return self.config.num_classes
+
+    @property
+    def latent_shape(self) -> tuple[int, int]:
+        """(layers, w_dim)."""
+        return self.config.num_layers, self.config.w_dim
+
+    def map_latents(self, z: Float[Array, "n z"], label: Array | None = None) -> Float[Array, "n layers w"]:
+        """w = mapping(z, label), one copy for each layer, not truncated."""
+        return ops.broadcast_layers(self.map_with_activations(z, label)[0], self.config.num_layers)
+
+    def map_with_activations(self, z: Float[Array, "n z"], label: Array | None = None) -> tuple[Array, base.Activations]:
+        """w, and the mapping layers' outputs by name."""
+        record = base.Recorder()
+        return self.mapping(z, label, record), record.finish()
+
+    def truncate(self, latents: Float[Array, "n layers w"], psi: float, cutoff: int | None = None) -> Array:
+        """w_avg + psi (w - w_avg) in the first `cutoff` layers, or in all."""
+        if psi == 1.0:
+            return latents
+        mean = self.mapping.w_avg[...]
+        layer = jnp.arange(latents.shape[1])[:, None]
+        inside = layer < (latents.shape[1] if cutoff is None else cutoff)
+        return jnp.where(inside, mean + psi * (latents - mean), latents)
+
+    def __call__(
+        self,
+        latents: Float[Array, "n layers w"],
+        *,
+        label: Array | None = None,
+        offsets: Mapping[str, Array] | None = None,
+        noise: base.Noise = "const",
+    ) -> tuple[Float[Array, "n h w c"], base.Activations]:
+        """Image (about [-1, 1], not clipped) and activations. The label acts in map_latents alone and is ignored here."""
+        del label
+        record = base.Recorder(offsets)
+        image = self.synthesis(latents, noise, record)
+        return image, record.finish()
+
+
+def _clamp(x: Array, bound: float | None, gain: float = 1.0) -> Array:
+    return x if bound is None else jnp.clip(x, -bound * gain, bound * gain)
+
+
+def _fold(noise: base.Noise, layer: int) -> base.Noise:
+    """Random noise differs from layer to layer; stored noise and none are the same argument for all."""
+    if noise is None or isinstance(noise, str):
+        return noise
+    return jax.vmap(lambda key: jax.random.fold_in(key, layer))(noise)

@@ -1,0 +1,1 @@
+"""StyleGAN2 against the reference arrays."""

@@ -81,9 +81,7 @@ def main(_):
         average_images=FLAGS.average_images,
     )
     generator, discriminator = _networks(init_key)
-    render = functools.partial(
-        _render, resolution=generator.config.resolution, supersampling=FLAGS.supersampling
-    )
+    render = functools.partial(_render, resolution=generator.config.resolution, supersampling=FLAGS.supersampling)
     networks, state = adversarial.init(generator, discriminator, recipe)
     saved = checkpoints.TrainingCheckpoints(workdir / "state")
     state = saved.restore(state) or state

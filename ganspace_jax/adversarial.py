@@ -134,14 +134,14 @@ def update(
         state.discriminator
     )
     updates, d_optimizer = optimizer.update(grads, state.discriminator_optimizer)
-    d_params = optax.apply_updates(state.discriminator, updates)
+    d_params: Any = optax.apply_updates(state.discriminator, updates)
 
     def generator_loss(images):
         return _generator_loss(recipe.loss, nnx.merge(networks.discriminator, d_params)(images))
 
     g_loss, image_grad = jax.value_and_grad(generator_loss)(fake)
     updates, g_optimizer = optimizer.update(pullback(image_grad)[0], state.generator_optimizer)
-    g_params = optax.apply_updates(state.generator, updates)
+    g_params: Any = optax.apply_updates(state.generator, updates)
 
     new_state = TrainState(
         step=state.step + 1,

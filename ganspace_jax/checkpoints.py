@@ -15,12 +15,14 @@ import jax
 import numpy as np
 import orbax.checkpoint as ocp
 
+from ganspace_jax.failures import InputError
+
 logging.getLogger("absl").setLevel(logging.ERROR)  # Orbax reports every step of a save at INFO and WARNING
 
 Arrays = dict[str, Any]
 
 
-class CheckpointError(ValueError):
+class CheckpointError(InputError):
     """A checkpoint that is missing, damaged or does not fit; the message names the path and the reason."""
 
 

@@ -32,12 +32,11 @@ class Convolution(nnx.Module):
     def __init__(self, size: int, in_channels: int, out_channels: int, *, key: PRNGKey, activate: bool = True):
         self.weight = nnx.Param(jax.random.normal(key, (size, size, in_channels, out_channels)))
         self.bias = nnx.Param(jnp.zeros(out_channels)) if activate else None
-        self.activate = activate
 
     def __call__(self, x: Float[Array, "n h w i"]) -> Float[Array, "n h w o"]:
         weight = self.weight[...] / math.sqrt(math.prod(self.weight.shape[:3]))
         y = ops.conv2d(x, weight)
-        return ops.leaky_relu(y + self.bias[...], gain=math.sqrt(2)) if self.activate else y
+        return y if self.bias is None else ops.leaky_relu(y + self.bias[...], gain=math.sqrt(2))
 
 
 class Block(nnx.Module):
@@ -83,6 +82,8 @@ class Discriminator(nnx.Module):
         scale = 1.0 / math.sqrt(features.shape[-1])
         logits = ops.linear(features, self.head[...] * scale)[:, 0]
         if self.config.num_classes:
+            if label is None:
+                raise ValueError("label: this discriminator is conditional")
             logits = logits + jnp.sum(features * ops.linear(label, self.embed[...]), -1) * scale
         return logits
 

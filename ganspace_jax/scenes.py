@@ -50,7 +50,7 @@ RANGES: dict[str, tuple[float, float]] = {
     "size": (0.6, 0.95),  # room units: half the width of the object
     "horizontal": (-0.9, 0.9),  # room units: to the right
     "depth": (-1.0, 1.2),  # room units: away from the camera
-    "rotation": (0.0, np.pi / 2),  # radians about the vertical; circular, all turning shapes repeat after a quarter turn
+    "rotation": (0.0, np.pi / 2),  # radians; circular: what shows a turn repeats after a quarter
     "wall_hue": (0.0, 1.0),  # turns; circular
     "floor_hue": (0.0, 1.0),  # turns; circular
     "camera_height": (1.2, 3.2),  # room units above the floor

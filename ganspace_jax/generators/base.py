@@ -7,7 +7,7 @@ plain dict of arrays, and jit works on the dict (less time to dispatch, see docs
 
 import functools
 from collections.abc import Mapping
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import jax
 import jax.numpy as jnp
@@ -19,19 +19,27 @@ Noise = str | None | Key[Array, "n"]
 Activations = dict[str, Array]
 
 
+@runtime_checkable
 class Generator(Protocol):
     """What every paper's generator offers.
 
     config: frozen dataclass that alone rebuilds the module. latent_shape: (layers, latent_dim) of the per-layer latents.
-    z_dim: size of z. prior: distribution of z, "normal" or "truncated_normal". mean_latent: [latent_dim], where the latents
-    are centred.
+    z_dim: size of z. prior: distribution of z, "normal" or "truncated_normal". has_mapping: whether there is a space w
+    beside z. num_classes: 0 for an unconditional generator.
     """
 
     config: Any
-    z_dim: int
-    num_classes: int
     prior: str
-    latent_shape: tuple[int, int]
+    has_mapping: bool
+
+    @property
+    def z_dim(self) -> int: ...
+
+    @property
+    def num_classes(self) -> int: ...
+
+    @property
+    def latent_shape(self) -> tuple[int, int]: ...
 
     def map_latents(self, z: Float[Array, "n z"], label: Float[Array, "n classes"] | None = None) -> Array:
         """z (and a one-hot label) -> latents [batch, layers, latent_dim], before truncation."""
@@ -48,7 +56,7 @@ class Generator(Protocol):
         label: Float[Array, "n classes"] | None = None,
         offsets: Mapping[str, Array] | None = None,
         noise: Noise = "const",
-    ) -> tuple[Float[Array, "n h w c"], Activations]:
+    ) -> tuple[Float[Array, "n height width c"], Activations]:
         """latents -> (image, activations by name); `offsets` are added at the named activations.
 
         noise: "const" for the checkpoint's own images, None for none, or one key a sample for random noise.
@@ -117,7 +125,7 @@ def synthesize(
     noise: Noise = "const",
     truncation_psi: float = 1.0,
     truncation_cutoff: int | None = None,
-) -> Float[Array, "n h w c"]:
+) -> Float[Array, "n height width c"]:
     """Images of latents, jitted: truncation, then the generator. Compiles once for each set of offset names and shapes."""
     mode = "none" if noise is None else ("const" if isinstance(noise, str) else "random")
     keys = noise if mode == "random" else None

@@ -37,21 +37,21 @@ def normalize_second_moment(x: Float[Array, "n d"], epsilon: float = 1e-8) -> Fl
     return x * lax.rsqrt(jnp.mean(jnp.square(x), axis=-1, keepdims=True) + epsilon)
 
 
-def conv2d(x: Float[Array, "n h w i"], weight: Float[Array, "kh kw i o"]) -> Float[Array, "n h w o"]:
+def conv2d(x: Float[Array, "n height width i"], weight: Float[Array, "kh kw i o"]) -> Float[Array, "n height width o"]:
     """Correlation with zero padding that keeps the size (odd kernels)."""
     return lax.conv_general_dilated(
         x, weight, (1, 1), "SAME", dimension_numbers=_IMAGE_LAYOUT, precision=precision_for(x.dtype)
     )
 
 
-def depth_to_space(x: Float[Array, "n h w c"]) -> Float[Array, "n h2 w2 d"]:
+def depth_to_space(x: Float[Array, "n height width c"]) -> Float[Array, "n height2 width2 d"]:
     """Interleaves four phases, the channel axis being ordered [row phase, column phase, channel]."""
     n, height, width, channels = x.shape
     x = x.reshape(n, height, width, 2, 2, channels // 4)
     return x.transpose(0, 1, 3, 2, 4, 5).reshape(n, 2 * height, 2 * width, channels // 4)
 
 
-def upsample2d(x: Float[Array, "n h w c"], taps: Sequence[float]) -> Float[Array, "n h2 w2 c"]:
+def upsample2d(x: Float[Array, "n height width c"], taps: Sequence[float]) -> Float[Array, "n height2 width2 c"]:
     """Doubles the size: zero insertion, then the separable filter `taps` with unit gain at zero frequency.
 
     Only every second tap meets a pixel that is not zero, so each output row is a short weighted sum of input rows; that is
@@ -83,8 +83,8 @@ def _upsample_axis(x: Array, taps: np.ndarray, axis: int) -> Array:
 
 
 def upsample_conv2d(
-    x: Float[Array, "n h w i"], weight: Float[Array, "k k i o"], taps: Sequence[float]
-) -> Float[Array, "n h2 w2 o"]:
+    x: Float[Array, "n height width i"], weight: Float[Array, "k k i o"], taps: Sequence[float]
+) -> Float[Array, "n height2 width2 o"]:
     """Zero insertion, correlation with `weight` (3x3), then the separable filter `taps`: one plain convolution.
 
     Kernel and filter are merged into one kernel for each of the four output phases, which are then interleaved. That is four
@@ -92,9 +92,7 @@ def upsample_conv2d(
     insertion at 64 px, and 4 to 5 times with gradients (docs/benchmarks.md).
     """
     phase_map = jnp.asarray(_phase_map(weight.shape[0], np.asarray(taps, np.float64)), weight.dtype)
-    merged = jnp.einsum(
-        "apk,bql,klio->abipqo", phase_map, phase_map, weight, precision=precision_for(weight.dtype)
-    )
+    merged = jnp.einsum("apk,bql,klio->abipqo", phase_map, phase_map, weight, precision=precision_for(weight.dtype))
     return depth_to_space(conv2d(x, merged.reshape(*merged.shape[:3], -1)))
 
 
@@ -118,13 +116,13 @@ def _phase_map(kernel_size: int, taps: np.ndarray) -> np.ndarray:
 
 
 def modulated_conv2d(
-    x: Float[Array, "n h w i"],
+    x: Float[Array, "n height width i"],
     weight: Float[Array, "k k i o"],
     style: Float[Array, "n i"],
     *,
     demodulate: bool = True,
     upsample_taps: Sequence[float] | None = None,
-) -> Float[Array, "n h w o"]:
+) -> Float[Array, "n height2 width2 o"]:
     """StyleGAN2's weight modulation (section 2.2), applied to activations instead of weights.
 
     Scaling the input channels by the style and the output channels by 1 / sqrt(sum (style * weight)^2 + 1e-8) equals a

@@ -102,11 +102,13 @@ class MappingNetwork(nnx.Module):
             setattr(self, f"fc{i}", layer)
         self.w_avg = Buffer(jnp.zeros(config.w_dim))
 
-    def __call__(self, z: Float[Array, "n z"], label: Array | None, record: base.Recorder) -> Float[Array, "n w"]:
+    def __call__(self, z: Float[Array, "n z"], label: Array | None, record: base.Recorder) -> Float[Array, "n d"]:
         x = ops.normalize_second_moment(z)
         if self.config.num_classes:
             if label is None:
-                raise ValueError(f"label: this generator is conditional; give [batch, {self.config.num_classes}] weights")
+                raise ValueError(
+                    f"label: this generator is conditional; give [batch, {self.config.num_classes}] weights"
+                )
             embedding = record("mapping.embed", self.embed(label.astype(z.dtype)))
             x = jnp.concatenate([x, ops.normalize_second_moment(embedding)], axis=-1)
         elif label is not None:
@@ -131,22 +133,23 @@ class Convolution(nnx.Module):
 
     def __call__(
         self,
-        x: Float[Array, "n h w i"],
-        w: Float[Array, "n w_dim"],
+        x: Float[Array, "n height width i"],
+        w: Float[Array, "n d"],
         noise: base.Noise,
         record: base.Recorder,
         name: str,
         gain: float = 1.0,
-    ) -> Float[Array, "n h2 w2 o"]:
+    ) -> Float[Array, "n height2 width2 o"]:
         style = record(f"{name}.style", self.affine(w))
         taps = self.config.resample_filter if self.up else None
-        y = ops.modulated_conv2d(x, self.weight[...], style, upsample_taps=taps)
+        y = record(f"{name}.linear", ops.modulated_conv2d(x, self.weight[...], style, upsample_taps=taps))
         if self.config.use_noise and noise is not None:
-            y = y + (self._noise_image(noise) * self.noise_strength[...]).astype(y.dtype)
+            image = self._noise_image(noise) * self.noise_strength[...]
+            y = record(f"{name}.noised", y + image.astype(y.dtype))
         y = ops.leaky_relu(y + self.bias[...].astype(y.dtype), gain=math.sqrt(2) * gain)
         return record(name, _clamp(y, self.config.conv_clamp, gain))
 
-    def _noise_image(self, noise: base.Noise) -> Float[Array, "n h w 1"]:
+    def _noise_image(self, noise: base.Noise) -> Float[Array, "n height width 1"]:
         if isinstance(noise, str):
             return self.noise_const[...][None, :, :, None]
         return jax.vmap(lambda key: jax.random.normal(key, (self.size, self.size, 1)))(noise)
@@ -162,7 +165,7 @@ class ToRGB(nnx.Module):
         self.weight = nnx.Param(jax.random.normal(weight_key, (1, 1, in_channels, config.image_channels)))
         self.bias = nnx.Param(jnp.zeros(config.image_channels))
 
-    def __call__(self, x: Array, w: Array, record: base.Recorder, name: str) -> Float[Array, "n h w c"]:
+    def __call__(self, x: Array, w: Array, record: base.Recorder, name: str) -> Float[Array, "n height width c"]:
         style = record(f"{name}.style", self.affine(w)) / math.sqrt(x.shape[-1])
         y = ops.modulated_conv2d(x, self.weight[...], style, demodulate=False).astype(jnp.float32)
         return record(name, _clamp(y + self.bias[...], self.config.conv_clamp))
@@ -198,19 +201,23 @@ class Block(nnx.Module):
         if self.has_image:
             self.torgb = ToRGB(config, channels, key=next(keys))
 
-    def __call__(self, x: Array, image: Array | None, latents: Array, noise: base.Noise, record: base.Recorder):
+    def start(self, num_samples: int) -> Float[Array, "n 4 4 c"]:
+        """The learned constant, one a sample."""
+        x = jnp.broadcast_to(self.const[...], (num_samples, *self.const.shape))
+        return x.astype(self.config.compute_dtype)
+
+    def __call__(
+        self, x: Array, image: Array | None, latents: Array, noise: base.Noise, record: base.Recorder
+    ) -> tuple[Array, Array | None]:
         """(x, image so far) -> (x, image); layer 2 index - 1 is this block's up-sampling convolution."""
         name, layer, gain = f"b{self.size}", 2 * self.index, 1.0
-        if self.index == 0:
-            x = jnp.broadcast_to(self.const[...], (latents.shape[0], *self.const.shape))
-            x = x.astype(self.config.compute_dtype)
-        else:
-            shortcut = None
+        shortcut = None
+        if self.index > 0:
             if self.config.architecture == "resnet":
                 shortcut, gain = self.skip(x, self.config.resample_filter) * math.sqrt(0.5), math.sqrt(0.5)
             x = self.conv0(x, latents[:, layer - 1], _fold(noise, layer - 1), record, f"{name}.conv0")
         x = self.conv1(x, latents[:, layer], _fold(noise, layer), record, f"{name}.conv1", gain)
-        if self.index > 0 and shortcut is not None:
+        if shortcut is not None:
             x = record(f"{name}.sum", x + shortcut)
         if self.has_image:
             if image is not None:
@@ -228,10 +235,12 @@ class Synthesis(nnx.Module):
         for index in range(len(config.channels)):
             setattr(self, f"b{4 * 2**index}", Block(config, index, key=jax.random.fold_in(key, index)))
 
-    def __call__(self, latents: Array, noise: base.Noise, record: base.Recorder) -> Float[Array, "n h w c"]:
-        x = image = None
-        for index in range(len(self.config.channels)):
-            x, image = getattr(self, f"b{4 * 2**index}")(x, image, latents, noise, record)
+    def __call__(self, latents: Array, noise: base.Noise, record: base.Recorder) -> Float[Array, "n height width c"]:
+        blocks: list[Block] = [getattr(self, f"b{4 * 2**index}") for index in range(len(self.config.channels))]
+        x, image = blocks[0].start(latents.shape[0]), None
+        for block in blocks:
+            x, image = block(x, image, latents, noise, record)
+        assert image is not None  # the last block always has a ToRGB
         return image
 
 
@@ -239,6 +248,7 @@ class StyleGAN2(nnx.Module):
     """The whole generator; see base.Generator for the contract."""
 
     prior = "normal"
+    has_mapping = True
 
     def __init__(self, config: Config, *, key: PRNGKey):
         mapping_key, synthesis_key = jax.random.split(key)
@@ -261,16 +271,18 @@ class StyleGAN2(nnx.Module):
         """(layers, w_dim)."""
         return self.config.num_layers, self.config.w_dim
 
-    def map_latents(self, z: Float[Array, "n z"], label: Array | None = None) -> Float[Array, "n layers w"]:
+    def map_latents(self, z: Float[Array, "n z"], label: Array | None = None) -> Float[Array, "n layers d"]:
         """w = mapping(z, label), one copy for each layer, not truncated."""
         return ops.broadcast_layers(self.map_with_activations(z, label)[0], self.config.num_layers)
 
-    def map_with_activations(self, z: Float[Array, "n z"], label: Array | None = None) -> tuple[Array, base.Activations]:
+    def map_with_activations(
+        self, z: Float[Array, "n z"], label: Array | None = None
+    ) -> tuple[Array, base.Activations]:
         """w, and the mapping layers' outputs by name."""
         record = base.Recorder()
         return self.mapping(z, label, record), record.finish()
 
-    def truncate(self, latents: Float[Array, "n layers w"], psi: float, cutoff: int | None = None) -> Array:
+    def truncate(self, latents: Float[Array, "n layers d"], psi: float, cutoff: int | None = None) -> Array:
         """w_avg + psi (w - w_avg) in the first `cutoff` layers, or in all."""
         if psi == 1.0:
             return latents
@@ -281,12 +293,12 @@ class StyleGAN2(nnx.Module):
 
     def __call__(
         self,
-        latents: Float[Array, "n layers w"],
+        latents: Float[Array, "n layers d"],
         *,
         label: Array | None = None,
         offsets: Mapping[str, Array] | None = None,
         noise: base.Noise = "const",
-    ) -> tuple[Float[Array, "n h w c"], base.Activations]:
+    ) -> tuple[Float[Array, "n height width c"], base.Activations]:
         """Image (about [-1, 1], not clipped) and activations. The label acts in map_latents alone and is ignored here."""
         del label
         record = base.Recorder(offsets)

@@ -1,0 +1,71 @@
+"""Finds the principal directions of a generator's layer.
+
+    python -m experiments.decompose --flagfile=experiments/flags/stylegan2_scenes_w.flags
+
+Writes into workdir: components.npz, summary.json, variance.png, and run.flags, which repeats the run.
+"""
+
+import json
+import re
+import sys
+
+from absl import app, flags, logging
+from tqdm import tqdm
+
+from ganspace_jax import charts, components, decomposition, workdirs
+from ganspace_jax.failures import InputError, one_line_errors
+from ganspace_jax.generators import zoo
+
+FLAGS = flags.FLAGS
+flags.DEFINE_string("generator", "stylegan2-scenes", f"Zoo name ({', '.join(zoo.ZOO)}) or checkpoint directory.")
+flags.DEFINE_string("layer", "w", "w, or a named activation; --generator=NAME --help lists them.")
+flags.DEFINE_string("latent_space", "w", "Where the directions live: w or z.")
+flags.DEFINE_integer("num_samples", 100_000, "Random samples.")
+flags.DEFINE_integer("num_components", 20, "Components to keep.")
+flags.DEFINE_integer("batch_size", 1_000, "Samples a step; does not change the result.")
+flags.DEFINE_integer("seed", 0, "Seed of the samples.", lower_bound=0)
+flags.DEFINE_integer("label", None, "Class index, for conditional generators.")
+flags.DEFINE_string("workdir", None, "Directory to write into.", required=True)
+
+
+def main(_):
+    """One decomposition."""
+    with workdirs.outputs(FLAGS.workdir) as directory:
+        generator = zoo.load(FLAGS.generator)
+        with tqdm(total=max(FLAGS.num_samples, 0), unit="sample", unit_scale=True, desc=FLAGS.layer) as bar:
+            found = decomposition.decompose(
+                generator,
+                layer=FLAGS.layer,
+                latent_space=FLAGS.latent_space,
+                num_samples=FLAGS.num_samples,
+                num_components=FLAGS.num_components,
+                batch_size=FLAGS.batch_size,
+                seed=FLAGS.seed,
+                label=FLAGS.label,
+                name=FLAGS.generator,
+                on_progress=bar.update,
+            )
+        components.save(directory / "components.npz", found)
+        (directory / "summary.json").write_text(json.dumps(components.summary(found), indent=2) + "\n")
+        (directory / "run.flags").write_text(workdirs.flagfile(FLAGS.get_key_flags_for_module(sys.argv[0])))
+        charts.variance(directory / "variance.png", found)
+    print(components.table(found))
+    print(f"written: {FLAGS.workdir}")
+
+
+def _layers_help(arguments: list[str]) -> str:
+    """Lists the layers of the generator named on the command line, below the usual help."""
+    named = re.search(r"--?generator[= ](\S+)", " ".join(arguments))
+    name = named[1] if named else "stylegan2-scenes"
+    try:
+        shapes = decomposition.layer_shapes(zoo.load(name))
+    except InputError as error:
+        return f"\n{error}\n"
+    return f"\nLayers of {name}:\n" + "".join(f"  {layer:22} {shape}\n" for layer, shape in shapes.items())
+
+
+if __name__ == "__main__":
+    logging.set_verbosity(logging.WARNING)
+    if any(re.fullmatch(r"--?(h|help|helpshort|helpfull)", argument) for argument in sys.argv):
+        __doc__ = (__doc__ or "") + _layers_help(sys.argv[1:])
+    app.run(one_line_errors(main))

@@ -1,0 +1,81 @@
+"""Judges a generator of procedural scenes: reads its images with the probe, draws them again, measures their variety.
+
+    python -m experiments.evaluate_scenes --generator=stylegan2-scenes --workdir=runs/evaluate_scenes
+
+Writes into workdir: quality.json, run.flags, samples.png (64 samples) and compare.png (samples above what the renderer
+makes of their factors). Prints the figures; the exit status is 1 if the gate of ganspace_jax/scene_quality.py does not
+hold.
+"""
+
+import json
+import sys
+
+import jax
+import numpy as np
+from absl import app, flags, logging
+
+from ganspace_jax import images, latents, probe, scene_quality, workdirs
+from ganspace_jax.failures import one_line_errors
+from ganspace_jax.generators import base, zoo
+
+FLAGS = flags.FLAGS
+flags.DEFINE_string("generator", None, "Name in the zoo, or a checkpoint directory.", required=True)
+flags.DEFINE_string("probe", "models/scenes-probe", "Checkpoint directory of the probe.")
+flags.DEFINE_integer("num_samples", 2000, "Images to judge.", lower_bound=64)
+flags.DEFINE_integer("seed", 0, "Seed of the latents and the labels.")
+flags.DEFINE_string("workdir", None, "Directory of the results.", required=True)
+flags.DEFINE_integer("supersampling", 2, "Rays a pixel and axis, as in the generator's training.", lower_bound=1)
+
+
+def main(_):
+    """Generates, measures, writes."""
+    with workdirs.outputs(FLAGS.workdir) as directory:
+        generator, reader = zoo.load(FLAGS.generator), probe.load(FLAGS.probe)
+        samples, labels = _generate(generator, jax.random.key(FLAGS.seed))
+        report = scene_quality.measure(samples, labels, reader, FLAGS.supersampling)
+        missed = scene_quality.passes(report)
+        (directory / "quality.json").write_text(json.dumps({**report, "missed": missed}, indent=2) + "\n")
+        (directory / "run.flags").write_text(workdirs.flagfile(FLAGS.get_key_flags_for_module(sys.argv[0])))
+        _save_pictures(samples, reader, directory)
+    _print_table(report, missed)
+    sys.exit(1 if missed else 0)
+
+
+def _generate(generator, key):
+    """Samples, and for a conditional generator the shapes asked for, each as often as the others."""
+    module = generator.merge()
+    labels, chunks = None, {"index": np.arange(FLAGS.num_samples)}
+    if module.num_classes:
+        labels = chunks["index"] % module.num_classes
+        chunks["label"] = np.eye(module.num_classes, dtype=np.float32)[labels]
+
+    def synthesize(chunk):
+        z, label = latents.sample(key, chunk["index"], module.z_dim), chunk.get("label")
+        return base.synthesize(generator, base.map_latents(generator, z, label), label=label)
+
+    return probe.in_chunks(synthesize, chunks), labels
+
+
+def _save_pictures(samples, reader, directory):
+    shown = np.asarray(samples[:64])
+    images.save_png(directory / "samples.png", images.grid(shown, 8), scale=2)
+    redrawn = np.asarray(scene_quality.redraw(shown, reader, FLAGS.supersampling)[1])
+    pairs = np.stack([x.reshape(4, 16, *x.shape[1:]) for x in (shown, redrawn)], axis=1)
+    picture = images.labelled_rows(pairs.reshape(8, 16, *shown.shape[1:]), ["generated", "redrawn"] * 4, [""] * 16)
+    images.save_png(directory / "compare.png", picture)
+
+
+def _print_table(report, missed):
+    print(f"{'median PSNR':28}{report['median_psnr']:8.2f} dB  (at least {scene_quality.MINIMUM_PSNR:.2f})")
+    for name, value in report["coverage"].items():
+        print(f"{'coverage of ' + name:28}{value:8.2f}     (at least {scene_quality.MINIMUM_COVERAGE:.2f})")
+    for name, value in report["class_share"].items():
+        print(f"{'share of ' + name:28}{value:8.2f}     (at least {scene_quality.MINIMUM_CLASS_SHARE:.2f})")
+    if "label_agreement" in report:
+        print(f"{'images of the shape asked for':28}{report['label_agreement']:8.2f}")
+    print("the gate holds" if not missed else "the gate does not hold:\n  " + "\n  ".join(missed))
+
+
+if __name__ == "__main__":
+    logging.set_verbosity(logging.WARNING)  # Orbax tells of every file at INFO
+    app.run(one_line_errors(main))

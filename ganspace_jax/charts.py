@@ -1,0 +1,33 @@
+"""Plots of what a decomposition found."""
+
+import os
+
+import matplotlib
+import numpy as np
+
+from ganspace_jax.components import Components
+
+matplotlib.use("Agg")
+import matplotlib.pyplot as plt
+
+
+def variance(path: str | os.PathLike[str], components: Components) -> None:
+    """Variance, stability and r2 of every component, one above the other."""
+    index = np.arange(len(components))
+    figure, (top, middle, bottom) = plt.subplots(3, 1, figsize=(7, 7), sharex=True, layout="constrained")
+    ratio = 100 * components.variance_ratio
+    top.bar(index, ratio, yerr=ratio * components.variance_error, color="#4477aa", capsize=2, label="each")
+    top.plot(index, np.cumsum(ratio), color="#cc6677", marker="o", markersize=3, label="together")
+    top.set_ylabel("variance (%)")
+    top.legend(frameon=False)
+    middle.bar(index, components.stability, color="#228833")
+    middle.set_ylabel("direction uncertain\nby (degrees)")
+    bottom.bar(index, components.r2, color="#aa7744")
+    bottom.set_ylabel("r2: linear in\nthe latent")
+    bottom.set_ylim(0, 1.02)
+    bottom.set_xlabel("component")
+    bottom.xaxis.get_major_locator().set_params(integer=True)
+    source = components.source
+    top.set_title(f"{source.generator}, layer {source.layer}, {source.num_samples:,} samples", fontsize=10)
+    figure.savefig(path, dpi=120)
+    plt.close(figure)

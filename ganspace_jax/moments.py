@@ -1,0 +1,69 @@
+"""Streaming first and second moments of vectors: init, update, merge.
+
+A batch is reduced to its own mean and centred scatter, which are then merged into the running ones (Chan, Golub and LeVeque
+1983), so no large sums are ever subtracted from one another. Float32 on the device, matrix products at the highest precision;
+float64 on the host, where the groups of a run are put together.
+"""
+
+from typing import NamedTuple, TypeVar
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+
+from ganspace_jax.shapes import Array, Float
+
+
+class Moments(NamedTuple):
+    """Of `count` vectors: their mean [d] and scatter [d, d] = sum (x - mean)(x - mean)^T."""
+
+    count: Float[Array, ""]
+    mean: Float[Array, "d"]
+    scatter: Float[Array, "d d"]
+
+
+class Float64Moments(NamedTuple):
+    """The same on the host, in float64."""
+
+    count: Float[np.ndarray, ""]
+    mean: Float[np.ndarray, "d"]
+    scatter: Float[np.ndarray, "d d"]
+
+
+AnyMoments = TypeVar("AnyMoments", Moments, Float64Moments)
+
+
+def init(dimension: int) -> Moments:
+    """Of no vectors."""
+    return Moments(
+        jnp.zeros((), jnp.float32), jnp.zeros(dimension, jnp.float32), jnp.zeros((dimension, dimension), jnp.float32)
+    )
+
+
+def update(state: Moments, x: Float[Array, "n d"], weight: Float[Array, "n"]) -> Moments:
+    """Adds the rows of x whose weight is 1; rows of weight 0 are padding and may hold anything finite."""
+    count = weight.sum()
+    mean = jnp.sum(x * weight[:, None], axis=0) / jnp.maximum(count, 1.0)
+    centred = (x - mean) * weight[:, None]
+    scatter = jnp.matmul(centred.T, centred, precision=lax.Precision.HIGHEST)
+    return merge(state, Moments(count, mean, scatter))
+
+
+def merge(a: AnyMoments, b: AnyMoments) -> AnyMoments:
+    """Moments of both sets together; associative and commutative up to rounding."""
+    count = a.count + b.count
+    share = b.count / (count + (count == 0))
+    delta = b.mean - a.mean
+    outer = delta[:, None] * delta[None, :]
+    return a._make((count, a.mean + share * delta, a.scatter + b.scatter + (a.count * share) * outer))
+
+
+def to_float64(state: Moments) -> Float64Moments:
+    """On the host, in float64."""
+    return Float64Moments(*(np.asarray(jax.device_get(x), np.float64) for x in state))
+
+
+def covariance(state: Float64Moments) -> Float[np.ndarray, "d d"]:
+    """scatter / (count - 1), the unbiased estimate."""
+    return state.scatter / (state.count - 1)

@@ -1,0 +1,84 @@
+"""Moments to principal components, in float64 on the host."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+import scipy.sparse.linalg
+
+from ganspace_jax.moments import Float64Moments, covariance, merge
+from ganspace_jax.shapes import Float
+
+_LANCZOS_FROM = 1024
+
+
+class PrincipalComponents(NamedTuple):
+    """directions: orthonormal rows; variances: along them, falling; total_variance: of all dimensions."""
+
+    directions: Float[np.ndarray, "c d"]
+    variances: Float[np.ndarray, "c"]
+    total_variance: float
+
+
+class Stability(NamedTuple):
+    """Jackknife over groups of samples: standard errors of each component's variance, and of its direction in degrees."""
+
+    variance_errors: Float[np.ndarray, "c"]
+    angles: Float[np.ndarray, "c"]
+
+
+def exact(matrix: Float[np.ndarray, "d d"], num_components: int) -> PrincipalComponents:
+    """Leading eigenvectors of a covariance matrix to float64 precision, signs fixed by `fix_signs`.
+
+    Few components of a large matrix come from Lanczos iteration run to machine precision (ARPACK, with a fixed start): a full
+    eigendecomposition would take minutes and find thousands of vectors that nobody asked for.
+    """
+    if len(matrix) > _LANCZOS_FROM and num_components < len(matrix) // 10:
+        start = np.random.default_rng(0).standard_normal(len(matrix))
+        values, vectors = scipy.sparse.linalg.eigsh(matrix, k=num_components, which="LA", v0=start)
+    else:
+        values, vectors = np.linalg.eigh(matrix)
+    order = np.argsort(values)[::-1][:num_components]
+    variances = np.maximum(values[order], 0.0)
+    return PrincipalComponents(fix_signs(vectors[:, order].T), variances, float(np.trace(matrix)))
+
+
+def fix_signs(directions: Float[np.ndarray, "c d"]) -> Float[np.ndarray, "c d"]:
+    """Makes the entry of largest magnitude of every row positive: the convention of the published component files."""
+    rows = np.arange(len(directions))
+    signs = np.sign(directions[rows, np.abs(directions).argmax(axis=1)])
+    return directions * np.where(signs == 0, 1.0, signs)[:, None]
+
+
+def jackknife(groups: Sequence[Float64Moments], components: PrincipalComponents, block: slice) -> Stability:
+    """Leaves out one group at a time (Efron and Stein 1981): se^2 = (G - 1) / G sum_g difference_g^2.
+
+    The difference of a direction is the angle to the component of the same rank, so a component that trades places with its
+    neighbour when a group is missing shows as unstable. block: the rows of the moments that the components belong to.
+    """
+    num_components = len(components.variances)
+    variances, angles = [], []
+    for left_out in range(len(groups)):
+        kept = [group for index, group in enumerate(groups) if index != left_out]
+        other = exact(covariance(merge_all(kept))[block, block], num_components)
+        variances.append(other.variances)
+        angles.append(_angles(components.directions, other.directions))
+    factor = (len(groups) - 1) / len(groups)
+    spread = np.square(np.array(variances) - np.mean(variances, axis=0)).sum(0)
+    angle = np.degrees(np.sqrt(factor * np.square(angles).sum(0)))
+    return Stability(np.sqrt(factor * spread), np.minimum(angle, 90.0))
+
+
+def merge_all(groups: Sequence[Float64Moments]) -> Float64Moments:
+    """All groups together."""
+    total = groups[0]
+    for group in groups[1:]:
+        total = merge(total, group)
+    return total
+
+
+def _angles(a: Float[np.ndarray, "c d"], b: Float[np.ndarray, "c d"]) -> Float[np.ndarray, "c"]:
+    """Radians between rows, signs ignored; from the chord, since the arc cosine loses small angles to rounding."""
+    signs = np.sign(np.sum(a * b, axis=1))[:, None]
+    half_chord = np.linalg.norm(a - np.where(signs == 0, 1.0, signs) * b, axis=1) / 2
+    return 2 * np.arcsin(np.minimum(half_chord, 1.0))

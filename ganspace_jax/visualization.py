@@ -1,0 +1,112 @@
+"""Components and edits -> images: the pictures that the experiments draw."""
+
+import dataclasses
+from collections.abc import Sequence
+from typing import Literal
+
+import jax.numpy as jnp
+import numpy as np
+
+from ganspace_jax import decomposition, edits, latents
+from ganspace_jax.components import Components
+from ganspace_jax.edits import Edit
+from ganspace_jax.failures import InputError
+from ganspace_jax.generators import base
+from ganspace_jax.shapes import Array, Float
+
+Mode = Literal["latent", "activation"]
+
+
+@dataclasses.dataclass(frozen=True)
+class View:
+    """How images are made: mode, whether coordinates are centred first, truncation after the edit."""
+
+    mode: Mode = "latent"
+    centred: bool = False
+    truncation_psi: float = 1.0
+    truncation_cutoff: int | None = None
+
+
+def starting_latents(
+    generator: base.SplitGenerator, components: Components, seed: int | None
+) -> Float[Array, "layers d"]:
+    """Per-layer latents of a published seed; None: the mean latent, in every layer."""
+    module = generator.merge()
+    if seed is None and components.source.latent_space == "w":
+        return jnp.tile(jnp.asarray(components.latent_mean), (module.latent_shape[0], 1))
+    z = np.zeros((1, module.z_dim), np.float32) if seed is None else latents.from_seed(seed, module.z_dim)
+    label = latents.one_hot(components.source.label, module.num_classes, 1)
+    return base.map_latents(generator, jnp.asarray(z), label)[0]
+
+
+def edited_images(
+    generator: base.SplitGenerator,
+    components: Components,
+    start: Float[Array, "layers d"],
+    columns: Sequence[Sequence[Edit]],
+    view: View,
+) -> Float[Array, "columns h w c"]:
+    """One start, one image for each set of edits; raises InputError for edits that do not fit the generator."""
+    module = generator.merge()
+    for edit in (edit for column in columns for edit in column):
+        edits.check(edit, len(components), module.latent_shape[0])
+    starts = jnp.broadcast_to(start, (len(columns), *start.shape))
+    settings = {
+        "label": latents.one_hot(components.source.label, module.num_classes, len(columns)),
+        "truncation_psi": view.truncation_psi,
+        "truncation_cutoff": view.truncation_cutoff,
+    }
+    if view.mode == "latent":
+        _check_latent_space(components, "w" if module.has_mapping else "z")
+        moved = [edits.apply(start[None], components, column, centred=view.centred) for column in columns]
+        return base.synthesize(generator, jnp.concatenate(moved), **settings)
+    layer = components.source.layer
+    if layer not in base.activation_shapes(generator):
+        raise InputError(f"--mode=activation: components of layer {layer} can only be applied to latents")
+    before = base.activation(generator, starts, layer, **settings) if view.centred else None
+    offsets = jnp.concatenate([
+        jnp.reshape(
+            edits.activation_offset(components, column, None if before is None else before[i : i + 1]),
+            (1, *components.activation_mean.shape),
+        )
+        for i, column in enumerate(columns)
+    ])  # fmt: skip
+    return base.synthesize(generator, starts, offsets={layer: offsets}, **settings)
+
+
+def component_rows(
+    generator: base.SplitGenerator,
+    components: Components,
+    start: Float[Array, "layers d"],
+    indices: Sequence[int],
+    sigmas: Sequence[float] | np.ndarray,
+    view: View,
+    layers: tuple[int, int] | None = None,
+) -> Float[np.ndarray, "rows columns h w c"]:
+    """A component a row, a number of standard deviations a column."""
+    return np.stack([
+        np.asarray(edited_images(generator, components, start, [[Edit(k, layers, float(s))] for s in sigmas], view))
+        for k in indices
+    ])  # fmt: skip
+
+
+def random_like(components: Components, seed: int) -> Components:
+    """Random unit directions with the components' standard deviations: what a row must be compared with."""
+    count = len(components)
+    shape = components.activation_components.shape
+    activation = decomposition.random_directions(count, int(np.prod(shape[1:])), seed).reshape(shape)
+    latent = decomposition.random_directions(count, components.latent_components.shape[1], seed)
+    return dataclasses.replace(
+        components,
+        activation_components=activation.astype(np.float32),
+        latent_components=latent.astype(np.float32),
+    )
+
+
+def _check_latent_space(components: Components, own_space: str) -> None:
+    """Per-layer latents are w where there is a mapping: a step in z cannot be added to them."""
+    if components.source.latent_space != own_space:
+        raise InputError(
+            f"--components: directions in {components.source.latent_space}, but this generator's layers take "
+            f"{own_space}; run experiments.decompose with --latent_space={own_space}"
+        )

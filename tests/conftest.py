@@ -1,0 +1,15 @@
+"""How all tests run: on the CPU, compiled afresh, and with every annotation of the package checked at run time.
+
+The import hook must come before the first import of `ganspace_jax`; pytest loads this file first.
+"""
+
+import os
+
+os.environ["JAX_PLATFORMS"] = "cpu"
+os.environ["JAX_ENABLE_COMPILATION_CACHE"] = "false"
+
+import jaxtyping
+
+# The numeric tower: an int is good where a float is asked for, as type checkers have it (PEP 484).
+CHECKER = "beartype.beartype(conf=beartype.BeartypeConf(is_pep484_tower=True))"
+jaxtyping.install_import_hook(["ganspace_jax"], CHECKER)

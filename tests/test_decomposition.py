@@ -1,0 +1,163 @@
+"""The pipeline against float64 NumPy on the same samples."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from ganspace_jax import components, decomposition, latents, visualization
+from ganspace_jax.edits import Edit
+from ganspace_jax.failures import InputError
+from ganspace_jax.generators import base, stylegan2
+
+SAMPLES = 3001  # not a multiple of any batch size
+
+
+@pytest.fixture(scope="module")
+def generator():
+    config = stylegan2.Config(z_dim=6, w_dim=12, channels=(5, 4), mapping_layers=3, mapping_learning_rate=1.0)
+    return base.split(stylegan2.StyleGAN2(config, key=jax.random.key(3)))
+
+
+def _samples(generator):
+    """z, w and the activation of b4.conv1, in float64, computed in one go."""
+    z = latents.sample(jax.random.key(7), jnp.arange(SAMPLES), 6)
+    mapped = base.map_latents(generator, z)
+    activation = base.activation(generator, mapped, "b4.conv1").reshape(SAMPLES, -1)
+    return tuple(np.asarray(x, np.float64) for x in (z, mapped[:, 0], activation))
+
+
+def _reference(activations, count):
+    centred = activations - activations.mean(0)
+    _, singular, rows = np.linalg.svd(centred, full_matrices=False)
+    return singular[:count] ** 2 / (len(activations) - 1), rows[:count], centred @ rows[:count].T
+
+
+def _angle(a, b):
+    return float(np.arcsin(min(1.0, np.linalg.norm(b - (b @ a.T) @ a, ord=2))))
+
+
+@pytest.mark.parametrize("layer", ["w", "b4.conv1"])
+def test_it_equals_float64_numpy_on_the_same_samples(generator, layer):
+    z, w, activation = _samples(generator)
+    found = decomposition.decompose(
+        generator, layer=layer, latent_space="z", num_samples=SAMPLES, num_components=4, batch_size=1000, seed=7
+    )
+    variances, rows, coordinates = _reference(w if layer == "w" else activation, 4)
+    np.testing.assert_allclose(np.square(found.activation_stdevs), variances, rtol=1e-5)
+    assert _angle(found.activation_components.reshape(4, -1), rows) < 1e-3
+    slopes = np.linalg.lstsq(coordinates, z - z.mean(0), rcond=None)[0]
+    slopes /= np.linalg.norm(slopes, axis=1, keepdims=True)
+    slopes *= np.sign(np.sum(slopes * found.latent_components, axis=1, keepdims=True))
+    np.testing.assert_allclose(found.latent_components, slopes, atol=1e-3)
+
+
+def test_the_result_does_not_depend_on_the_batch_size(generator):
+    runs = [
+        decomposition.decompose(generator, num_samples=SAMPLES, num_components=5, batch_size=size, seed=1)
+        for size in (100, 1000, 4096)
+    ]
+    for other in runs[1:]:
+        np.testing.assert_allclose(other.activation_stdevs, runs[0].activation_stdevs, rtol=1e-5)
+        np.testing.assert_allclose(other.activation_components, runs[0].activation_components, atol=1e-4)
+        np.testing.assert_allclose(other.stability, runs[0].stability, rtol=1e-2)
+
+
+def test_sample_i_depends_on_its_number_alone():
+    key = jax.random.key(0)
+    whole = latents.sample(key, jnp.arange(10), 4)
+    np.testing.assert_array_equal(latents.sample(key, jnp.array([7, 3]), 4), whole[jnp.array([7, 3])])
+    assert not np.array_equal(latents.sample(jax.random.key(1), jnp.arange(10), 4), whole)
+
+
+def test_directions_in_w_of_layer_w_are_the_components(generator):
+    found = decomposition.decompose(generator, num_samples=500, num_components=3)
+    np.testing.assert_array_equal(found.latent_components, found.activation_components)
+    np.testing.assert_array_equal(found.r2, 1.0)
+
+
+def test_progress_counts_every_sample_once(generator):
+    counts = []
+    decomposition.decompose(generator, num_samples=1234, num_components=3, batch_size=100, on_progress=counts.append)
+    assert sum(counts) == 1234
+
+
+def test_published_seeds_are_those_of_the_original():
+    expected = np.random.RandomState(5).standard_normal(8).reshape(2, 4).astype(np.float32)
+    np.testing.assert_array_equal(latents.from_seed(5, 4, 2), expected)
+    np.testing.assert_array_equal(latents.from_seeds([5, 6], 4)[0], expected[0])
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"layer": "b9.conv0"}, "--layer=b9.conv0"),
+        ({"latent_space": "s"}, "--latent_space=s"),
+        ({"num_components": 13}, "only 12 dimensions"),
+        ({"num_components": 0}, "--num_components=0"),
+        ({"num_samples": 4, "num_components": 5}, "--num_samples=4"),
+        ({"num_samples": -1}, "--num_samples=-1"),
+        ({"batch_size": 0}, "--batch_size=0"),
+        ({"label": 1}, "--label=1"),
+    ],
+)
+def test_what_cannot_be_done_is_refused_by_flag(generator, settings, message):
+    with pytest.raises(InputError, match=message):
+        decomposition.decompose(generator, **{"num_samples": 100, "num_components": 3, **settings})
+
+
+def test_not_finite_activations_name_the_layer_and_the_batch(generator):
+    broken = generator._replace(params=jax.tree.map(lambda x: x * jnp.nan, generator.params))
+    with pytest.raises(InputError, match=r"layer b8.conv0: NaN or infinity in the batch of samples 0 to"):
+        decomposition.decompose(broken, layer="b8.conv0", num_samples=100, num_components=2)
+
+
+def test_the_file_gives_the_components_back(generator, tmp_path):
+    found = decomposition.decompose(generator, layer="b8.conv0", num_samples=200, num_components=3, name="g")
+    components.save(tmp_path / "c.npz", found)
+    again = components.load(tmp_path / "c.npz")
+    assert again.source == found.source
+    for name, value in vars(found).items():
+        np.testing.assert_array_equal(getattr(again, name), value)
+    with np.load(tmp_path / "c.npz") as file:
+        assert file["act_comp"].shape == (3, 1, 4, 8, 8)  # channels first, as published
+        assert file["lat_comp"].shape == (3, 1, 12)
+
+
+def test_components_of_other_weights_are_refused(generator):
+    found = decomposition.decompose(generator, num_samples=100, num_components=2, name="g")
+    own = decomposition.fingerprint(generator)
+    components.check_generator(found, "g", own)
+    other = generator._replace(params=jax.tree.map(lambda x: x + 1, generator.params))
+    with pytest.raises(InputError, match="made for another generator"):
+        components.check_generator(found, "g", decomposition.fingerprint(other))
+
+
+def test_an_activation_edit_of_no_strength_is_the_plain_image(generator):
+    found = decomposition.decompose(generator, layer="b4.conv1.style", num_samples=4000, num_components=5)
+    start = visualization.starting_latents(generator, found, 3)
+    offset_images, plain = (
+        visualization.edited_images(generator, found, start, [[Edit(0, None, sigma)]], visualization.View("activation"))
+        for sigma in (1.0, 0.0)
+    )
+    np.testing.assert_allclose(plain[0], base.synthesize(generator, start[None])[0], atol=1e-5)
+    assert float(jnp.abs(offset_images - plain).max()) > 0.01
+
+
+def test_one_program_serves_every_strength(generator):
+    found = decomposition.decompose(generator, num_samples=100, num_components=3)
+    start = visualization.starting_latents(generator, found, None)
+    draw = lambda k, s: visualization.component_rows(generator, found, start, [k], [-s, s], visualization.View())  # noqa: E731
+    draw(0, 1.0)
+    before = base._synthesize._cache_size()
+    draw(1, 2.0)
+    draw(2, 0.3)
+    assert base._synthesize._cache_size() == before
+
+
+def test_random_directions_are_unit_rows_with_the_same_stdevs(generator):
+    found = decomposition.decompose(generator, num_samples=100, num_components=3)
+    random = visualization.random_like(found, seed=0)
+    np.testing.assert_allclose(np.linalg.norm(random.latent_components, axis=1), 1.0, rtol=1e-5)
+    np.testing.assert_array_equal(random.latent_stdevs, found.latent_stdevs)
+    assert not np.allclose(random.latent_components, found.latent_components)

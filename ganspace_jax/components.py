@@ -58,7 +58,7 @@ class Components:
 
 def save(path: str | os.PathLike[str], components: Components) -> None:
     """Writes the .npz; float32, as the original's."""
-    arrays = {
+    arrays: dict[str, Any] = {
         "act_comp": _channels_first(components.activation_components)[:, None],
         "act_mean": _channels_first(components.activation_mean[None]),
         "act_stdev": components.activation_stdevs,
@@ -72,7 +72,8 @@ def save(path: str | os.PathLike[str], components: Components) -> None:
         "variance_error": components.variance_error,
     }
     about = np.array(json.dumps(dataclasses.asdict(components.source)))
-    np.savez(path, about=about, **{name: np.asarray(array, np.float32) for name, array in arrays.items()})
+    float32: dict[str, Any] = {name: np.asarray(array, np.float32) for name, array in arrays.items()}
+    np.savez(path, about=about, **float32)
 
 
 def load(path: str | os.PathLike[str]) -> Components:

@@ -12,7 +12,7 @@ import pytest
 from ganspace_jax import checkpoints, probe, scenes
 from ganspace_jax.failures import InputError
 
-SHIPPED = pathlib.Path(__file__).parents[1] / "models" / "scenes-probe"
+SHIPPED = pathlib.Path(__file__).parents[1] / "ganspace_jax" / "models" / "scenes-probe"
 SMALL = probe.Config(resolution=8, channels=(8,), dense_width=16)
 CUBE, SPHERE = scenes.SHAPES.index("cube"), scenes.SHAPES.index("sphere")
 

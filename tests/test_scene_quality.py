@@ -8,7 +8,7 @@ import pytest
 
 from ganspace_jax import probe, scene_quality, scenes
 
-SHIPPED = pathlib.Path(__file__).parents[1] / "models" / "scenes-probe"
+SHIPPED = pathlib.Path(__file__).parents[1] / "ganspace_jax" / "models" / "scenes-probe"
 PERFECT = {
     "median_psnr": 30.0,
     "coverage": dict.fromkeys(scenes.CONTINUOUS, 1.0),

@@ -20,7 +20,7 @@ from ganspace_jax.generators import base, zoo
 
 FLAGS = flags.FLAGS
 flags.DEFINE_string("generator", None, "Name in the zoo, or a checkpoint directory.", required=True)
-flags.DEFINE_string("probe", "ganspace_jax/models/scenes-probe", "Checkpoint directory of the probe.")
+flags.DEFINE_string("probe", str(probe.SHIPPED), "Checkpoint directory of the probe.")
 flags.DEFINE_integer("num_samples", 2000, "Images to judge.", lower_bound=64)
 flags.DEFINE_integer("seed", 0, "Seed of the latents and the labels.")
 flags.DEFINE_string("workdir", None, "Directory of the results.", required=True)

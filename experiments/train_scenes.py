@@ -3,20 +3,24 @@
     python -m experiments.train_scenes --flagfile=experiments/flags/train_stylegan2_scenes.flags --workdir=runs/stylegan2
 
 Writes into workdir: samples/*.png as it trains, metrics.jsonl, state/ (resumable: the same command continues a run that was
-stopped), and at the end generator/ (the averaged weights, a checkpoint directory for every other experiment).
+stopped), generator/ (the averaged weights, a checkpoint directory for every other experiment) and discriminator/, with which
+--grow_from begins a run of twice the resolution.
 """
 
 import functools
 import json
 import pathlib
+import sys
 import time
 
 import jax
 import numpy as np
-from absl import app, flags
+from absl import app, flags, logging
+from flax import nnx
 from tqdm import tqdm
 
-from ganspace_jax import adversarial, checkpoints, discriminators, images, scenes
+from ganspace_jax import adversarial, checkpoints, discriminators, growing, images, scenes, workdirs
+from ganspace_jax.failures import one_line_errors
 from ganspace_jax.generators import base, stylegan2, zoo
 
 FLAGS = flags.FLAGS
@@ -26,6 +30,9 @@ flags.DEFINE_list("channels", ["96", "96", "64", "32"], "Generator: channels at 
 flags.DEFINE_list("discriminator_channels", ["32", "48", "64", "96"], "Discriminator: from the full size to 4x4.")
 flags.DEFINE_integer("latent_dim", 64, "Size of z and of w.", lower_bound=1)
 flags.DEFINE_integer("mapping_layers", 4, "Depth of the mapping network.", lower_bound=1)
+flags.DEFINE_string(
+    "grow_from", None, "Workdir of a finished run at half this resolution, or at the same, to begin with."
+)
 flags.DEFINE_integer("num_images", 1_000_000, "Length of the training, in real images.", lower_bound=1)
 flags.DEFINE_integer("batch_size", 32, "Images a step.", lower_bound=1)
 flags.DEFINE_float("learning_rate", 2.5e-3, "Of both networks (Adam).", lower_bound=0.0)
@@ -55,7 +62,14 @@ def _networks(key):
     if len(channels) != len(discriminator.channels):
         raise app.UsageError(f"--discriminator_channels: {len(channels)} numbers wanted, one for each of --channels")
     keys = jax.random.split(key)
-    return stylegan2.StyleGAN2(config, key=keys[0]), discriminators.Discriminator(discriminator, key=keys[1])
+    networks = stylegan2.StyleGAN2(config, key=keys[0]), discriminators.Discriminator(discriminator, key=keys[1])
+    if FLAGS.grow_from is None:
+        return networks
+    before = pathlib.Path(FLAGS.grow_from)
+    return (
+        growing.grow_generator(networks[0], before / "generator"),
+        growing.grow_discriminator(networks[1], before / "discriminator"),
+    )
 
 
 def _sample_grid(generator, path):
@@ -69,7 +83,7 @@ def main(_):
     """Trains until --num_images."""
     workdir = pathlib.Path(FLAGS.workdir)
     (workdir / "samples").mkdir(parents=True, exist_ok=True)
-    (workdir / "run.flags").write_text(FLAGS.flags_into_string())
+    (workdir / "run.flags").write_text(workdirs.flagfile(FLAGS.get_key_flags_for_module(sys.argv[0])))
     init_key, train_key = jax.random.split(jax.random.key(FLAGS.seed))
     recipe = adversarial.Recipe(
         num_images=FLAGS.num_images,
@@ -106,12 +120,19 @@ def _train(networks, recipe, render, state, key, workdir, saved):
             _sample_grid(adversarial.averaged_generator(networks, state), path)
         if time.monotonic() - last_save > FLAGS.save_every or step == recipe.num_steps:
             saved.save(step, state)
-            zoo.save(workdir / "generator", base.split(adversarial.averaged_generator(networks, state)))
+            _save_networks(workdir, networks, state)
             last_save = time.monotonic()
     bar.close()
     saved.close()
+    _save_networks(workdir, networks, state)
     print(f"generator: {workdir / 'generator'}")
 
 
+def _save_networks(workdir, networks, state):
+    zoo.save(workdir / "generator", base.split(adversarial.averaged_generator(networks, state)))
+    discriminators.save(workdir / "discriminator", nnx.merge(networks.discriminator, state.discriminator))
+
+
 if __name__ == "__main__":
-    app.run(main)
+    logging.set_verbosity(logging.WARNING)  # Orbax tells of every file at INFO
+    app.run(one_line_errors(main))

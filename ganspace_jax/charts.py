@@ -6,6 +6,7 @@ import matplotlib
 import numpy as np
 
 from ganspace_jax.components import Components
+from ganspace_jax.effects import Effects
 
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt
@@ -29,5 +30,17 @@ def variance(path: str | os.PathLike[str], components: Components) -> None:
     bottom.xaxis.get_major_locator().set_params(integer=True)
     source = components.source
     top.set_title(f"{source.generator}, layer {source.layer}, {source.num_samples:,} samples", fontsize=10)
+    figure.savefig(path, dpi=120)
+    plt.close(figure)
+
+
+def effects(path: str | os.PathLike[str], measured: Effects) -> None:
+    """A field of colours: how far each component (row) moves each factor (column)."""
+    rows, columns = measured.size.shape
+    figure, axes = plt.subplots(figsize=(1 + 0.55 * columns, 1.6 + 0.28 * rows), layout="constrained")
+    field = axes.imshow(measured.size, cmap="viridis", vmin=0, aspect="auto")
+    axes.set_xticks(range(columns), [name.replace("_", " ") for name in measured.factors], rotation=45, ha="right")
+    axes.set_yticks(range(rows), [f"v{k}" for k in range(rows)])
+    figure.colorbar(field, label="change, in standard deviations of the factor")
     figure.savefig(path, dpi=120)
     plt.close(figure)

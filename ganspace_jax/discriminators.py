@@ -7,11 +7,13 @@ nothing next to the convolutions.
 
 import dataclasses
 import math
+import os
 
 import jax
 import jax.numpy as jnp
 from flax import nnx
 
+from ganspace_jax import checkpoints
 from ganspace_jax.generators import ops
 from ganspace_jax.shapes import Array, Float, PRNGKey
 
@@ -60,8 +62,10 @@ class Discriminator(nnx.Module):
         self.config = config
         keys = jax.random.split(key, len(config.channels) + 4)
         self.fromrgb = Convolution(1, config.image_channels, config.channels[0], key=keys[-1])
-        pairs = zip(config.channels[:-1], config.channels[1:], strict=True)
-        self.blocks = nnx.List([Block(i, o, key=k) for k, (i, o) in zip(keys, pairs, strict=False)])
+        for name, before, after, k in zip(
+            self._block_names(), config.channels[:-1], config.channels[1:], keys, strict=False
+        ):
+            setattr(self, name, Block(before, after, key=k))
         last = config.channels[-1]
         self.conv = Convolution(3, last + (1 if config.deviation_group else 0), last, key=keys[-2])
         self.dense = nnx.Param(jax.random.normal(keys[-3], (16 * last, last)))
@@ -70,10 +74,14 @@ class Discriminator(nnx.Module):
         if config.num_classes:
             self.embed = nnx.Param(jnp.zeros((config.num_classes, last)))
 
+    def _block_names(self) -> list[str]:
+        """b32, b16, b8: by the size of what goes in."""
+        return [f"b{4 * 2**i}" for i in range(len(self.config.channels) - 1, 0, -1)]
+
     def __call__(self, images: Float[Array, "n h w c"], label: Array | None = None) -> Float[Array, "n"]:
         x = self.fromrgb(images)
-        for block in self.blocks:
-            x = block(x)
+        for name in self._block_names():
+            x = getattr(self, name)(x)
         if self.config.deviation_group:
             x = jnp.concatenate([x, _minibatch_deviation(x, self.config.deviation_group)], axis=-1)
         x = self.conv(x).reshape(len(x), -1)
@@ -100,3 +108,9 @@ def _minibatch_deviation(x: Float[Array, "n h w c"], group: int) -> Float[Array,
     y = x.reshape(group, n // group, height, width, channels)
     deviation = jnp.sqrt(jnp.var(y, axis=0) + 1e-8).mean((1, 2, 3))
     return jnp.broadcast_to(jnp.tile(deviation, group)[:, None, None, None], (n, height, width, 1))
+
+
+def save(directory: str | os.PathLike[str], discriminator: Discriminator) -> None:
+    """Writes a checkpoint directory."""
+    params = nnx.to_pure_dict(nnx.state(discriminator))
+    checkpoints.save_arrays(directory, params, {"family": "discriminator", **dataclasses.asdict(discriminator.config)})

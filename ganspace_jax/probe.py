@@ -8,6 +8,7 @@ import dataclasses
 import functools
 import math
 import os
+import pathlib
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -23,6 +24,7 @@ from ganspace_jax.generators import ops
 from ganspace_jax.shapes import Array, Bool, Float, Int, PRNGKey
 
 FAMILY = "probe"
+SHIPPED = pathlib.Path(__file__).parent / "models" / "scenes-probe"
 CHUNK = 256
 _SHOWS_ROTATION = np.isin(scenes.SHAPES, scenes.SHOWS_ROTATION)
 _CODE_SIZES = {name: 2 if name in scenes.CIRCULAR else 1 for name in scenes.CONTINUOUS}

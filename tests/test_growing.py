@@ -1,0 +1,83 @@
+"""Growing: the larger networks begin by computing what the smaller ones computed."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from flax import nnx
+
+from ganspace_jax import discriminators, growing
+from ganspace_jax.failures import InputError
+from ganspace_jax.generators import base, ops, stylegan2, zoo
+
+
+def _generator(channels, seed):
+    config = stylegan2.Config(z_dim=8, w_dim=8, channels=channels, mapping_layers=2, use_noise=False)
+    return stylegan2.StyleGAN2(config, key=jax.random.key(seed))
+
+
+def _discriminator(channels, seed):
+    return discriminators.Discriminator(discriminators.Config(channels), key=jax.random.key(seed))
+
+
+@pytest.fixture(scope="module")
+def small(tmp_path_factory):
+    """A run of 8x8 pixels: its networks and its workdir."""
+    directory = tmp_path_factory.mktemp("small")
+    generator, discriminator = _generator((12, 8), 1), _discriminator((6, 10), 2)
+    zoo.save(directory / "generator", base.split(generator))
+    discriminators.save(directory / "discriminator", discriminator)
+    return generator, discriminator, directory
+
+
+def test_grown_generator_makes_the_old_image_larger(small):
+    generator, _, directory = small
+    grown = growing.grow_generator(_generator((12, 8, 4), 3), directory / "generator")
+    z = jax.random.normal(jax.random.key(4), (5, 8))
+    old, new = (np.asarray(g(g.map_latents(z))[0]) for g in (generator, grown))
+    assert new.shape == (5, 16, 16, 3)
+    np.testing.assert_allclose(new, ops.upsample2d(jnp.asarray(old), (1, 3, 3, 1)), atol=1e-6)
+
+
+def test_grown_discriminator_judges_larger_pixels_alike(small):
+    _, discriminator, directory = small
+    grown = growing.grow_discriminator(_discriminator((6, 6, 10), 5), directory / "discriminator")
+    images = jax.random.normal(jax.random.key(6), (8, 8, 8, 3))
+    larger = jnp.repeat(jnp.repeat(images, 2, axis=1), 2, axis=2)
+    np.testing.assert_allclose(grown(larger), discriminator(images), rtol=1e-4, atol=1e-5)
+
+
+def test_new_layers_learn(small):
+    """The identity is a start, not a dead end: a gradient reaches every parameter of the new blocks' output layers."""
+    _, _, directory = small
+    z = jax.random.normal(jax.random.key(4), (4, 8))
+    generator = growing.grow_generator(_generator((12, 8, 4), 3), directory / "generator")
+    discriminator = growing.grow_discriminator(_discriminator((6, 6, 10), 5), directory / "discriminator")
+
+    def loss(networks):
+        made, judge = (nnx.merge(d, s) for d, s in zip(definitions, networks, strict=True))
+        return jnp.sum(judge(made(made.map_latents(z))[0]))
+
+    definitions, states = zip(*(nnx.split(network) for network in (generator, discriminator)), strict=True)
+    of_generator, of_discriminator = jax.grad(loss)(states)
+    assert np.all(np.asarray(of_generator["synthesis"]["b16"]["torgb"]["weight"][...]) != 0)
+    assert np.all(np.asarray(of_discriminator["b16"]["conv1"]["weight"][...]) != 0)
+
+
+def test_same_resolution_continues(small):
+    generator, discriminator, directory = small
+    again = growing.grow_generator(_generator((12, 8), 7), directory / "generator")
+    judge = growing.grow_discriminator(_discriminator((6, 10), 8), directory / "discriminator")
+    for old, new in ((generator, again), (discriminator, judge)):
+        jax.tree.map(np.testing.assert_array_equal, nnx.state(old), nnx.state(new))
+
+
+def test_what_does_not_fit_is_refused(small):
+    """Four times the resolution, other widths, and a first block that cannot be the identity: each is named."""
+    directory = small[2]
+    with pytest.raises(InputError, match="has 8 pixels; to grow to 32, 16 or the same are wanted"):
+        growing.grow_generator(_generator((12, 8, 4, 4), 3), directory / "generator")
+    with pytest.raises(InputError, match=r"generator: array \S+ has shape"):
+        growing.grow_generator(_generator((12, 10, 4), 3), directory / "generator")
+    with pytest.raises(InputError, match="--discriminator_channels: .* 4 and 6"):
+        growing.grow_discriminator(_discriminator((4, 6, 10), 5), directory / "discriminator")

@@ -99,6 +99,7 @@ def main(_):
     networks, state = adversarial.init(generator, discriminator, recipe)
     saved = checkpoints.TrainingCheckpoints(workdir / "state")
     state = saved.restore(state) or state
+    _forget_metrics_after(workdir, int(state.step) * recipe.batch_size)
     _train(networks, recipe, render, state, train_key, workdir, saved)
 
 
@@ -126,6 +127,12 @@ def _train(networks, recipe, render, state, key, workdir, saved):
     saved.close()
     _save_networks(workdir, networks, state)
     print(f"generator: {workdir / 'generator'}")
+
+
+def _forget_metrics_after(workdir, num_images):
+    path = workdir / "metrics.jsonl"
+    lines = path.read_text().splitlines(keepends=True) if path.exists() else []
+    path.write_text("".join(line for line in lines if line.endswith("\n") and json.loads(line)["images"] <= num_images))
 
 
 def _save_networks(workdir, networks, state):

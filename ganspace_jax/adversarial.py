@@ -125,7 +125,7 @@ def update(
         loss = _discriminator_loss(recipe.loss, real_logits, fake_logits)
         penalty = jnp.zeros(())
         if regularize:
-            penalty = _r1(discriminator, real)
+            penalty = gradient_penalty(discriminator, real)
             loss = loss + 0.5 * recipe.r1_weight * recipe.r1_interval * penalty
         return loss, (real_logits.mean(), fake_logits.mean(), penalty)
 
@@ -180,8 +180,8 @@ def _generator_loss(kind: str, fake: Float[Array, "n"]) -> Float[Array, ""]:
     return -fake.mean() if kind == "hinge" else jax.nn.softplus(-fake).mean()
 
 
-def _r1(discriminator: Discriminator, real: Float[Array, "n h w c"]) -> Float[Array, ""]:
-    """Mean squared norm of the logits' gradient at real images."""
+def gradient_penalty(discriminator: Callable[[Array], Array], real: Float[Array, "n h w c"]) -> Float[Array, ""]:
+    """R1: the mean squared norm of the logits' gradient at real images."""
     gradient = jax.grad(lambda images: discriminator(images).sum())(real)
     return jnp.sum(jnp.square(gradient), axis=(1, 2, 3)).mean()
 

@@ -17,8 +17,6 @@ import orbax.checkpoint as ocp
 
 from ganspace_jax.failures import InputError
 
-logging.getLogger("absl").setLevel(logging.ERROR)  # Orbax reports every step of a save at INFO and WARNING
-
 Arrays = dict[str, Any]
 
 
@@ -95,8 +93,11 @@ class TrainingCheckpoints:
     """The last two states of a running computation, by step; restores the newest one that can be read."""
 
     def __init__(self, directory: str | os.PathLike[str]):
+        self._directory = directory
         options = ocp.CheckpointManagerOptions(max_to_keep=2, enable_async_checkpointing=False)
-        self._manager = ocp.CheckpointManager(pathlib.Path(directory).absolute(), options=options)
+        self._manager = ocp.CheckpointManager(
+            pathlib.Path(directory).absolute(), item_handlers=ocp.StandardCheckpointHandler(), options=options
+        )
 
     def save(self, step: int, state: Any) -> None:
         """Writes the state; the step before the last is dropped only after that."""
@@ -104,14 +105,26 @@ class TrainingCheckpoints:
         self._manager.wait_until_finished()
 
     def restore(self, like: Any) -> Any | None:
-        """The newest readable state, in the structure of `like`, or None; says which damaged ones it passed over."""
-        for step in sorted(self._manager.all_steps(), reverse=True):
+        """The newest readable state, in the structure of `like`, or None where there is none at all.
+
+        Says which damaged ones it passed over. Raises CheckpointError where none can be read, or where their arrays have other
+        shapes than those of `like`, so that nothing starts anew over them.
+        """
+        wanted, steps = _plain(like), sorted(self._manager.all_steps(), reverse=True)
+        for step in steps:
             try:
-                leaves = self._manager.restore(step, args=ocp.args.StandardRestore(_plain(like)))
+                found = _shapes(self._manager.item_metadata(step).tree)
+                if found == _shapes(wanted):
+                    leaves = self._manager.restore(step, args=ocp.args.StandardRestore(wanted))
+                    return jax.tree.unflatten(jax.tree.structure(like), [leaves[name] for name in wanted])
             except Exception as error:  # see load_arrays
                 logging.getLogger(__name__).warning("checkpoint %d is damaged, trying the one before: %s", step, error)
                 continue
-            return jax.tree.unflatten(jax.tree.structure(like), [leaves[name] for name in _plain(like)])
+            raise CheckpointError(
+                f"{self._directory}: holds a run with other shapes; repeat its flags, or name another directory"
+            )
+        if steps:
+            raise CheckpointError(f"{self._directory}: every state in it is damaged; name another directory")
         return None
 
     def close(self) -> None:
@@ -120,6 +133,6 @@ class TrainingCheckpoints:
 
 
 def _plain(state: Any) -> dict[str, Any]:
-    """A flat dict of arrays: Orbax then needs to know nothing of our types."""
+    """A flat dict of arrays: Orbax then needs to know nothing of our types, nor of NumPy's scalars, which it refuses."""
     leaves = jax.tree.leaves(state)
-    return {f"{i:05d}": leaf for i, leaf in enumerate(leaves)}
+    return {f"{i:05d}": leaf if isinstance(leaf, jax.Array) else np.asarray(leaf) for i, leaf in enumerate(leaves)}

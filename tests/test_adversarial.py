@@ -1,0 +1,144 @@
+"""Training: the losses' parts are what the papers say, one step does what it should, and a killed run loses nothing."""
+
+import json
+import os
+import pathlib
+import signal
+import subprocess
+import sys
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from ganspace_jax import adversarial, discriminators
+from ganspace_jax.generators import stylegan2, zoo
+
+ROOT = pathlib.Path(__file__).parents[1]
+RECIPE = adversarial.Recipe(num_images=4096, batch_size=8, average_images=16.0, r1_interval=4, decay=0.5)
+
+
+def _networks():
+    config = stylegan2.Config(z_dim=4, w_dim=4, channels=(6, 4), mapping_layers=2, use_noise=False)
+    generator = stylegan2.StyleGAN2(config, key=jax.random.key(0))
+    return generator, discriminators.Discriminator(discriminators.Config((4, 6)), key=jax.random.key(1))
+
+
+class Counted:
+    """Real images of one grey, that count how often they are traced."""
+
+    def __init__(self):
+        self.traces = 0
+
+    def __call__(self, key, num_images):
+        self.traces += 1
+        return 0.5 + 0.1 * jax.random.normal(key, (num_images, 8, 8, 3))
+
+
+@pytest.fixture(scope="module")
+def steps():
+    """The first nine states and their metrics, with R1 every fourth step, and how often the step was traced."""
+    render = Counted()
+    networks, state = adversarial.init(*_networks(), RECIPE)
+    history = [(jax.tree.map(np.asarray, state), None)]
+    for step in range(9):
+        regularize = step % RECIPE.r1_interval == 0
+        state, metrics = adversarial.update(networks, RECIPE, render, state, jax.random.key(2), regularize=regularize)
+        history.append((jax.tree.map(np.asarray, state), metrics))
+    return history, render.traces
+
+
+def test_gradient_penalty_of_a_known_function():
+    """Logits a . x have the gradient a everywhere; logits |x|^2 / 2 the gradient x."""
+    images = jax.random.normal(jax.random.key(0), (5, 4, 4, 3))
+    a = jax.random.normal(jax.random.key(1), (4, 4, 3))
+    linear = adversarial.gradient_penalty(lambda x: jnp.sum(a * x, (1, 2, 3)), images)
+    square = adversarial.gradient_penalty(lambda x: 0.5 * jnp.sum(x**2, (1, 2, 3)), images)
+    np.testing.assert_allclose(linear, np.sum(np.square(a)), rtol=1e-5)
+    np.testing.assert_allclose(square, np.mean(np.sum(np.square(images), (1, 2, 3))), rtol=1e-5)
+
+
+def test_one_program_with_the_penalty_and_one_without(steps):
+    assert steps[1] == 2
+
+
+def test_both_networks_learn_and_the_mean_latent_follows(steps):
+    history, _ = steps
+    first, last = history[0][0], history[-1][0]
+    assert int(last.step) == 9
+    for name in ("generator", "discriminator"):
+        changed = jax.tree.map(lambda a, b: bool(np.any(a != b)), getattr(first, name), getattr(last, name))
+        assert all(jax.tree.leaves(changed)), name
+    assert all(
+        np.any(a != b) for a, b in zip(jax.tree.leaves(first.buffers), jax.tree.leaves(last.buffers), strict=True)
+    )
+
+
+def test_penalty_only_where_it_is_asked_for(steps):
+    penalties = [float(metrics.r1) for _, metrics in steps[0][1:]]
+    assert [p > 0 for p in penalties] == [step % 4 == 0 for step in range(9)]
+
+
+def test_average_has_its_half_life(steps):
+    """Against the recursion in float64; the half-life grows with the images seen, up to that of the recipe."""
+    history, _ = steps
+    average = [np.float64(x) for x in jax.tree.leaves(history[0][0].average)]
+    for step, (state, _) in enumerate(history[1:]):
+        keep = 0.5 ** (8 / min(16.0, 0.05 * 8 * (step + 1)))
+        new = [np.float64(x) for x in jax.tree.leaves(state.generator)]
+        average = [keep * a + (1 - keep) * n for a, n in zip(average, new, strict=True)]
+    for expected, found in zip(average, jax.tree.leaves(history[-1][0].average), strict=True):
+        np.testing.assert_allclose(found, expected, atol=1e-5)
+
+
+def test_discriminator_comes_to_tell_real_from_generated():
+    """With a generator that hardly learns, the logits part."""
+    networks, state = adversarial.init(*_networks(), RECIPE)
+    render = Counted()
+    metrics = None
+    for _ in range(60):
+        state = state._replace(generator=jax.tree.map(jnp.asarray, adversarial.init(*_networks(), RECIPE)[1].generator))
+        state, metrics = adversarial.update(networks, RECIPE, render, state, jax.random.key(2), regularize=False)
+    assert metrics is not None and metrics.real_logit - metrics.fake_logit > 2.0
+
+
+def test_learning_rate_is_constant_and_then_falls_to_a_twentieth():
+    optimizer = RECIPE.optimizer()
+    params = jnp.zeros(())
+    state, sizes = optimizer.init(params), []
+    for _ in range(RECIPE.num_steps + 1):
+        update, state = optimizer.update(jnp.ones(()), state)
+        sizes.append(-float(update) / RECIPE.learning_rate)  # Adam of a constant gradient: the rate itself
+    assert RECIPE.num_steps == 512
+    np.testing.assert_allclose(sizes[:256], 1.0, rtol=1e-4)
+    np.testing.assert_allclose([sizes[384], sizes[512]], [0.525, 0.05], rtol=1e-3)
+
+
+def _command(workdir):
+    return [
+        *(sys.executable, "-m", "experiments.train_scenes", "--channels=6,4", "--discriminator_channels=4,6"),
+        *("--latent_dim=4", "--mapping_layers=2", "--num_images=120", "--batch_size=4", "--save_every=0"),
+        *("--sample_every=60", f"--workdir={workdir}"),
+    ]
+
+
+def test_a_killed_run_ends_where_the_whole_run_ends(tmp_path):
+    """Killed in the middle of its steps and saves, the same command goes on to bit-equal networks."""
+    environment = {**os.environ, "JAX_PLATFORMS": "cpu"}
+    whole = subprocess.run(_command(tmp_path / "whole"), cwd=ROOT, env=environment, capture_output=True, text=True)
+    assert whole.returncode == 0, whole.stderr
+    killed = subprocess.Popen(_command(tmp_path / "killed"), cwd=ROOT, env=environment, stderr=subprocess.DEVNULL)
+    metrics = tmp_path / "killed" / "metrics.jsonl"
+    while not (metrics.exists() and len(metrics.read_text().splitlines()) >= 2):
+        assert killed.poll() is None
+    killed.send_signal(signal.SIGKILL)
+    killed.wait()
+    assert not (tmp_path / "killed" / "samples" / "000000120.png").exists()
+    again = subprocess.run(_command(tmp_path / "killed"), cwd=ROOT, env=environment, capture_output=True, text=True)
+    assert again.returncode == 0, again.stderr
+    first, second = (zoo.load(tmp_path / name / "generator") for name in ("whole", "killed"))
+    jax.tree.map(np.testing.assert_array_equal, first.params, second.params)
+    lines = [json.loads(line) for line in metrics.read_text().splitlines()]
+    assert [line["images"] for line in lines] == [4, 68]
+    assert sorted(p.name for p in (tmp_path / "killed" / "samples").iterdir()) == ["000000060.png", "000000120.png"]

@@ -115,6 +115,15 @@ def check_generator(components: Components, generator: str, fingerprint: str) ->
         )
 
 
+def check_latent_space(components: Components, own_space: str) -> None:
+    """Per-layer latents are w where there is a mapping: a step in z cannot be added to them. Raises InputError."""
+    if components.source.latent_space != own_space:
+        raise InputError(
+            f"--components: directions in {components.source.latent_space}, but this generator's layers take "
+            f"{own_space}; run experiments.decompose with --latent_space={own_space}"
+        )
+
+
 def _channels_first(x: np.ndarray) -> np.ndarray:
     return np.moveaxis(x, -1, 1) if x.ndim == 4 else x
 

@@ -13,16 +13,18 @@ import numpy as np
 
 from ganspace_jax import edits, latents, scenes
 from ganspace_jax import probe as probes
-from ganspace_jax.components import Components
+from ganspace_jax.components import Components, check_latent_space
 from ganspace_jax.edits import Edit
 from ganspace_jax.generators import base
 from ganspace_jax.shapes import Array, Float
 
 
 class Effects(NamedTuple):
-    """factors: names of the columns. size: root mean square change of each factor, in standard deviations of the factor over
-    real scenes, for a step from -sigma to +sigma. slope: mean signed change likewise (shape: share of images whose shape
-    changes, in both)."""
+    """For a step from -sigma to +sigma along each component (rows), how far each factor (columns) changes.
+
+    size: root mean square change, in standard deviations of the factor over real scenes. slope: mean signed change, likewise.
+    For the shape both are the share of images whose shape changes.
+    """
 
     factors: tuple[str, ...]
     size: Float[np.ndarray, "c f"]
@@ -42,8 +44,12 @@ def measure(
     layers: tuple[int, int] | None = None,
     seed: int = 0,
 ) -> Effects:
-    """Effects of all components on images of random latents."""
+    """Effects of all components on images of random latents.
+
+    layers: [start, stop) of the latents moved, None for all. Raises InputError where components and generator do not fit.
+    """
     module = generator.merge()
+    check_latent_space(components, "w" if module.has_mapping else "z")
     z = latents.sample(jax.random.key(seed), jnp.arange(num_samples), module.z_dim)
     label = latents.one_hot(components.source.label, module.num_classes, num_samples)
     start = base.map_latents(generator, z, label)
@@ -63,7 +69,10 @@ def _read(
 
 
 def change(name: str, before: scenes.Factors, after: scenes.Factors) -> tuple[float, float]:
-    """(root mean square, mean) change of one factor, in its standard deviations; circular factors the short way round."""
+    """(root mean square, mean) change of one factor, in its standard deviations over real scenes.
+
+    Circular factors go the short way round; rotation counts where it shows before and after.
+    """
     if name == "shape":
         share = float(np.mean(np.asarray(before.shape) != np.asarray(after.shape)))
         return share, share

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from ganspace_jax import decomposition, edits, latents
-from ganspace_jax.components import Components
+from ganspace_jax.components import Components, check_latent_space
 from ganspace_jax.edits import Edit
 from ganspace_jax.failures import InputError
 from ganspace_jax.generators import base
@@ -57,7 +57,7 @@ def edited_images(
         "truncation_cutoff": view.truncation_cutoff,
     }
     if view.mode == "latent":
-        _check_latent_space(components, "w" if module.has_mapping else "z")
+        check_latent_space(components, "w" if module.has_mapping else "z")
         moved = [edits.apply(start[None], components, column, centred=view.centred) for column in columns]
         return base.synthesize(generator, jnp.concatenate(moved), **settings)
     layer = components.source.layer
@@ -101,12 +101,3 @@ def random_like(components: Components, seed: int) -> Components:
         activation_components=activation.astype(np.float32),
         latent_components=latent.astype(np.float32),
     )
-
-
-def _check_latent_space(components: Components, own_space: str) -> None:
-    """Per-layer latents are w where there is a mapping: a step in z cannot be added to them."""
-    if components.source.latent_space != own_space:
-        raise InputError(
-            f"--components: directions in {components.source.latent_space}, but this generator's layers take "
-            f"{own_space}; run experiments.decompose with --latent_space={own_space}"
-        )

@@ -4,6 +4,7 @@ import json
 import shutil
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -25,7 +26,7 @@ def test_a_directory_alone_rebuilds_the_generator(saved):
     again = zoo.load(directory)
     assert again.merge().config == generator.merge().config
     jax.tree.map(np.testing.assert_array_equal, again.params, generator.params)
-    z = np.ones((2, 3), np.float32)
+    z = jnp.ones((2, 3))
     images = [base.synthesize(g, base.map_latents(g, z)) for g in (generator, again)]
     np.testing.assert_array_equal(*images)
 
@@ -33,8 +34,8 @@ def test_a_directory_alone_rebuilds_the_generator(saved):
 def test_compute_dtype_is_chosen_at_load(saved):
     generator, directory = saved
     half = zoo.load(directory, compute_dtype="bfloat16")
-    latents = base.map_latents(half, np.ones((2, 3), np.float32))
-    assert base.activation(half, latents, "b8.conv1").dtype == jax.numpy.bfloat16
+    latents = base.map_latents(half, jnp.ones((2, 3)))
+    assert base.activation(half, latents, "b8.conv1").dtype == jnp.bfloat16
     exact = base.synthesize(generator, latents)
     difference = np.abs(np.asarray(base.synthesize(half, latents) - exact)).max()
     assert 0 < difference < 0.05 * np.abs(np.asarray(exact)).max()

@@ -88,8 +88,8 @@ def upsample_conv2d(
     """Zero insertion, correlation with `weight` (3x3), then the separable filter `taps`: one plain convolution.
 
     Kernel and filter are merged into one kernel for each of the four output phases, which are then interleaved. That is four
-    times the multiplications of a transposed convolution and yet the fastest way on a CPU: 1.6 times faster than zero
-    insertion at 64 px, and 4 to 5 times with gradients (docs/benchmarks.md).
+    times the multiplications of a transposed convolution, and yet on a CPU as fast as zero insertion, and four to nine times
+    as fast with gradients (benchmarks/upsampling.py).
     """
     phase_map = jnp.asarray(_phase_map(weight.shape[0], np.asarray(taps, np.float64)), weight.dtype)
     merged = jnp.einsum("apk,bql,klio->abipqo", phase_map, phase_map, weight, precision=precision_for(weight.dtype))

@@ -45,10 +45,6 @@ class Generator(Protocol):
         """z (and a one-hot label) -> latents [batch, layers, latent_dim], before truncation."""
         ...
 
-    def truncate(self, latents: Array, psi: float, cutoff: int | None = None) -> Array:
-        """Pulls latents towards their mean: after edits, as the published tools do."""
-        ...
-
     def __call__(
         self,
         latents: Float[Array, "n layers d"],
@@ -56,10 +52,14 @@ class Generator(Protocol):
         label: Float[Array, "n classes"] | None = None,
         offsets: Mapping[str, Array] | None = None,
         noise: Noise = "const",
+        truncation_psi: float = 1.0,
+        truncation_cutoff: int | None = None,
     ) -> tuple[Float[Array, "n height width c"], Activations]:
         """latents -> (image, activations by name); `offsets` are added at the named activations.
 
-        noise: "const" for the checkpoint's own images, None for none, or one key a sample for random noise.
+        noise: "const" for the checkpoint's own images, None for none, or one key a sample for random noise. truncation: what
+        the paper calls so, done here and so after all edits of the latents, as the published tools do: a pull towards the mean
+        latent in the first `cutoff` layers, or a choice of batch norm statistics.
         """
         ...
 
@@ -112,8 +112,8 @@ def merge(definition: nnx.GraphDef, params: dict[str, Any]) -> Generator:
 def _synthesize(definition, params, latents, label, offsets, noise_mode, noise_keys, psi, cutoff):
     generator = merge(definition, params)
     noise = noise_keys if noise_mode == "random" else (None if noise_mode == "none" else "const")
-    latents = generator.truncate(latents, psi, cutoff)
-    return generator(latents, label=label, offsets=offsets, noise=noise)[0]
+    settings = {"noise": noise, "truncation_psi": psi, "truncation_cutoff": cutoff}
+    return generator(latents, label=label, offsets=offsets, **settings)[0]
 
 
 def synthesize(
@@ -126,7 +126,7 @@ def synthesize(
     truncation_psi: float = 1.0,
     truncation_cutoff: int | None = None,
 ) -> Float[Array, "n height width c"]:
-    """Images of latents, jitted: truncation, then the generator. Compiles once for each set of offset names and shapes."""
+    """Images of latents, jitted. Compiles once for each set of offset names and shapes."""
     mode = "none" if noise is None else ("const" if isinstance(noise, str) else "random")
     keys = noise if mode == "random" else None
     return _synthesize(
@@ -148,8 +148,7 @@ def map_latents(generator: SplitGenerator, z: Float[Array, "n z"], label: Array 
 @functools.partial(jax.jit, static_argnames=("definition", "name", "psi", "cutoff"))
 def _activation(definition, params, latents, label, name, psi, cutoff):
     generator = merge(definition, params)
-    latents = generator.truncate(latents, psi, cutoff)
-    return generator(latents, label=label)[1][name]
+    return generator(latents, label=label, truncation_psi=psi, truncation_cutoff=cutoff)[1][name]
 
 
 def activation(

@@ -44,6 +44,21 @@ def conv2d(x: Float[Array, "n height width i"], weight: Float[Array, "kh kw i o"
     )
 
 
+def transposed_conv2d(
+    x: Float[Array, "n height width i"], weight: Float[Array, "k k i o"], *, stride: int, padding: int
+) -> Float[Array, "n height2 width2 o"]:
+    """Zero insertion by `stride`, `padding` zeros on every side, then correlation."""
+    return lax.conv_general_dilated(
+        x,
+        weight,
+        (1, 1),
+        ((padding, padding), (padding, padding)),
+        lhs_dilation=(stride, stride),
+        dimension_numbers=_IMAGE_LAYOUT,
+        precision=precision_for(x.dtype),
+    )
+
+
 def depth_to_space(x: Float[Array, "n height width c"]) -> Float[Array, "n height2 width2 d"]:
     """Interleaves four phases, the channel axis being ordered [row phase, column phase, channel]."""
     n, height, width, channels = x.shape
@@ -147,3 +162,27 @@ def broadcast_layers(w: Float[Array, "n d"], num_layers: int) -> Float[Array, "n
 def uniform_noise_keys(key: jax.Array, num_samples: int) -> jax.Array:
     """One key a sample, so that a sample's noise does not depend on the batch it is in."""
     return jax.vmap(lambda i: jax.random.fold_in(key, i))(jnp.arange(num_samples))
+
+
+def repeat_pixels(x: Float[Array, "n height width c"]) -> Float[Array, "n height2 width2 c"]:
+    """Doubles the size: nearest neighbour."""
+    n, height, width, channels = x.shape
+    x = jnp.broadcast_to(x[:, :, None, :, None, :], (n, height, 2, width, 2, channels))
+    return x.reshape(n, 2 * height, 2 * width, channels)
+
+
+def max_pool(x: Float[Array, "n height width c"]) -> Float[Array, "n height2 width2 c"]:
+    """Halves the size: the largest of 2x2 pixels."""
+    n, height, width, channels = x.shape
+    return x.reshape(n, height // 2, 2, width // 2, 2, channels).max((2, 4))
+
+
+def attend(
+    queries: Float[Array, "n height width k"], keys: Float[Array, "n h2 w2 k"], values: Float[Array, "n h2 w2 c"]
+) -> Float[Array, "n height width c"]:
+    """Each position's mixture of all values, by the softmax of queries . keys (not scaled), in float32."""
+    precision = precision_for(queries.dtype)
+    scores = jnp.einsum("nhwk,nijk->nhwij", queries, keys, precision=precision).astype(jnp.float32)
+    shape = scores.shape
+    weights = jax.nn.softmax(scores.reshape(*shape[:3], -1)).reshape(shape).astype(values.dtype)
+    return jnp.einsum("nhwij,nijc->nhwc", weights, values, precision=precision)

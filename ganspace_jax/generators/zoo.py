@@ -9,10 +9,12 @@ from typing import Any
 import jax
 
 from ganspace_jax import checkpoints
-from ganspace_jax.generators import base, stylegan2
+from ganspace_jax.generators import base, biggan_deep, dcgan, stylegan2
 
 FAMILIES: dict[str, tuple[type, type]] = {
     "stylegan2": (stylegan2.Config, stylegan2.StyleGAN2),
+    "biggan_deep": (biggan_deep.Config, biggan_deep.BigGANDeep),
+    "dcgan": (dcgan.Config, dcgan.DCGAN),
 }
 
 _SHIPPED = pathlib.Path(__file__).parents[1] / "models"
@@ -51,12 +53,17 @@ def load(name_or_directory: str | os.PathLike[str], *, compute_dtype: str | None
         entry["compute_dtype"] = compute_dtype
     config_type, _ = FAMILIES[family]
     try:
-        config = config_type(**{k: tuple(v) if isinstance(v, list) else v for k, v in entry.items()})
+        config = config_type(**{name: _as_tuples(value) for name, value in entry.items()})
         abstract = abstract_generator(family, config)
     except (TypeError, ValueError, AttributeError) as error:
         raise checkpoints.CheckpointError(f"{directory / 'config.json'}: {str(error).splitlines()[0]}") from None
     arrays = checkpoints.load_arrays(directory, abstract.params)
     return abstract._replace(params=jax.tree.map(jax.numpy.asarray, arrays))
+
+
+def _as_tuples(value: Any) -> Any:
+    """JSON's lists; a configuration has to be hashable."""
+    return tuple(map(_as_tuples, value)) if isinstance(value, list) else value
 
 
 def abstract_generator(family: str, config: Any) -> base.SplitGenerator:

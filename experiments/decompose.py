@@ -12,7 +12,7 @@ import sys
 from absl import app, flags, logging
 from tqdm import tqdm
 
-from ganspace_jax import charts, components, decomposition, workdirs
+from ganspace_jax import charts, components, decomposition, latents, workdirs
 from ganspace_jax.failures import InputError, one_line_errors
 from ganspace_jax.generators import zoo
 
@@ -24,7 +24,9 @@ flags.DEFINE_integer("num_samples", 100_000, "Random samples.")
 flags.DEFINE_integer("num_components", 20, "Components to keep.")
 flags.DEFINE_integer("batch_size", 1_000, "Samples a step; does not change the result.")
 flags.DEFINE_integer("seed", 0, "Seed of the samples.", lower_bound=0)
-flags.DEFINE_integer("label", None, "Class index, for conditional generators.")
+flags.DEFINE_string("label", None, "For conditional generators: class name or index, or all.")
+flags.DEFINE_float("truncation_psi", 1.0, "Truncation of the samples.")
+flags.DEFINE_string("estimator", "exact", "exact: from samples; analytic: from the weights of a layer affine in z.")
 flags.DEFINE_string("workdir", None, "Directory to write into.", required=True)
 
 
@@ -32,6 +34,7 @@ def main(_):
     """One decomposition."""
     with workdirs.outputs(FLAGS.workdir) as directory:
         generator = zoo.load(FLAGS.generator)
+        module = generator.merge()
         with tqdm(total=max(FLAGS.num_samples, 0), unit="sample", unit_scale=True, desc=FLAGS.layer) as bar:
             found = decomposition.decompose(
                 generator,
@@ -41,7 +44,9 @@ def main(_):
                 num_components=FLAGS.num_components,
                 batch_size=FLAGS.batch_size,
                 seed=FLAGS.seed,
-                label=FLAGS.label,
+                label=latents.parse_label(FLAGS.label, module.class_names, module.num_classes),
+                truncation_psi=FLAGS.truncation_psi,
+                estimator=FLAGS.estimator,
                 name=FLAGS.generator,
                 on_progress=bar.update,
             )

@@ -30,6 +30,7 @@ flags.DEFINE_enum("mode", "latent", ["latent", "activation"], "What is moved.")
 flags.DEFINE_bool("centred", False, "First set each image's own coordinate to the mean.")
 flags.DEFINE_float("truncation_psi", 1.0, "Truncation, after the edit.")
 flags.DEFINE_integer("truncation_cutoff", None, "Layers truncated; all by default.")
+flags.DEFINE_string("label", None, "Class name or index; by default that of the components.")
 flags.DEFINE_string("workdir", None, "Directory to write into.", required=True)
 
 
@@ -43,14 +44,21 @@ def main(_):
         components_room.check_generator(found, FLAGS.generator, decomposition.fingerprint(generator))
         shares = np.linspace(-1.0, 1.0, FLAGS.num_columns)
         columns = [[dataclasses.replace(edit, sigma=edit.sigma * share) for edit in wanted] for share in shares]
-        view = visualization.View(FLAGS.mode, FLAGS.centred, FLAGS.truncation_psi, FLAGS.truncation_cutoff)
-        starts = [visualization.starting_latents(generator, found, seed) for seed in seeds]
+        view = _view(generator.merge())
+        starts = [visualization.starting_latents(generator, found, seed, view) for seed in seeds]
         rows = np.stack([visualization.edited_images(generator, found, start, columns, view) for start in starts])
         labels = [" ".join(f"{edit.sigma:+.1f}" for edit in column) for column in columns]
         picture = images.labelled_rows(rows, [f"seed {s}" for s in seeds], labels, title=" ".join(map(str, wanted)))
         images.save_png(directory / "edit.png", picture)
         (directory / "run.flags").write_text(workdirs.flagfile(FLAGS.get_key_flags_for_module(sys.argv[0])))
     print(f"written: {FLAGS.workdir}/edit.png")
+
+
+def _view(module):
+    label = None
+    if FLAGS.label is not None:
+        label = latents.parse_label(FLAGS.label, module.class_names, module.num_classes)
+    return visualization.View(FLAGS.mode, FLAGS.centred, FLAGS.truncation_psi, FLAGS.truncation_cutoff, label)
 
 
 if __name__ == "__main__":

@@ -50,7 +50,7 @@ def _generate(generator, key):
         chunks["label"] = np.eye(module.num_classes, dtype=np.float32)[labels]
 
     def synthesize(chunk):
-        z, label = latents.sample(key, chunk["index"], module.z_dim), chunk.get("label")
+        z, label = latents.sample(key, chunk["index"], module.z_dim, module.prior), chunk.get("label")
         return base.synthesize(generator, base.map_latents(generator, z, label), label=label)
 
     return probe.in_chunks(synthesize, chunks), labels

@@ -27,6 +27,7 @@ flags.DEFINE_enum("mode", "latent", ["latent", "activation"], "What is moved.")
 flags.DEFINE_bool("centred", False, "First set each image's own coordinate to the mean.")
 flags.DEFINE_float("truncation_psi", 1.0, "Truncation, after the edit.")
 flags.DEFINE_integer("truncation_cutoff", None, "Layers truncated; all by default.")
+flags.DEFINE_string("label", None, "Class name or index; by default that of the components.")
 flags.DEFINE_bool("animate", False, "One GIF a component as well.")
 flags.DEFINE_string("workdir", None, "Directory to write into.", required=True)
 
@@ -49,8 +50,8 @@ def main(_):
 
 
 def _rows(generator, basis, seed, count, num_columns):
-    start = visualization.starting_latents(generator, basis, seed)
-    view = visualization.View(FLAGS.mode, FLAGS.centred, FLAGS.truncation_psi, FLAGS.truncation_cutoff)
+    view = _view(generator.merge())
+    start = visualization.starting_latents(generator, basis, seed, view)
     sigmas = np.linspace(-FLAGS.sigma, FLAGS.sigma, num_columns)
     return sigmas, visualization.component_rows(generator, basis, start, range(count), sigmas, view)
 
@@ -68,6 +69,13 @@ def _animate(directory, generator, basis):
     _, rows = _rows(generator, basis, None, min(FLAGS.num_rows, len(basis)), 25)
     for k, frames in enumerate(rows):
         images.save_gif(directory / f"component{k:02d}.gif", frames)
+
+
+def _view(module):
+    label = None
+    if FLAGS.label is not None:
+        label = latents.parse_label(FLAGS.label, module.class_names, module.num_classes)
+    return visualization.View(FLAGS.mode, FLAGS.centred, FLAGS.truncation_psi, FLAGS.truncation_cutoff, label)
 
 
 if __name__ == "__main__":

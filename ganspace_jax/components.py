@@ -8,7 +8,7 @@ import dataclasses
 import json
 import os
 import zipfile
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -18,7 +18,10 @@ from ganspace_jax.shapes import Float
 
 @dataclasses.dataclass(frozen=True)
 class Source:
-    """Where components come from. fingerprint: of the generator's weights; latent_space: where the directions live."""
+    """Where components come from. fingerprint: of the generator's weights; latent_space: where the directions live.
+
+    label: class index, "all" for a mixture of all, None for an unconditional generator.
+    """
 
     generator: str
     fingerprint: str
@@ -26,8 +29,9 @@ class Source:
     latent_space: str
     seed: int
     num_samples: int
-    label: int | None = None
+    label: int | Literal["all"] | None = None
     estimator: str = "exact"
+    truncation_psi: float = 1.0
 
 
 @dataclasses.dataclass(frozen=True)

@@ -50,8 +50,9 @@ def measure(
     """
     module = generator.merge()
     check_latent_space(components, "w" if module.has_mapping else "z")
-    z = latents.sample(jax.random.key(seed), jnp.arange(num_samples), module.z_dim)
-    label = latents.one_hot(components.source.label, module.num_classes, num_samples)
+    key, indices = jax.random.key(seed), jnp.arange(num_samples)
+    z = latents.sample(key, indices, module.z_dim, module.prior)
+    label = latents.labels(key, indices, components.source.label, module.num_classes)
     start = base.map_latents(generator, z, label)
     read = functools.partial(_read, generator, probe, label)
     rows = []

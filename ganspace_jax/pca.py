@@ -43,6 +43,24 @@ def exact(matrix: Float[np.ndarray, "d d"], num_components: int) -> PrincipalCom
     return PrincipalComponents(fix_signs(vectors[:, order].T), variances, float(np.trace(matrix)))
 
 
+def from_factor(factor: Float[np.ndarray, "d k"], num_components: int) -> PrincipalComponents:
+    """The same for the covariance factor @ factor.T, which is never formed: left singular vectors, in float64.
+
+    Components beyond the factor's rank have variance 0 and complete an orthonormal basis.
+    """
+    matrix = np.asarray(factor, np.float64)
+    size, rank = matrix.shape
+    if num_components > rank:
+        filling = np.random.default_rng(0).standard_normal((size, num_components - rank))
+        vectors, _ = np.linalg.qr(np.concatenate([np.linalg.svd(matrix, full_matrices=False)[0], filling], axis=1))
+        variances = np.concatenate([np.linalg.svd(matrix, compute_uv=False) ** 2, np.zeros(num_components - rank)])
+    else:
+        vectors, values, _ = np.linalg.svd(matrix, full_matrices=False)
+        variances = values**2
+    directions = fix_signs(vectors[:, :num_components].T)
+    return PrincipalComponents(directions, variances[:num_components], float(np.sum(matrix**2)))
+
+
 def fix_signs(directions: Float[np.ndarray, "c d"]) -> Float[np.ndarray, "c d"]:
     """Makes the entry of largest magnitude of every row positive: the convention of the published component files."""
     rows = np.arange(len(directions))

@@ -19,24 +19,30 @@ Mode = Literal["latent", "activation"]
 
 @dataclasses.dataclass(frozen=True)
 class View:
-    """How images are made: mode, whether coordinates are centred first, truncation after the edit."""
+    """How images are made: mode, whether coordinates are centred first, truncation after the edit.
+
+    label: class index for conditional generators; None for the class that the components are of, or the first of all.
+    """
 
     mode: Mode = "latent"
     centred: bool = False
     truncation_psi: float = 1.0
     truncation_cutoff: int | None = None
+    label: latents.Label = None
 
 
 def starting_latents(
-    generator: base.SplitGenerator, components: Components, seed: int | None
+    generator: base.SplitGenerator, components: Components, seed: int | None, view: View
 ) -> Float[Array, "layers d"]:
     """Per-layer latents of a published seed; None: the mean latent, in every layer."""
     module = generator.merge()
     if seed is None and components.source.latent_space == "w":
         return jnp.tile(jnp.asarray(components.latent_mean), (module.latent_shape[0], 1))
-    z = np.zeros((1, module.z_dim), np.float32) if seed is None else latents.from_seed(seed, module.z_dim)
-    label = latents.one_hot(components.source.label, module.num_classes, 1)
-    return base.map_latents(generator, jnp.asarray(z), label)[0]
+    if seed is None:
+        z = np.zeros((1, module.z_dim), np.float32)
+    else:
+        z = latents.from_seed(seed, module.z_dim, 1, module.prior, view.truncation_psi)
+    return base.map_latents(generator, jnp.asarray(z), _labels(generator, components, view, 1))[0]
 
 
 def edited_images(
@@ -52,7 +58,7 @@ def edited_images(
         edits.check(edit, len(components), module.latent_shape[0])
     starts = jnp.broadcast_to(start, (len(columns), *start.shape))
     settings = {
-        "label": latents.one_hot(components.source.label, module.num_classes, len(columns)),
+        "label": _labels(generator, components, view, len(columns)),
         "truncation_psi": view.truncation_psi,
         "truncation_cutoff": view.truncation_cutoff,
     }
@@ -72,6 +78,11 @@ def edited_images(
         for i, column in enumerate(columns)
     ])  # fmt: skip
     return base.synthesize(generator, starts, offsets={layer: offsets}, **settings)
+
+
+def _labels(generator: base.SplitGenerator, components: Components, view: View, count: int) -> Array | None:
+    label = view.label if view.label is not None else components.source.label
+    return latents.one_hot(0 if isinstance(label, str) else label, generator.merge().num_classes, count)
 
 
 def component_rows(

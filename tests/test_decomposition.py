@@ -99,6 +99,9 @@ def test_published_seeds_are_those_of_the_original():
         ({"num_samples": -1}, "--num_samples=-1"),
         ({"batch_size": 0}, "--batch_size=0"),
         ({"label": 1}, "--label=1"),
+        ({"truncation_psi": 0.0}, "--truncation_psi=0.0"),
+        ({"truncation_psi": 1.5}, "--truncation_psi=1.5"),
+        ({"estimator": "guess"}, "--estimator=guess: there are: exact, analytic"),
     ],
 )
 def test_what_cannot_be_done_is_refused_by_flag(generator, settings, message):
@@ -135,7 +138,7 @@ def test_components_of_other_weights_are_refused(generator):
 
 def test_an_activation_edit_of_no_strength_is_the_plain_image(generator):
     found = decomposition.decompose(generator, layer="b4.conv1.style", num_samples=4000, num_components=5)
-    start = visualization.starting_latents(generator, found, 3)
+    start = visualization.starting_latents(generator, found, 3, visualization.View())
     offset_images, plain = (
         visualization.edited_images(generator, found, start, [[Edit(0, None, sigma)]], visualization.View("activation"))
         for sigma in (1.0, 0.0)
@@ -146,7 +149,7 @@ def test_an_activation_edit_of_no_strength_is_the_plain_image(generator):
 
 def test_one_program_serves_every_strength(generator):
     found = decomposition.decompose(generator, num_samples=100, num_components=3)
-    start = visualization.starting_latents(generator, found, None)
+    start = visualization.starting_latents(generator, found, None, visualization.View())
     draw = lambda k, s: visualization.component_rows(generator, found, start, [k], [-s, s], visualization.View())  # noqa: E731
     draw(0, 1.0)
     before = base._synthesize._cache_size()

@@ -7,7 +7,7 @@ plain dict of arrays, and jit works on the dict: a third of the time to dispatch
 
 import functools
 from collections.abc import Mapping
-from typing import Any, NamedTuple, Protocol, runtime_checkable
+from typing import Any, Literal, NamedTuple, Protocol, runtime_checkable
 
 import jax
 import jax.numpy as jnp
@@ -25,11 +25,11 @@ class Generator(Protocol):
 
     config: frozen dataclass that alone rebuilds the module. latent_shape: (layers, latent_dim) of the per-layer latents.
     z_dim: size of z. prior: distribution of z, "normal" or "truncated_normal". has_mapping: whether there is a space w
-    beside z. num_classes: 0 for an unconditional generator.
+    beside z. num_classes: 0 for an unconditional generator. class_names: of the labels, where they are known.
     """
 
     config: Any
-    prior: str
+    prior: Literal["normal", "truncated_normal"]
     has_mapping: bool
 
     @property
@@ -37,6 +37,9 @@ class Generator(Protocol):
 
     @property
     def num_classes(self) -> int: ...
+
+    @property
+    def class_names(self) -> tuple[str, ...]: ...
 
     @property
     def latent_shape(self) -> tuple[int, int]: ...

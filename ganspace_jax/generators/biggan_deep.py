@@ -11,6 +11,7 @@ is already divided out. Layouts are this project's: kernels HWIO, linear weights
 import dataclasses
 import math
 from collections.abc import Mapping
+from typing import Literal
 
 import jax
 import jax.numpy as jnp
@@ -52,6 +53,7 @@ class Config:
     num_statistics: int = 51
     epsilon: float = 1e-4
     compute_dtype: str = "float32"
+    class_names: tuple[str, ...] = ()
 
     @property
     def resolution(self) -> int:
@@ -192,7 +194,7 @@ class _Run:
 class BigGANDeep(nnx.Module):
     """The whole generator; see base.Generator for the contract."""
 
-    prior = "truncated_normal"
+    prior: Literal["normal", "truncated_normal"] = "truncated_normal"
     has_mapping = False
 
     def __init__(self, config: Config, *, key: PRNGKey):
@@ -224,6 +226,11 @@ class BigGANDeep(nnx.Module):
     def num_classes(self) -> int:
         """Classes of the label."""
         return self.config.num_classes
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """Names of the classes, where they are known."""
+        return self.config.class_names
 
     @property
     def latent_shape(self) -> tuple[int, int]:

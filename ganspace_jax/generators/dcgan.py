@@ -7,6 +7,7 @@ Parameter names are the tutorial's (`main.4.weight`). Kernels are HWIO and corre
 
 import dataclasses
 from collections.abc import Mapping
+from typing import Literal
 
 import jax
 import jax.numpy as jnp
@@ -63,9 +64,10 @@ class BatchNorm(nnx.Module):
 class DCGAN(nnx.Module):
     """The whole generator; see base.Generator for the contract. It has one latent for all layers."""
 
-    prior = "normal"
+    prior: Literal["normal", "truncated_normal"] = "normal"
     has_mapping = False
     num_classes = 0
+    class_names: tuple[str, ...] = ()
 
     def __init__(self, config: Config, *, key: PRNGKey):
         self.config = config

@@ -46,6 +46,7 @@ class Config:
     conv_clamp: float | None = None
     use_noise: bool = True
     compute_dtype: str = "float32"
+    class_names: tuple[str, ...] = ()
 
     @property
     def resolution(self) -> int:
@@ -247,7 +248,7 @@ class Synthesis(nnx.Module):
 class StyleGAN2(nnx.Module):
     """The whole generator; see base.Generator for the contract."""
 
-    prior = "normal"
+    prior: Literal["normal", "truncated_normal"] = "normal"
     has_mapping = True
 
     def __init__(self, config: Config, *, key: PRNGKey):
@@ -265,6 +266,11 @@ class StyleGAN2(nnx.Module):
     def num_classes(self) -> int:
         """Classes of the label; 0 where there is none."""
         return self.config.num_classes
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """Names of the classes, where they are known."""
+        return self.config.class_names
 
     @property
     def latent_shape(self) -> tuple[int, int]:

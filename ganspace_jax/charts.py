@@ -7,6 +7,7 @@ import numpy as np
 
 from ganspace_jax.components import Components
 from ganspace_jax.effects import Effects
+from ganspace_jax.faithfulness import Faithfulness
 
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt
@@ -42,5 +43,25 @@ def effects(path: str | os.PathLike[str], measured: Effects) -> None:
     axes.set_xticks(range(columns), [name.replace("_", " ") for name in measured.factors], rotation=45, ha="right")
     axes.set_yticks(range(rows), [f"v{k}" for k in range(rows)])
     figure.colorbar(field, label="change, in standard deviations of the factor")
+    figure.savefig(path, dpi=120)
+    plt.close(figure)
+
+
+def faithfulness(path: str | os.PathLike[str], measured: Faithfulness, num_rows: int = 6) -> None:
+    """For the first components: motion along the own component and along the others, against the step."""
+    count = min(num_rows, len(measured.own))
+    figure, axes = plt.subplots(
+        1, count, figsize=(2.4 * count + 0.6, 2.8), sharey=True, squeeze=False, layout="constrained"
+    )
+    for k, panel in enumerate(axes[0]):
+        own, spread = measured.own[k], measured.spread[k]
+        panel.fill_between(measured.sigmas, own - spread, own + spread, alpha=0.25)
+        panel.plot(measured.sigmas, own, label="own component")
+        panel.plot(measured.sigmas, measured.others[k], color="tab:orange", label="all others")
+        panel.plot(measured.sigmas, measured.sigmas, color="grey", linewidth=0.8, linestyle=":")
+        panel.set_title(f"v{k}", fontsize=10)
+        panel.set_xlabel("step (standard deviations)", fontsize=8)
+    axes[0, 0].set_ylabel("motion (standard deviations)", fontsize=8)
+    axes[0, 0].legend(fontsize=7)
     figure.savefig(path, dpi=120)
     plt.close(figure)

@@ -3,6 +3,8 @@
 Non-saturating logistic loss (Goodfellow et al. 2014) or hinge loss, R1 every few steps (Mescheder et al. 2018; lazily, as in
 StyleGAN2, section 3.1), a moving average of the generator's weights, style mixing (StyleGAN1, section 3.1). Both networks
 learn from the same generated images in one step: the generator runs forward once, its gradient waits as a pullback.
+
+BigGAN's recipe (Brock et al. 2019) is the same step with hinge loss, labels, spectral norm and batch statistics.
 """
 
 import dataclasses
@@ -15,8 +17,10 @@ import jax.numpy as jnp
 import optax
 from flax import nnx
 
+from ganspace_jax import spectral
 from ganspace_jax.discriminators import Discriminator
 from ganspace_jax.generators.base import Generator
+from ganspace_jax.latents import CUT
 from ganspace_jax.shapes import Array, Float, PRNGKey
 
 Params = dict[str, Any]
@@ -25,7 +29,8 @@ Params = dict[str, Any]
 @dataclasses.dataclass(frozen=True)
 class Recipe:
     """How to train. num_images: length of the schedule; the learning rate is constant, then falls linearly to a twentieth
-    over the last `decay` of it. average_images: half-life of the weights' moving average."""
+    over the last `decay` of it. average_images: half-life of the weights' moving average. spectral_norm: of both networks.
+    batch_statistics: passed to a generator with batch norm."""
 
     num_images: int = 1_000_000
     batch_size: int = 32
@@ -36,6 +41,8 @@ class Recipe:
     average_images: float = 8_000.0
     style_mixing: float = 0.5
     loss: Literal["logistic", "hinge"] = "logistic"
+    spectral_norm: bool = False
+    batch_statistics: bool = False
 
     @property
     def num_steps(self) -> int:
@@ -67,6 +74,18 @@ class TrainState(NamedTuple):
     average: nnx.State
     generator_optimizer: optax.OptState
     discriminator_optimizer: optax.OptState
+    generator_spectral: spectral.Vectors
+    discriminator_spectral: spectral.Vectors
+
+
+class Batch(NamedTuple):
+    """Real images, and their one-hot labels for conditional networks."""
+
+    images: Float[Array, "n h w c"]
+    labels: Float[Array, "n classes"] | None = None
+
+
+Render = Callable[[PRNGKey, int], Batch]
 
 
 class Metrics(NamedTuple):
@@ -84,6 +103,10 @@ def init(generator: Generator, discriminator: Discriminator, recipe: Recipe) -> 
     generator_definition, params, buffers = nnx.split(generator, nnx.Param, ...)
     discriminator_definition, discriminator_params = nnx.split(discriminator)
     optimizer = recipe.optimizer()
+    vectors = [
+        spectral.init(p, jax.random.key(i)) if recipe.spectral_norm else {}
+        for i, p in enumerate((params, discriminator_params))
+    ]
     state = TrainState(
         step=jnp.zeros((), jnp.int32),
         generator=params,
@@ -92,35 +115,49 @@ def init(generator: Generator, discriminator: Discriminator, recipe: Recipe) -> 
         average=jax.tree.map(jnp.copy, params),
         generator_optimizer=optimizer.init(params),
         discriminator_optimizer=optimizer.init(discriminator_params),
+        generator_spectral=vectors[0],
+        discriminator_spectral=vectors[1],
     )
     return Networks(generator_definition, discriminator_definition), state
 
 
 def averaged_generator(networks: Networks, state: TrainState) -> Generator:
-    """The generator with its averaged weights: the one to ship."""
-    return nnx.merge(networks.generator, state.average, state.buffers)
+    """The generator with its averaged weights, spectral norm divided out: the one to ship."""
+    divided, _ = spectral.normalize(state.average, state.generator_spectral, num_iterations=50)
+    return nnx.merge(networks.generator, divided, state.buffers)
 
 
 @functools.partial(jax.jit, static_argnames=("networks", "recipe", "render", "regularize"), donate_argnames=("state",))
 def update(
     networks: Networks,
     recipe: Recipe,
-    render: Callable[[PRNGKey, int], Array],
+    render: Render,
     state: TrainState,
     key: PRNGKey,
     regularize: bool,
 ) -> tuple[TrainState, Metrics]:
-    """One step: `render(key, n)` makes the real images; `regularize` adds R1, to be set every r1_interval steps."""
+    """One step: `render(key, n)` makes the real batch; `regularize` adds R1, to be set every r1_interval steps.
+
+    Generated images have the labels of the real ones.
+    """
     data_key, latent_key = jax.random.split(jax.random.fold_in(key, state.step))
-    real = jax.lax.optimization_barrier(render(data_key, recipe.batch_size))
+    real, labels = jax.lax.optimization_barrier(render(data_key, recipe.batch_size))
 
     def generate(params):
-        return _generate(nnx.merge(networks.generator, params, state.buffers), latent_key, recipe)
+        divided, vectors = spectral.normalize(params, state.generator_spectral)
+        generator = nnx.merge(networks.generator, divided, state.buffers)
+        fake, mean_latent = _generate(generator, latent_key, labels, recipe)
+        return fake, (mean_latent, vectors)
 
-    fake, pullback, mean_latent = jax.vjp(generate, state.generator, has_aux=True)
+    fake, pullback, (mean_latent, generator_spectral) = jax.vjp(generate, state.generator, has_aux=True)
+    _, discriminator_spectral = spectral.normalize(state.discriminator, state.discriminator_spectral)
+
+    def judge(params):
+        divided, _ = spectral.normalize(params, state.discriminator_spectral)
+        return functools.partial(nnx.merge(networks.discriminator, divided), label=labels)
 
     def discriminator_loss(params):
-        discriminator = nnx.merge(networks.discriminator, params)
+        discriminator = judge(params)
         real_logits, fake_logits = discriminator(real), discriminator(fake)
         loss = _discriminator_loss(recipe.loss, real_logits, fake_logits)
         penalty = jnp.zeros(())
@@ -137,7 +174,7 @@ def update(
     d_params: Any = optax.apply_updates(state.discriminator, updates)
 
     def generator_loss(images):
-        return _generator_loss(recipe.loss, nnx.merge(networks.discriminator, d_params)(images))
+        return _generator_loss(recipe.loss, judge(d_params)(images))
 
     g_loss, image_grad = jax.value_and_grad(generator_loss)(fake)
     updates, g_optimizer = optimizer.update(pullback(image_grad)[0], state.generator_optimizer)
@@ -151,23 +188,32 @@ def update(
         average=_average(state, g_params, recipe),
         generator_optimizer=g_optimizer,
         discriminator_optimizer=d_optimizer,
+        generator_spectral=generator_spectral,
+        discriminator_spectral=discriminator_spectral,
     )
     return new_state, Metrics(g_loss, d_loss, real_logit, fake_logit, penalty)
 
 
-def _generate(generator: Generator, key: PRNGKey, recipe: Recipe) -> tuple[Array, Array]:
+def _generate(generator: Any, key: PRNGKey, labels: Array | None, recipe: Recipe) -> tuple[Array, Array]:
     """Images of mixed styles: from a random layer on, the latents of another z."""
     z_key, other_key, cut_key, mix_key = jax.random.split(key, 4)
-    shape = (recipe.batch_size, generator.z_dim)
-    latents = generator.map_latents(jax.random.normal(z_key, shape))
+    latents = generator.map_latents(_sample(generator, z_key, recipe), labels)
     mean_latent = jax.lax.stop_gradient(latents[:, 0].mean(0))
     if recipe.style_mixing > 0:
-        others = generator.map_latents(jax.random.normal(other_key, shape))
+        others = generator.map_latents(_sample(generator, other_key, recipe), labels)
         num_layers = latents.shape[1]
         cut = jax.random.randint(cut_key, (recipe.batch_size, 1, 1), 1, num_layers)
         mixed = jax.random.bernoulli(mix_key, recipe.style_mixing, (recipe.batch_size, 1, 1))
         latents = jnp.where(mixed & (jnp.arange(num_layers)[None, :, None] >= cut), others, latents)
-    return generator(latents, noise=None)[0], mean_latent
+    extra = {"batch_statistics": True} if recipe.batch_statistics else {}
+    return generator(latents, label=labels, noise=None, **extra)[0], mean_latent
+
+
+def _sample(generator: Generator, key: PRNGKey, recipe: Recipe) -> Float[Array, "n z"]:
+    shape = (recipe.batch_size, generator.z_dim)
+    if generator.prior == "normal":
+        return jax.random.normal(key, shape)
+    return jax.random.truncated_normal(key, -CUT, CUT, shape)
 
 
 def _discriminator_loss(kind: str, real: Float[Array, "n"], fake: Float[Array, "n"]) -> Float[Array, ""]:

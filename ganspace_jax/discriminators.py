@@ -20,35 +20,41 @@ from ganspace_jax.shapes import Array, Float, PRNGKey
 
 @dataclasses.dataclass(frozen=True)
 class Config:
-    """channels: from the image's resolution down to 4x4, one a resolution."""
+    """channels: from the image's resolution down to 4x4, one a resolution. equalized: whether weights are scaled by
+    1 / sqrt(fan-in) where they are used; not where spectral norm scales them."""
 
     channels: tuple[int, ...]
     num_classes: int = 0
     image_channels: int = 3
     deviation_group: int = 4
+    equalized: bool = True
 
 
-class Convolution(nnx.Module):
-    """Convolution with equalised learning rate, bias and leaky ReLU."""
+class Layer(nnx.Module):
+    """A convolution, or a matrix, by the dimensions of its weight; with a bias and leaky ReLU where it is activated."""
 
-    def __init__(self, size: int, in_channels: int, out_channels: int, *, key: PRNGKey, activate: bool = True):
-        self.weight = nnx.Param(jax.random.normal(key, (size, size, in_channels, out_channels)))
-        self.bias = nnx.Param(jnp.zeros(out_channels)) if activate else None
+    def __init__(self, *shape: int, config: Config, key: PRNGKey, activate: bool = True):
+        if config.equalized:
+            weight, self.scale = jax.random.normal(key, shape), 1.0 / math.sqrt(math.prod(shape[:-1]))
+        else:
+            weight, self.scale = nnx.initializers.orthogonal()(key, shape, jnp.float32), 1.0
+        self.weight = nnx.Param(weight)
+        self.bias = nnx.Param(jnp.zeros(shape[-1])) if activate else None
 
-    def __call__(self, x: Float[Array, "n h w i"]) -> Float[Array, "n h w o"]:
-        weight = self.weight[...] / math.sqrt(math.prod(self.weight.shape[:3]))
-        y = ops.conv2d(x, weight)
+    def __call__(self, x: Float[Array, "n *i"]) -> Float[Array, "n *o"]:
+        weight = self.weight[...] * self.scale
+        y = ops.conv2d(x, weight) if weight.ndim == 4 else ops.linear(x, weight)
         return y if self.bias is None else ops.leaky_relu(y + self.bias[...], gain=math.sqrt(2))
 
 
 class Block(nnx.Module):
     """Two convolutions and a shortcut, at half the size."""
 
-    def __init__(self, in_channels: int, out_channels: int, *, key: PRNGKey):
+    def __init__(self, in_channels: int, out_channels: int, *, config: Config, key: PRNGKey):
         keys = jax.random.split(key, 3)
-        self.conv0 = Convolution(3, in_channels, in_channels, key=keys[0])
-        self.conv1 = Convolution(3, in_channels, out_channels, key=keys[1])
-        self.skip = Convolution(1, in_channels, out_channels, key=keys[2], activate=False)
+        self.conv0 = Layer(3, 3, in_channels, in_channels, config=config, key=keys[0])
+        self.conv1 = Layer(3, 3, in_channels, out_channels, config=config, key=keys[1])
+        self.skip = Layer(1, 1, in_channels, out_channels, config=config, key=keys[2], activate=False)
 
     def __call__(self, x: Float[Array, "n h w i"]) -> Float[Array, "n h2 w2 o"]:
         main = self.conv1(_halve(self.conv0(x)))
@@ -61,18 +67,18 @@ class Discriminator(nnx.Module):
     def __init__(self, config: Config, *, key: PRNGKey):
         self.config = config
         keys = jax.random.split(key, len(config.channels) + 4)
-        self.fromrgb = Convolution(1, config.image_channels, config.channels[0], key=keys[-1])
+        self.fromrgb = Layer(1, 1, config.image_channels, config.channels[0], config=config, key=keys[-1])
         for name, before, after, k in zip(
             self._block_names(), config.channels[:-1], config.channels[1:], keys, strict=False
         ):
-            setattr(self, name, Block(before, after, key=k))
+            setattr(self, name, Block(before, after, config=config, key=k))
         last = config.channels[-1]
-        self.conv = Convolution(3, last + (1 if config.deviation_group else 0), last, key=keys[-2])
-        self.dense = nnx.Param(jax.random.normal(keys[-3], (16 * last, last)))
-        self.dense_bias = nnx.Param(jnp.zeros(last))
-        self.head = nnx.Param(jax.random.normal(keys[-4], (last, 1)))
+        self.conv = Layer(3, 3, last + (1 if config.deviation_group else 0), last, config=config, key=keys[-2])
+        self.dense = Layer(16 * last, last, config=config, key=keys[-3])
+        self.head = Layer(last, 1, config=config, key=keys[-4], activate=False)
         if config.num_classes:
-            self.embed = nnx.Param(jnp.zeros((config.num_classes, last)))
+            embed_key = jax.random.fold_in(keys[-4], 1)
+            self.embed = Layer(config.num_classes, last, config=config, key=embed_key, activate=False)
 
     def _block_names(self) -> list[str]:
         """b32, b16, b8: by the size of what goes in."""
@@ -84,15 +90,12 @@ class Discriminator(nnx.Module):
             x = getattr(self, name)(x)
         if self.config.deviation_group:
             x = jnp.concatenate([x, _minibatch_deviation(x, self.config.deviation_group)], axis=-1)
-        x = self.conv(x).reshape(len(x), -1)
-        dense = self.dense[...] / math.sqrt(x.shape[-1])
-        features = ops.leaky_relu(ops.linear(x, dense, self.dense_bias[...]), gain=math.sqrt(2))
-        scale = 1.0 / math.sqrt(features.shape[-1])
-        logits = ops.linear(features, self.head[...] * scale)[:, 0]
+        features = self.dense(self.conv(x).reshape(len(x), -1))
+        logits = self.head(features)[:, 0]
         if self.config.num_classes:
             if label is None:
                 raise ValueError("label: this discriminator is conditional")
-            logits = logits + jnp.sum(features * ops.linear(label, self.embed[...]), -1) * scale
+            logits = logits + jnp.sum(features * self.embed(label), -1) / math.sqrt(features.shape[-1])
         return logits
 
 

@@ -36,7 +36,12 @@ def grow_generator(generator: StyleGAN2, directory: str | os.PathLike[str]) -> S
 
 
 def grow_discriminator(discriminator: Discriminator, directory: str | os.PathLike[str]) -> Discriminator:
-    """The same for a discriminator, whose new block has to be as wide at its end as at its beginning."""
+    """The same for a discriminator, whose new block has to be as wide at its end as at its beginning.
+
+    Raises InputError for one with spectral norm as well, which a layer of zeros does not have.
+    """
+    if not discriminator.config.equalized:
+        raise InputError("--grow_from: only networks without spectral norm can grow")
 
     def as_identity(block: Params) -> Params:
         channels_in, channels_out = block["skip"]["weight"].shape[2:]

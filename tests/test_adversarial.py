@@ -1,5 +1,6 @@
 """Training: the losses' parts are what the papers say, one step does what it should, and a killed run loses nothing."""
 
+import dataclasses
 import json
 import os
 import pathlib
@@ -13,7 +14,7 @@ import numpy as np
 import pytest
 
 from ganspace_jax import adversarial, discriminators
-from ganspace_jax.generators import stylegan2, zoo
+from ganspace_jax.generators import biggan_deep, stylegan2, zoo
 
 ROOT = pathlib.Path(__file__).parents[1]
 RECIPE = adversarial.Recipe(num_images=4096, batch_size=8, average_images=16.0, r1_interval=4, decay=0.5)
@@ -33,7 +34,7 @@ class Counted:
 
     def __call__(self, key, num_images):
         self.traces += 1
-        return 0.5 + 0.1 * jax.random.normal(key, (num_images, 8, 8, 3))
+        return adversarial.Batch(0.5 + 0.1 * jax.random.normal(key, (num_images, 8, 8, 3)))
 
 
 @pytest.fixture(scope="module")
@@ -101,6 +102,42 @@ def test_discriminator_comes_to_tell_real_from_generated():
         state = state._replace(generator=jax.tree.map(jnp.asarray, adversarial.init(*_networks(), RECIPE)[1].generator))
         state, metrics = adversarial.update(networks, RECIPE, render, state, jax.random.key(2), regularize=False)
     assert metrics is not None and metrics.real_logit - metrics.fake_logit > 2.0
+
+
+def test_a_conditional_step_with_spectral_norm():
+    """BigGAN's recipe: both networks learn, every normalised weight is divided, batch statistics leave the buffers alone."""
+    blocks = ((False, 2, 2), (True, 2, 1))
+    config = biggan_deep.Config(4, 3, 8, blocks, attention_position=1, num_statistics=2)
+    judge = discriminators.Config((4, 6), num_classes=3, equalized=False)
+    recipe = dataclasses.replace(
+        RECIPE, loss="hinge", spectral_norm=True, batch_statistics=True, style_mixing=0.0, learning_rate=1e-3
+    )
+    networks, state = adversarial.init(
+        biggan_deep.BigGANDeep(config, key=jax.random.key(0)),
+        discriminators.Discriminator(judge, key=jax.random.key(1)),
+        recipe,
+    )
+    assert not any("embeddings" in name for name in state.generator_spectral)
+    first = jax.tree.map(np.asarray, state)
+
+    def render(key, num_images):
+        labels = jax.nn.one_hot(jnp.arange(num_images) % 3, 3)
+        return adversarial.Batch(
+            jnp.ones((num_images, 8, 8, 3)) * (labels @ jnp.array([-0.5, 0.0, 0.5]))[:, None, None, None], labels
+        )
+
+    for _ in range(3):
+        state, metrics = adversarial.update(networks, recipe, render, state, jax.random.key(2), regularize=False)
+        assert all(np.isfinite(value) for value in metrics)
+    unchanged = jax.tree.map(lambda a, b: bool(np.all(a == b)), first.buffers, state.buffers)
+    assert all(jax.tree.leaves(unchanged))
+    for name in ("generator", "discriminator", "generator_spectral", "discriminator_spectral"):
+        changed = jax.tree.map(lambda a, b: bool(np.any(a != b)), getattr(first, name), getattr(state, name))
+        assert np.mean(jax.tree.leaves(changed)) > 0.8, name
+    shipped = adversarial.averaged_generator(networks, state)
+    for weight in (shipped.gen_z.weight[...], shipped.layers_0.conv_1.weight[...]):
+        sigma = np.linalg.svd(np.asarray(weight).reshape(-1, weight.shape[-1]), compute_uv=False)[0]
+        np.testing.assert_allclose(sigma, 1.0, rtol=0.02)
 
 
 def test_learning_rate_is_constant_and_then_falls_to_a_twentieth():

@@ -10,7 +10,8 @@ is already divided out. Layouts are this project's: kernels HWIO, linear weights
 
 import dataclasses
 import math
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from typing import Literal
 
 import jax
@@ -29,6 +30,17 @@ PUBLISHED_BLOCKS: dict[int, tuple[BlockConfig, ...]] = {
     256: (*_STEM, (True, 8, 8), (False, 8, 8), (True, 8, 4), (False, 4, 4), (True, 4, 2), (False, 2, 2), (True, 2, 1)),
     512: (*_STEM, (True, 8, 8), (False, 8, 8), *_HEAD, (False, 1, 1), (True, 1, 1)),
 }
+
+
+def parse_blocks(texts: Sequence[str]) -> tuple[BlockConfig, ...]:
+    """["4-4", "4-2up"] -> ((False, 4, 4), (True, 4, 2)); raises ValueError."""
+    blocks = []
+    for text in texts:
+        match = re.fullmatch(r"(\d+)-(\d+)(up)?", text)
+        if match is None or (blocks and blocks[-1][2] != int(match[1])):
+            raise ValueError(f"blocks: {text!r} is not IN-OUT or IN-OUTup with IN the width of the block before")
+        blocks.append((match[3] is not None, int(match[1]), int(match[2])))
+    return tuple(blocks)
 
 
 class Statistics(nnx.Variable):

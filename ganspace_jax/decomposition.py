@@ -73,7 +73,7 @@ def _from_moments(
     total = pca.merge_all(groups)
     matrix = moments.covariance(total)
     found = pca.exact(matrix[activation, activation], num_components)
-    stability = pca.jackknife(groups, found, activation)
+    stability = pca.jackknife(total, groups, found, activation)
     if source.layer == source.latent_space:
         regressed = regression.LatentDirections(found.directions, np.sqrt(found.variances), np.ones(num_components))
         latent_mean, latent_stdevs = total.mean[activation], np.sqrt(found.variances)

@@ -59,6 +59,16 @@ def merge(a: AnyMoments, b: AnyMoments) -> AnyMoments:
     return a._make((count, a.mean + share * delta, a.scatter + b.scatter + (a.count * share) * outer))
 
 
+def remove(total: AnyMoments, part: AnyMoments) -> AnyMoments:
+    """Moments of the rest: merge(remove(total, part), part) is total up to rounding. The rest must not be empty."""
+    count = total.count - part.count
+    mean = total.mean + (part.count / count) * (total.mean - part.mean)
+    delta = part.mean - mean
+    scatter = total.scatter - part.scatter
+    scatter -= (count * part.count / total.count) * (delta[:, None] * delta[None, :])
+    return total._make((count, mean, scatter))
+
+
 def to_float64(state: Moments) -> Float64Moments:
     """On the host, in float64."""
     return Float64Moments(*(np.asarray(jax.device_get(x), np.float64) for x in state))

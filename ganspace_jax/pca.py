@@ -6,10 +6,12 @@ from typing import NamedTuple
 import numpy as np
 import scipy.sparse.linalg
 
-from ganspace_jax.moments import Float64Moments, covariance, merge
+from ganspace_jax.moments import Float64Moments, covariance, merge, remove
 from ganspace_jax.shapes import Float
 
 _LANCZOS_FROM = 1024
+_OVERSAMPLING = 10
+_REFINEMENTS = 3
 
 
 class PrincipalComponents(NamedTuple):
@@ -33,7 +35,7 @@ def exact(matrix: Float[np.ndarray, "d d"], num_components: int) -> PrincipalCom
     Few components of a large matrix come from Lanczos iteration run to machine precision (ARPACK, with a fixed start): a full
     eigendecomposition would take minutes and find thousands of vectors that nobody asked for.
     """
-    if len(matrix) > _LANCZOS_FROM and num_components < len(matrix) // 10:
+    if _is_large(matrix, num_components):
         start = np.random.default_rng(0).standard_normal(len(matrix))
         values, vectors = scipy.sparse.linalg.eigsh(matrix, k=num_components, which="LA", v0=start)
     else:
@@ -68,23 +70,49 @@ def fix_signs(directions: Float[np.ndarray, "c d"]) -> Float[np.ndarray, "c d"]:
     return directions * np.where(signs == 0, 1.0, signs)[:, None]
 
 
-def jackknife(groups: Sequence[Float64Moments], components: PrincipalComponents, block: slice) -> Stability:
+def jackknife(
+    total: Float64Moments, groups: Sequence[Float64Moments], components: PrincipalComponents, block: slice
+) -> Stability:
     """Leaves out one group at a time (Efron and Stein 1981): se^2 = (G - 1) / G sum_g difference_g^2.
 
     The difference of a direction is the angle to the component of the same rank, so a component that trades places with its
-    neighbour when a group is missing shows as unstable. block: the rows of the moments that the components belong to.
+    neighbour when a group is missing shows as unstable. total: of all groups. block: the rows of the moments that the
+    components belong to.
     """
     num_components = len(components.variances)
+    start = None
+    if _is_large(total.scatter[block, block], num_components):
+        start = exact(covariance(total)[block, block], 2 * num_components + _OVERSAMPLING).directions.T
     variances, angles = [], []
-    for left_out in range(len(groups)):
-        kept = [group for index, group in enumerate(groups) if index != left_out]
-        other = exact(covariance(merge_all(kept))[block, block], num_components)
+    for group in groups:
+        matrix = covariance(remove(total, group))[block, block]
+        other = exact(matrix, num_components) if start is None else _refine(matrix, start, num_components)
         variances.append(other.variances)
         angles.append(_angles(components.directions, other.directions))
     factor = (len(groups) - 1) / len(groups)
     spread = np.square(np.array(variances) - np.mean(variances, axis=0)).sum(0)
     angle = np.degrees(np.sqrt(factor * np.square(angles).sum(0)))
     return Stability(np.sqrt(factor * spread), np.minimum(angle, 90.0))
+
+
+def _is_large(matrix: Float[np.ndarray, "d d"], num_components: int) -> bool:
+    return len(matrix) > _LANCZOS_FROM and num_components < len(matrix) // 10
+
+
+def _refine(
+    matrix: Float[np.ndarray, "d d"], basis: Float[np.ndarray, "d b"], num_components: int
+) -> PrincipalComponents:
+    """Leading components of a matrix whose leading subspace is almost known: a few subspace iterations from there.
+
+    What is outside of the basis shrinks each time by the ratio of an eigenvalue beyond the basis to that of the component.
+    """
+    for _ in range(_REFINEMENTS):
+        basis = np.linalg.qr(matrix @ basis)[0]
+    values, vectors = np.linalg.eigh(basis.T @ matrix @ basis)
+    order = np.argsort(values)[::-1][:num_components]
+    return PrincipalComponents(
+        fix_signs((basis @ vectors[:, order]).T), np.maximum(values[order], 0.0), float(np.trace(matrix))
+    )
 
 
 def merge_all(groups: Sequence[Float64Moments]) -> Float64Moments:

@@ -43,6 +43,7 @@ RULES = (
     Rule("experiments*", only=("ganspace_jax",)),
     Rule(
         "checkpoints_convert*",
+        but=("checkpoints_convert.__main__",),  # which draws a preview
         only=("checkpoints_convert", GENERATORS, CHECKPOINTS, SHAPES, "ganspace_jax.failures"),
     ),
     Rule("*", but=("checkpoints_convert*",), never=("torch",)),

@@ -56,8 +56,9 @@ def test_the_jackknife_covers_the_truth():
     angles, reported, z_scores = [], [], []
     for seed in range(60):
         groups = [_moments(part) for part in np.split(_planted(800, seed), 8)]
-        found = pca.exact(moments.covariance(pca.merge_all(groups)), 3)
-        stability = pca.jackknife(groups, found, slice(None))
+        total = pca.merge_all(groups)
+        found = pca.exact(moments.covariance(total), 3)
+        stability = pca.jackknife(total, groups, found, slice(None))
         cosines = np.abs(np.sum(found.directions * truth, axis=1))
         angles.append(np.degrees(np.arccos(np.minimum(cosines, 1))))
         reported.append(stability.angles)
@@ -72,6 +73,22 @@ def test_components_that_trade_places_are_called_unstable():
     rng = np.random.default_rng(0)
     samples = rng.standard_normal((800, 4)) * np.array([3.0, 1.0, 1.0, 0.1])
     groups = [_moments(part) for part in np.split(samples, 8)]
-    found = pca.exact(moments.covariance(pca.merge_all(groups)), 3)
-    angles = pca.jackknife(groups, found, slice(None)).angles
+    total = pca.merge_all(groups)
+    found = pca.exact(moments.covariance(total), 3)
+    angles = pca.jackknife(total, groups, found, slice(None)).angles
     assert 3 * angles[0] < min(angles[1:])
+
+
+def test_the_jackknife_of_a_large_layer_is_that_of_a_small_one(monkeypatch):
+    """The short cut for large layers gives the angles and errors of the full decompositions, within a hundredth."""
+    rng = np.random.default_rng(5)
+    samples = rng.standard_normal((1600, 150)) * np.geomspace(3, 0.05, 150) @ _rotation(150)
+    groups = [_moments(part) for part in np.split(samples, 8)]
+    total = pca.merge_all(groups)
+    found = pca.exact(moments.covariance(total), 6)
+    full = pca.jackknife(total, groups, found, slice(None))
+    monkeypatch.setattr(pca, "_LANCZOS_FROM", 10)
+    short = pca.jackknife(total, groups, found, slice(None))
+    np.testing.assert_allclose(short.angles, full.angles, rtol=0.01)
+    np.testing.assert_allclose(short.variance_errors, full.variance_errors, rtol=0.01)
+    assert full.angles.min() > 0.5

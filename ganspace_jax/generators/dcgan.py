@@ -104,7 +104,7 @@ class DCGAN(nnx.Module):
         truncation_psi: float = 1.0,
         truncation_cutoff: int | None = None,
     ) -> tuple[Float[Array, "n height width c"], base.Activations]:
-        """Image in [-1, 1] and activations: each convolution's and each batch norm's output, before the ReLU.
+        """Image in [-1, 1] and activations: each convolution's, batch norm's and ReLU's output.
 
         truncation_psi: DCGAN knows truncation only as a narrower z; here it changes nothing.
         """
@@ -114,7 +114,7 @@ class DCGAN(nnx.Module):
         for index in range(len(self.config.channels)):
             x = record(f"main.{3 * index}", getattr(self, f"main_{3 * index}")(x, up=index > 0))
             x = record(f"main.{3 * index + 1}", getattr(self, f"main_{3 * index + 1}")(x))
-            x = jax.nn.relu(x)
+            x = record(f"main.{3 * index + 2}", jax.nn.relu(x))
         index = len(self.config.channels)
         x = record(f"main.{3 * index}", getattr(self, f"main_{3 * index}")(x, up=True))
         return jnp.tanh(x.astype(jnp.float32)), record.finish()

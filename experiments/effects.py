@@ -30,7 +30,7 @@ def main(_):
         found = components.load(FLAGS.components)
         generator = zoo.load(FLAGS.generator)
         components.check_generator(found, FLAGS.generator, decomposition.fingerprint(generator))
-        measured = effects.measure(
+        changes = effects.measure(
             generator,
             found,
             probe.load(FLAGS.probe),
@@ -38,6 +38,7 @@ def main(_):
             sigma=FLAGS.sigma,
             seed=FLAGS.seed,
         )
+        measured = effects.summarize(changes)
         text = effects.table(measured, range(len(found)))
         (directory / "effects.md").write_text(text + "\n")
         report = {"factors": measured.factors, "size": measured.size.tolist(), "slope": measured.slope.tolist()}

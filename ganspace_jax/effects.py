@@ -42,25 +42,26 @@ def measure(
     num_samples: int = 256,
     sigma: float = 1.0,
     layers: tuple[int, int] | None = None,
+    label: latents.Label = None,
     seed: int = 0,
-) -> Effects:
-    """Effects of all components on images of random latents.
+) -> Float[np.ndarray, "c n f"]:
+    """Changes of every factor in every image, for a step from -sigma to +sigma along every component; see `change`.
 
-    layers: [start, stop) of the latents moved, None for all. Raises InputError where components and generator do not fit.
+    layers: [start, stop) of the latents moved, None for all. label: the class of the images; None: that of the components.
+    Raises InputError where components and generator do not fit.
     """
-    module = generator.merge()
+    module, source = generator.merge(), components.source
     check_latent_space(components, "w" if module.has_mapping else "z")
     key, indices = jax.random.key(seed), jnp.arange(num_samples)
     z = latents.sample(key, indices, module.z_dim, module.prior)
-    label = latents.labels(key, indices, components.source.label, module.num_classes)
-    start = base.map_latents(generator, z, label)
-    read = functools.partial(_read, generator, probe, label)
+    labels = latents.labels(key, indices, source.label if label is None else label, module.num_classes)
+    start = base.map_latents(generator, z, labels)
+    read = functools.partial(_read, generator, probe, labels)
     rows = []
     for k in range(len(components)):
-        ends = [edits.apply(start, components, [Edit(k, layers, s)]) for s in (-sigma, sigma)]
-        rows.append([change(name, *(read(end) for end in ends)) for name in FACTORS])
-    table = np.array(rows)
-    return Effects(FACTORS, table[..., 0], table[..., 1])
+        before, after = (read(edits.apply(start, components, [Edit(k, layers, s)])) for s in (-sigma, sigma))
+        rows.append(np.stack([change(name, before, after) for name in FACTORS], axis=1))
+    return np.stack(rows)
 
 
 def _read(
@@ -69,23 +70,30 @@ def _read(
     return probes.read_factors(probe, base.synthesize(generator, latent, label=label))
 
 
-def change(name: str, before: scenes.Factors, after: scenes.Factors) -> tuple[float, float]:
-    """(root mean square, mean) change of one factor, in its standard deviations over real scenes.
+def change(name: str, before: scenes.Factors, after: scenes.Factors) -> Float[np.ndarray, "n"]:
+    """Change of one factor in each image, in its standard deviations over real scenes.
 
-    Circular factors go the short way round; rotation counts where it shows before and after.
+    Circular factors go the short way round. Rotation is NaN where it does not show before and after. The shape's change is 1
+    or 0.
     """
     if name == "shape":
-        share = float(np.mean(np.asarray(before.shape) != np.asarray(after.shape)))
-        return share, share
+        return (np.asarray(before.shape) != np.asarray(after.shape)).astype(np.float64)
     low, high = scenes.RANGES[name]
     difference = np.asarray(getattr(after, name), np.float64) - np.asarray(getattr(before, name), np.float64)
     if name in scenes.CIRCULAR:
         difference = (difference + (high - low) / 2) % (high - low) - (high - low) / 2
     if name == "rotation":
         shown = np.asarray(probes.shows_rotation(before.shape) & probes.shows_rotation(after.shape))
-        difference = difference[shown] if shown.any() else np.zeros(1)
-    scaled = difference / ((high - low) / np.sqrt(12.0))
-    return float(np.sqrt(np.mean(scaled**2))), float(np.mean(scaled))
+        difference = np.where(shown, difference, np.nan)
+    return difference / ((high - low) / np.sqrt(12.0))
+
+
+def summarize(changes: Float[np.ndarray, "c n f"]) -> Effects:
+    """Root mean square and mean over images; 0 where no image shows the factor."""
+    seen = ~np.isnan(changes)
+    count = np.maximum(seen.sum(1), 1)
+    filled = np.where(seen, changes, 0.0)
+    return Effects(FACTORS, np.sqrt(np.square(filled).sum(1) / count), filled.sum(1) / count)
 
 
 def strongest(effects: Effects, component: int, count: int = 2) -> list[str]:

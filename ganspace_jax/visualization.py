@@ -1,6 +1,7 @@
 """Components and edits -> images: the pictures that the experiments draw."""
 
 import dataclasses
+import functools
 from collections.abc import Sequence
 from typing import Literal
 
@@ -99,6 +100,32 @@ def component_rows(
         np.asarray(edited_images(generator, components, start, [[Edit(k, layers, float(s))] for s in sigmas], view))
         for k in indices
     ])  # fmt: skip
+
+
+def mixed_rows(
+    generator: base.SplitGenerator, seeds: Sequence[int], num_columns: int, kept: tuple[int, int], view: View
+) -> Float[np.ndarray, "rows columns h w c"]:
+    """One row a seed: its image, then images that keep its latents in the layers [start, stop) and get new ones elsewhere.
+
+    The new latents are those of published seeds from 1,000 on, the same in every row.
+    """
+    module = generator.merge()
+    draw = functools.partial(latents.from_seeds, z_dim=module.z_dim, prior=module.prior)
+    others = draw(list(range(1000, 1000 + num_columns)), truncation_psi=view.truncation_psi)
+    label = latents.one_hot(0 if isinstance(view.label, str) else view.label, module.num_classes, num_columns + 1)
+    layer = np.arange(module.latent_shape[0])[:, None]
+    is_kept = (layer >= kept[0]) & (layer < kept[1])
+    rows = []
+    for seed in seeds:
+        own = draw([seed], truncation_psi=view.truncation_psi)
+        mapped = base.map_latents(generator, jnp.asarray(np.concatenate([own, others])), label)
+        mixed = jnp.where(is_kept, mapped[:1], mapped)
+        made = base.synthesize(
+            generator, mixed, label=label,
+            truncation_psi=view.truncation_psi, truncation_cutoff=view.truncation_cutoff,
+        )  # fmt: skip
+        rows.append(np.asarray(made))
+    return np.stack(rows)
 
 
 def random_like(components: Components, seed: int) -> Components:

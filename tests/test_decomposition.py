@@ -164,3 +164,18 @@ def test_random_directions_are_unit_rows_with_the_same_stdevs(generator):
     np.testing.assert_allclose(np.linalg.norm(random.latent_components, axis=1), 1.0, rtol=1e-5)
     np.testing.assert_array_equal(random.latent_stdevs, found.latent_stdevs)
     assert not np.allclose(random.latent_components, found.latent_components)
+
+
+def test_mixing_keeps_the_kept_layers(generator):
+    """Early layers kept: the row's own early activations in every column. All kept: the row's image throughout."""
+    num_layers = generator.merge().latent_shape[0]
+    view = visualization.View()
+    whole = visualization.mixed_rows(generator, [1, 2], 3, (0, num_layers), view)
+    np.testing.assert_allclose(whole, np.broadcast_to(whole[:, :1], whole.shape), atol=1e-5)
+    early, late = (visualization.mixed_rows(generator, [1, 2], 3, kept, view) for kept in ((0, 2), (2, num_layers)))
+    np.testing.assert_array_equal(early[:, 0], whole[:, 0])
+    np.testing.assert_array_equal(late[:, 0], whole[:, 0])
+    none = visualization.mixed_rows(generator, [1, 2], 3, (0, 0), view)
+    np.testing.assert_allclose(none[0, 1:], none[1, 1:], atol=1e-5)
+    for mixed in (early, late):
+        assert np.abs(mixed[:, 1:] - whole[:, 1:]).max() > 0.01 and np.abs(mixed[:, 1:] - none[:, 1:]).max() > 0.01

@@ -1,6 +1,6 @@
 """Measures how far a layer really moves along its components when latents move along their directions.
 
-    python -m experiments.faithfulness --generator=DIR --components=runs/biggan_scenes/components.npz --workdir=runs/faithfulness
+    python -m experiments.faithfulness --generator=DIR --components=runs/c/components.npz --workdir=runs/faithfulness
 
 Writes into workdir: faithfulness.json, faithfulness.md (a table at one standard deviation), faithfulness.png and run.flags.
 """

@@ -38,7 +38,8 @@ def run(
     (workdir / "samples").mkdir(parents=True, exist_ok=True)
     saved = checkpoints.TrainingCheckpoints(workdir / "state")
     state = saved.restore(state) or state
-    step, last_save = int(state.step), time.monotonic()
+    step = begun = int(state.step)
+    last_save = time.monotonic()
     _forget_metrics_after(workdir, step * recipe.batch_size)
     bar = tqdm(total=recipe.num_images, initial=step * recipe.batch_size, unit="img", smoothing=0.02, mininterval=10)
     while step < recipe.num_steps:
@@ -51,11 +52,13 @@ def run(
         if step % max(1, sample_every // recipe.batch_size) == 0 or step == recipe.num_steps:
             path = workdir / "samples" / f"{step * recipe.batch_size:09d}.png"
             _sample_grid(adversarial.averaged_generator(networks, state), recipe, path)
-        if time.monotonic() - last_save > save_every or step == recipe.num_steps:
+        if time.monotonic() - last_save > save_every and step < recipe.num_steps:
             saved.save(step, state)
-            _save_networks(workdir, networks, state, finished=step == recipe.num_steps)
+            _save_networks(workdir, networks, state, finished=False)
             last_save = time.monotonic()
     bar.close()
+    if step > begun:
+        saved.save(step, state)
     saved.close()
     _save_networks(workdir, networks, state, finished=True)
 

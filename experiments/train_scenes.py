@@ -32,7 +32,11 @@ flags.DEFINE_list(
 flags.DEFINE_integer("attention_position", 4, "BigGAN: the block before which attention stands.")
 flags.DEFINE_list("discriminator_channels", ["32", "48", "64", "96"], "Discriminator: from the full size to 4x4.")
 flags.DEFINE_integer("latent_dim", 64, "Size of z, and of w or the class embedding.", lower_bound=1)
-flags.DEFINE_string("grow_from", None, "Workdir of a finished StyleGAN2 run at half this resolution, or at the same.")
+flags.DEFINE_string(
+    "grow_from",
+    None,
+    "Begin with a StyleGAN2 of half this resolution, or the same: its workdir, or its model directory.",
+)
 flags.DEFINE_integer("num_images", 1_000_000, "Length of the training, in real images.", lower_bound=1)
 flags.DEFINE_integer("batch_size", 32, "Images a step.", lower_bound=1)
 flags.DEFINE_float("learning_rate", 2.5e-3, "Of both networks (Adam).", lower_bound=0.0)
@@ -105,8 +109,9 @@ def _networks(key):
     if not isinstance(generator, stylegan2.StyleGAN2):
         raise InputError("--grow_from: only --family=stylegan2 can grow")
     before = pathlib.Path(FLAGS.grow_from)
+    trained = before / "generator" if (before / "generator").is_dir() else before
     return (
-        growing.grow_generator(generator, before / "generator"),
+        growing.grow_generator(generator, trained),
         growing.grow_discriminator(discriminator, before / "discriminator"),
     )
 

@@ -205,11 +205,17 @@ def in_chunks(function: Callable[[Any], Any], arrays: Any, size: int = CHUNK) ->
 
 @functools.partial(jax.jit, static_argnames=("definition",))
 def _read(definition, params, images):
-    return decode(nnx.merge(definition, params)(images))
+    outputs = nnx.merge(definition, params)(images)
+    return decode(outputs), jax.nn.softmax(outputs.shape).max(-1)
 
 
 def read_factors(probe: SplitProbe, images: Images) -> scenes.Factors:
     """The factors of any number of images in [-1, 1], as the probe sees them; raises InputError for another size."""
+    return read_with_certainty(probe, images)[0]
+
+
+def read_with_certainty(probe: SplitProbe, images: Images) -> tuple[scenes.Factors, Float[Array, "n"]]:
+    """The same, and the probability that the probe gives to each image's shape."""
     side = probe.merge().config.resolution
     if images.ndim != 4 or images.shape[1:] != (side, side, 3):
         raise InputError(f"images: the probe reads [n, {side}, {side}, 3], these are {list(images.shape)}")

@@ -37,6 +37,7 @@ def test_real_scenes_pass_and_look_like_their_redrawing(reader):
     report = scene_quality.measure(pictures, factors.shape, reader, supersampling=2)
     assert scene_quality.passes(report) == []
     assert report["median_psnr"] > 25.0
+    assert report["sure_of_shape"]["generated"] > 0.98 and report["sure_of_shape"]["real"] > 0.98
     assert report["label_agreement"] >= 0.98
 
 
@@ -57,6 +58,14 @@ def test_redrawing_tells_scenes_from_noise(reader):
     noise = np.random.default_rng(0).uniform(-1, 1, (64, 32, 32, 3)).astype(np.float32)
     _, redrawn = scene_quality.redraw(noise, reader, supersampling=2)
     assert np.median(scene_quality.psnr(noise, redrawn)) < 12.0
+
+
+def test_blurred_objects_leave_the_probe_in_doubt(reader):
+    """Halved and enlarged again, scenes keep their colours and lose their shapes."""
+    small = probe.render_scenes(_scenes(256), resolution=8, supersampling=2)
+    blurred = np.asarray(small).repeat(4, axis=1).repeat(4, axis=2)
+    report = scene_quality.measure(blurred, None, reader, supersampling=2)
+    assert report["sure_of_shape"]["generated"] < 0.8 * report["sure_of_shape"]["real"]
 
 
 @pytest.mark.parametrize("value", [0.0, float("nan")])

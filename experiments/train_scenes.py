@@ -15,7 +15,7 @@ import sys
 import jax
 from absl import app, flags, logging
 
-from ganspace_jax import adversarial, discriminators, growing, scenes, training, workdirs
+from ganspace_jax import adversarial, discriminators, growing, mesh, scenes, training, workdirs
 from ganspace_jax.failures import InputError, one_line_errors
 from ganspace_jax.generators import biggan_deep, stylegan2
 
@@ -47,12 +47,14 @@ flags.DEFINE_float("r1_weight", 0.05, "Weight of the gradient penalty.", lower_b
 flags.DEFINE_float("style_mixing", 0.5, "Share of images with two styles.", 0.0, 1.0)
 flags.DEFINE_float("average_images", 8000, "Half-life of the moving average of the weights, in images.", lower_bound=1)
 flags.DEFINE_integer("supersampling", 2, "Rays a pixel and axis of the real images.", lower_bound=1)
+flags.DEFINE_integer("cpu_devices", 1, "On a CPU: split each batch over this many; best, one a core.", lower_bound=1)
 flags.DEFINE_integer("sample_every", 20_000, "Images between sample grids.", lower_bound=1)
 flags.DEFINE_float("save_every", 300.0, "Seconds between saved states.", lower_bound=0.0)
 
 
 def main(_):
     """Trains until --num_images."""
+    mesh.use_cpu_devices(FLAGS.cpu_devices)
     workdir = pathlib.Path(FLAGS.workdir)
     workdir.mkdir(parents=True, exist_ok=True)
     (workdir / "run.flags").write_text(workdirs.flagfile(FLAGS.get_key_flags_for_module(sys.argv[0])))

@@ -16,8 +16,9 @@ import jax
 import jax.numpy as jnp
 import optax
 from flax import nnx
+from jax.sharding import Mesh
 
-from ganspace_jax import spectral
+from ganspace_jax import mesh, spectral
 from ganspace_jax.discriminators import Discriminator
 from ganspace_jax.generators.base import Generator
 from ganspace_jax.latents import CUT
@@ -127,7 +128,9 @@ def averaged_generator(networks: Networks, state: TrainState) -> Generator:
     return nnx.merge(networks.generator, divided, state.buffers)
 
 
-@functools.partial(jax.jit, static_argnames=("networks", "recipe", "render", "regularize"), donate_argnames=("state",))
+@functools.partial(
+    jax.jit, static_argnames=("networks", "recipe", "render", "regularize", "devices"), donate_argnames=("state",)
+)
 def update(
     networks: Networks,
     recipe: Recipe,
@@ -135,19 +138,20 @@ def update(
     state: TrainState,
     key: PRNGKey,
     regularize: bool,
+    devices: Mesh | None = None,
 ) -> tuple[TrainState, Metrics]:
     """One step: `render(key, n)` makes the real batch; `regularize` adds R1, to be set every r1_interval steps.
 
-    Generated images have the labels of the real ones.
+    Generated images have the labels of the real ones. devices: split the batch over these.
     """
     data_key, latent_key = jax.random.split(jax.random.fold_in(key, state.step))
-    real, labels = jax.lax.optimization_barrier(render(data_key, recipe.batch_size))
+    real, labels = jax.lax.optimization_barrier(mesh.split_batch(render(data_key, recipe.batch_size), devices))
 
     def generate(params):
         divided, vectors = spectral.normalize(params, state.generator_spectral)
         generator = nnx.merge(networks.generator, divided, state.buffers)
-        fake, mean_latent = _generate(generator, latent_key, labels, recipe)
-        return fake, (mean_latent, vectors)
+        fake, mean_latent = _generate(generator, latent_key, labels, recipe, devices)
+        return mesh.split_batch(fake, devices), (mean_latent, vectors)
 
     fake, pullback, (mean_latent, generator_spectral) = jax.vjp(generate, state.generator, has_aux=True)
     _, discriminator_spectral = spectral.normalize(state.discriminator, state.discriminator_spectral)
@@ -194,10 +198,13 @@ def update(
     return new_state, Metrics(g_loss, d_loss, real_logit, fake_logit, penalty)
 
 
-def _generate(generator: Any, key: PRNGKey, labels: Array | None, recipe: Recipe) -> tuple[Array, Array]:
+def _generate(
+    generator: Any, key: PRNGKey, labels: Array | None, recipe: Recipe, devices: Mesh | None
+) -> tuple[Array, Array]:
     """Images of mixed styles: from a random layer on, the latents of another z."""
     z_key, other_key, cut_key, mix_key = jax.random.split(key, 4)
-    latents = generator.map_latents(_sample(generator, z_key, recipe), labels)
+    z = mesh.split_batch(_sample(generator, z_key, recipe), devices)
+    latents = generator.map_latents(z, labels)
     mean_latent = jax.lax.stop_gradient(latents[:, 0].mean(0))
     if recipe.style_mixing > 0:
         others = generator.map_latents(_sample(generator, other_key, recipe), labels)
@@ -206,6 +213,7 @@ def _generate(generator: Any, key: PRNGKey, labels: Array | None, recipe: Recipe
         mixed = jax.random.bernoulli(mix_key, recipe.style_mixing, (recipe.batch_size, 1, 1))
         latents = jnp.where(mixed & (jnp.arange(num_layers)[None, :, None] >= cut), others, latents)
     extra = {"batch_statistics": True} if recipe.batch_statistics else {}
+    latents = mesh.split_batch(latents, devices)
     return generator(latents, label=labels, noise=None, **extra)[0], mean_latent
 
 

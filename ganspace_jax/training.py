@@ -14,7 +14,7 @@ import numpy as np
 from flax import nnx
 from tqdm import tqdm
 
-from ganspace_jax import adversarial, checkpoints, discriminators, images, latents, standing
+from ganspace_jax import adversarial, checkpoints, discriminators, images, latents, mesh, standing
 from ganspace_jax.generators import base, zoo
 from ganspace_jax.generators.biggan_deep import BigGANDeep
 from ganspace_jax.shapes import PRNGKey
@@ -31,20 +31,24 @@ def run(
     sample_every: int,
     save_every: float,
 ) -> None:
-    """Trains to the end of the recipe, from `state` or from the newest one in workdir; resumed runs end bit-equal.
+    """Trains on all devices to the end of the recipe, from `state` or from the newest one in workdir.
 
+    Resumed runs end bit-equal. Raises InputError for a batch that the devices cannot share, and for a workdir of another run.
     sample_every: images between samples/*.png. save_every: seconds between saves of state/, generator/ and discriminator/.
     """
     (workdir / "samples").mkdir(parents=True, exist_ok=True)
     saved = checkpoints.TrainingCheckpoints(workdir / "state")
-    state = saved.restore(state) or state
+    devices = mesh.all_devices(recipe.batch_size)
+    state = mesh.replicate(saved.restore(state) or state, devices)
     step = begun = int(state.step)
     last_save = time.monotonic()
     _forget_metrics_after(workdir, step * recipe.batch_size)
     bar = tqdm(total=recipe.num_images, initial=step * recipe.batch_size, unit="img", smoothing=0.02, mininterval=10)
     while step < recipe.num_steps:
         regularize = recipe.r1_weight > 0 and step % recipe.r1_interval == 0
-        state, metrics = adversarial.update(networks, recipe, render, state, key, regularize=regularize)
+        state, metrics = adversarial.update(
+            networks, recipe, render, state, key, regularize=regularize, devices=devices
+        )
         step += 1
         bar.update(recipe.batch_size)
         if step % recipe.r1_interval == 1:

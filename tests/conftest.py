@@ -8,8 +8,11 @@ import os
 os.environ["JAX_PLATFORMS"] = "cpu"
 os.environ["JAX_ENABLE_COMPILATION_CACHE"] = "false"
 
+import jax
 import jaxtyping
 
 # The numeric tower: an int is good where a float is asked for, as type checkers have it (PEP 484).
 CHECKER = "beartype.beartype(conf=beartype.BeartypeConf(is_pep484_tower=True))"
 jaxtyping.install_import_hook(["ganspace_jax"], CHECKER)
+
+jax.config.update("jax_num_cpu_devices", 2)  # for the tests of what is spread over devices; others use the first

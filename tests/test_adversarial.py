@@ -13,7 +13,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from ganspace_jax import adversarial, discriminators
+from ganspace_jax import adversarial, discriminators, mesh
+from ganspace_jax.failures import InputError
 from ganspace_jax.generators import biggan_deep, stylegan2, zoo
 
 ROOT = pathlib.Path(__file__).parents[1]
@@ -91,6 +92,28 @@ def test_average_has_its_half_life(steps):
         average = [keep * a + (1 - keep) * n for a, n in zip(average, new, strict=True)]
     for expected, found in zip(average, jax.tree.leaves(history[-1][0].average), strict=True):
         np.testing.assert_allclose(found, expected, atol=1e-5)
+
+
+def test_two_devices_take_the_same_steps_as_one(steps):
+    """Up to rounding; the batch really lies split, and the state is on both."""
+    history, _ = steps
+    networks, state = adversarial.init(*_networks(), RECIPE)
+    devices = mesh.all_devices(RECIPE.batch_size)
+    assert devices.size == 2
+    state, render = mesh.replicate(state, devices), Counted()
+    for step in range(3):
+        state, _ = adversarial.update(
+            networks, RECIPE, render, state, jax.random.key(2), regularize=step % 4 == 0, devices=devices
+        )
+    for one, two in zip(jax.tree.leaves(history[3][0]), jax.tree.leaves(state), strict=True):
+        assert len(two.sharding.device_set) == 2
+        np.testing.assert_allclose(two, one, rtol=1e-3, atol=1e-4)
+    compiled = adversarial.update.lower(
+        networks, RECIPE, render, state, jax.random.key(2), regularize=False, devices=devices
+    ).compile()
+    assert "all-reduce" in compiled.as_text()
+    with pytest.raises(InputError, match="--batch_size=7: must be a multiple of 2"):
+        mesh.all_devices(7)
 
 
 def test_discriminator_comes_to_tell_real_from_generated():

@@ -1,0 +1,73 @@
+"""ProGAN of the official TensorFlow code: the variables of Gs under their names -> ours."""
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from checkpoints_convert import assembly
+from ganspace_jax.failures import InputError
+from ganspace_jax.generators import base, progan
+
+# What the published networks have, and what the code would also build; only in the keyword arguments can it be seen.
+_SUPPORTED = {"label_size": 0, "use_wscale": True, "use_pixelnorm": True, "use_leakyrelu": True}
+
+
+def configuration(arrays: Mapping[str, np.ndarray], static: Mapping[str, Any] | None = None) -> progan.Config:
+    """Widths from the arrays; from Gs's static keyword arguments what these cannot tell. Raises InputError."""
+    static = static or {}
+    for name, supported in _SUPPORTED.items():
+        if static.get(name, supported) != supported:
+            raise InputError(f"{name}={static[name]!r}: only networks with {supported!r} convert")
+    for name in ("4x4/Dense/weight", "4x4/Conv/bias", "ToRGB_lod0/weight"):
+        if name not in arrays:
+            raise InputError(f"parameter {name}: missing from the file")
+    channels = [len(arrays["4x4/Conv/bias"])]
+    while (name := f"{(side := 4 * 2 ** len(channels))}x{side}/Conv1/bias") in arrays:
+        channels.append(len(arrays[name]))
+    return progan.Config(
+        z_dim=arrays["4x4/Dense/weight"].shape[0],
+        channels=tuple(channels),
+        image_channels=arrays["ToRGB_lod0/weight"].shape[3],
+        normalize_latents=bool(static.get("normalize_latents", True)),
+        epsilon=float(static.get("pixelnorm_epsilon", 1e-8)),
+    )
+
+
+def convert(arrays: Mapping[str, np.ndarray], static: Mapping[str, Any] | None = None) -> base.SplitGenerator:
+    """The generator of Gs's variables; raises InputError for those missing, left over or of another shape."""
+    tensors = assembly.Tensors(arrays)
+    config = configuration(arrays, static)
+    if "lod" in tensors and (level := float(tensors.take("lod"))) > 0:
+        raise InputError(f"lod={level:g}: this network is still growing; only fully grown ones convert")
+
+    def fetch(name: str) -> np.ndarray:
+        layer, _, leaf = name.partition(".")
+        theirs = _their_layer(layer, tensors)
+        array = tensors.take(f"{theirs}/{leaf}")
+        if leaf == "weight" and theirs == "4x4/Dense":
+            # [z, channel, row, column]; turned, since our kernel is a correlation with z's one pixel
+            return array.reshape(len(array), -1, 4, 4).transpose(2, 3, 0, 1)[::-1, ::-1]
+        if leaf == "weight" and theirs.endswith("Conv0_up"):
+            # a transposed convolution, [row, column, out, in]
+            return array.transpose(0, 1, 3, 2)[::-1, ::-1]
+        return array
+
+    generator = assembly.assemble("progan", config, fetch)
+    tensors.finish(ignored=lambda name: re.match(r"ToRGB_lod[1-9]\d*/", name) is not None)  # served while it grew
+    return generator
+
+
+def _their_layer(layer: str, tensors: assembly.Tensors) -> str:
+    """layer3 -> 8x8/Conv0_up, or 8x8/Conv0 in networks that were trained without fused up-sampling."""
+    if layer == "output":
+        return "ToRGB_lod0"
+    index = int(layer.removeprefix("layer")) - 1
+    side, second = 4 * 2 ** (index // 2), index % 2 == 1
+    if side == 4:
+        return "4x4/Conv" if second else "4x4/Dense"
+    if second:
+        return f"{side}x{side}/Conv1"
+    fused = f"{side}x{side}/Conv0_up"
+    return fused if f"{fused}/weight" in tensors else f"{side}x{side}/Conv0"

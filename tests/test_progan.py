@@ -1,0 +1,157 @@
+"""ProGAN: parity with netdissect's port, from its names and from the official ones, and what pixel norm promises."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from golden_arrays import error, load
+
+from checkpoints_convert import progan_netdissect, progan_tensorflow
+from ganspace_jax.failures import InputError
+from ganspace_jax.generators import base, progan, zoo
+
+TOLERANCE = 1e-4
+
+
+def _part(arrays, prefix):
+    return {key.removeprefix(prefix): value for key, value in arrays.items() if key.startswith(prefix)}
+
+
+@pytest.fixture(scope="module")
+def golden():
+    arrays = load("progan_32")
+    generator = progan_netdissect.convert(_part(arrays, "param/"))
+    return arrays, generator, base.map_latents(generator, jnp.asarray(arrays["input/z"]))
+
+
+@pytest.fixture(scope="module")
+def small():
+    """Other widths in every block; all arrays from one normal distribution, also the biases."""
+    config = progan.Config(z_dim=5, channels=(6, 5, 4), image_channels=1)
+    abstract, rng = zoo.abstract_generator("progan", config), np.random.default_rng(0)
+    draw = lambda x: jnp.asarray(rng.standard_normal(x.shape, np.float32))  # noqa: E731
+    return abstract._replace(params=jax.tree.map(draw, abstract.params))
+
+
+def _latents(generator, count=2, seed=2):
+    return jax.random.normal(jax.random.key(seed), (count, *generator.merge().latent_shape))
+
+
+def test_image_and_activations_match_the_reference(golden):
+    arrays, generator, latents = golden
+    image, activations = jax.jit(generator.merge())(latents)
+    assert error(image, arrays["output/image"]) < TOLERANCE
+    stored = _part(arrays, "output/act/")
+    assert set(activations) - set(stored) == {"output"} and len(stored) == 8
+    for name, reference in stored.items():
+        assert error(activations[name], reference) < TOLERANCE, name
+
+
+def test_every_naming_converts_alike(golden):
+    """netdissect's, wrapped; the older port's; TensorFlow's with fused up-sampling, and with the same kernels unfused."""
+    arrays, generator, _ = golden
+    state, variables = _part(arrays, "param/"), _part(arrays, "param_tf/")
+    older = {}
+    for name, array in state.items():
+        layer, rest = name.split(".", 1)
+        older[f"features.{int(layer[5:]) - 1}.{rest}" if layer.startswith("layer") else f"output.{rest}"] = array
+    unfused = {}
+    for name, array in variables.items():
+        turned = array.transpose(0, 1, 3, 2)[::-1, ::-1] if name.endswith("Conv0_up/weight") else array
+        unfused[name.replace("Conv0_up", "Conv0")] = turned
+    assert set(older).isdisjoint(set(state)) and len(set(unfused) - set(variables)) == 6
+    for found in (
+        progan_netdissect.convert({"state_dict": state}),
+        progan_netdissect.convert(older),
+        progan_tensorflow.convert(variables, arrays["config"]["G_static_kwargs"]),
+        progan_tensorflow.convert(unfused),
+    ):
+        assert found.definition == generator.definition
+        jax.tree.map(np.testing.assert_array_equal, found.params, generator.params)
+
+
+def test_static_arguments_reach_the_configuration(golden):
+    variables = _part(golden[0], "param_tf/")
+    static = {"normalize_latents": False, "pixelnorm_epsilon": 1e-4}
+    config = progan_tensorflow.convert(variables, static).merge().config
+    assert (config.normalize_latents, config.epsilon) == (False, 1e-4)
+
+
+@pytest.mark.parametrize("normalized", [True, False])
+def test_the_length_of_z_matters_only_where_it_is_not_normalised(small, normalized):
+    config = progan.Config(**{**vars(small.merge().config), "normalize_latents": normalized})
+    generator = zoo.abstract_generator("progan", config)._replace(params=small.params)
+    latents = _latents(generator)
+    change = jnp.abs(base.synthesize(generator, 3.0 * latents) - base.synthesize(generator, latents)).max()
+    assert float(change) < 1e-4 if normalized else float(change) > 1e-1
+
+
+def test_pixel_norm_takes_the_scale_of_every_layer_away(small):
+    """Weights and bias times a positive number change a layer's output, and nothing after it."""
+    latents = _latents(small)
+    run = jax.jit(lambda params: base.merge(small.definition, params)(latents))
+    image, before = run(small.params)
+    for name in ("layer1", "layer2", "layer3", "layer6"):
+        louder = {**small.params, name: jax.tree.map(lambda x: 4.0 * x, small.params[name])}
+        other, after = run(louder)
+        np.testing.assert_allclose(after[name], 4.0 * before[name], rtol=1e-4, atol=1e-5)
+        np.testing.assert_allclose(other, image, atol=1e-4)
+    louder = {**small.params, "output": jax.tree.map(lambda x: 4.0 * x, small.params["output"])}
+    np.testing.assert_allclose(run(louder)[0], 4.0 * image, rtol=1e-4, atol=1e-5)
+
+
+def test_doubling_repeats_pixels(small):
+    """Where a kernel has its centre tap alone, the four pixels made of one are equal; elsewhere they are not."""
+    weight = small.params["layer3"]["weight"]
+    centre = jnp.zeros_like(weight).at[1, 1].set(weight[1, 1])
+    for params, equal in ((small.params["layer3"] | {"weight": centre}, True), (small.params["layer3"], False)):
+        generator = small._replace(params={**small.params, "layer3": params})
+        quads = np.asarray(base.activation(generator, _latents(small), "layer3")).reshape(2, 4, 2, 4, 2, 5)
+        assert np.array_equal(quads, np.broadcast_to(quads[:, :, :1, :, :1], quads.shape)) == equal
+
+
+def test_offsets_move_their_activation_and_leave_earlier_ones(small):
+    latents = _latents(small)
+    module = small.merge()
+    image, plain = module(latents)
+    moved, activations = module(latents, offsets={"layer4": jnp.full((8, 8, 5), 2.0)})
+    np.testing.assert_allclose(activations["layer4"] - plain["layer4"], 2.0, rtol=1e-5)
+    for name in ("layer1", "layer2", "layer3"):
+        np.testing.assert_array_equal(activations[name], plain[name])
+    assert float(jnp.abs(moved - image).max()) > 1e-3
+    with pytest.raises(ValueError, match="layer9"):
+        module(latents, offsets={"layer9": jnp.zeros(1)})
+
+
+def test_the_published_configuration_has_the_papers_size():
+    """1024 px, widths as published: 23.1 million parameters (table 2)."""
+    config = progan.Config(z_dim=512, channels=(512, 512, 512, 512, 256, 128, 64, 32, 16))
+    generator = zoo.abstract_generator("progan", config)
+    assert round(sum(leaf.size for leaf in jax.tree.leaves(generator.params)) / 1e6, 1) == 23.1
+    shapes = base.activation_shapes(generator)
+    assert shapes["layer1"] == (4, 4, 512) and shapes["layer18"] == (1024, 1024, 16)
+    assert shapes["output"] == (1024, 1024, 3) and config.resolution == 1024
+
+
+def test_bfloat16_is_near_float32(small):
+    config = progan.Config(**{**vars(small.merge().config), "compute_dtype": "bfloat16"})
+    other = zoo.abstract_generator("progan", config)._replace(params=small.params)
+    exact, rough = (base.synthesize(generator, _latents(small)) for generator in (small, other))
+    assert rough.dtype == jnp.float32 and base.activation(other, _latents(small), "layer2").dtype == jnp.bfloat16
+    assert 0 < float(jnp.std(exact - rough) / jnp.std(exact)) < 0.05
+
+
+def test_what_does_not_convert_is_named(golden):
+    state, variables = _part(golden[0], "param/"), _part(golden[0], "param_tf/")
+    with pytest.raises(InputError, match="not a ProGAN of netdissect's layout"):
+        progan_netdissect.convert({"layer1.conv.weight": np.zeros((2, 2, 3, 3))})
+    with pytest.raises(InputError, match=r"layer3\.wscale\.b: missing"):
+        progan_netdissect.convert({k: v for k, v in state.items() if k != "layer3.wscale.b"})
+    with pytest.raises(InputError, match=r"extra: nothing"):
+        progan_netdissect.convert({**state, "extra": np.zeros(3)})
+    with pytest.raises(InputError, match=r"8x8/Conv0/\w+: missing"):
+        progan_tensorflow.convert({k: v for k, v in variables.items() if k != "8x8/Conv0_up/weight"})
+    with pytest.raises(InputError, match="lod=1.5: this network is still growing"):
+        progan_tensorflow.convert({**variables, "lod": np.float32(1.5)})
+    with pytest.raises(InputError, match="label_size=10: only networks with 0 convert"):
+        progan_tensorflow.convert(variables, {"label_size": 10})

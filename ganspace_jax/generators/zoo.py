@@ -9,12 +9,14 @@ from typing import Any
 import jax
 
 from ganspace_jax import checkpoints
-from ganspace_jax.generators import base, biggan_deep, dcgan, progan, stylegan, stylegan2
+from ganspace_jax.generators import base, biggan, biggan_deep, dcgan, progan, stylegan, stylegan2, stylegan3
 
 FAMILIES: dict[str, tuple[type, type]] = {
     "stylegan2": (stylegan2.Config, stylegan2.StyleGAN2),
     "biggan_deep": (biggan_deep.Config, biggan_deep.BigGANDeep),
     "dcgan": (dcgan.Config, dcgan.DCGAN),
+    "biggan": (biggan.Config, biggan.BigGAN),
+    "stylegan3": (stylegan3.Config, stylegan3.StyleGAN3),
     "stylegan": (stylegan.Config, stylegan.StyleGAN),
     "progan": (progan.Config, progan.ProGAN),
 }

@@ -1,0 +1,89 @@
+"""StyleGAN3 of NVlabs/stylegan3: the generator's arrays and constructor arguments -> ours.
+
+The filters in the file are compared with those that the configuration gives, and then dropped.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from checkpoints_convert import assembly
+from ganspace_jax.failures import InputError
+from ganspace_jax.generators import base, stylegan3
+
+_FIELDS = {
+    "z_dim": "z_dim",
+    "w_dim": "w_dim",
+    "c_dim": "num_classes",
+    "img_resolution": "resolution",
+    "img_channels": "image_channels",
+    "channel_base": "channel_base",
+    "channel_max": "channel_max",
+    "num_layers": "num_layers",
+    "num_critical": "num_critical",
+    "first_cutoff": "first_cutoff",
+    "first_stopband": "first_stopband",
+    "last_stopband_rel": "last_stopband_rel",
+    "margin_size": "margin",
+    "output_scale": "output_scale",
+    "conv_kernel": "kernel_size",
+    "filter_size": "filter_size",
+    "lrelu_upsampling": "inner_upsampling",
+    "use_radial_filters": "radial_filters",
+    "conv_clamp": "conv_clamp",
+}
+_REQUIRED = ("z_dim", "c_dim", "w_dim", "img_resolution", "img_channels")
+_MAPPING_FIELDS = {"num_layers": "mapping_layers", "lr_multiplier": "mapping_learning_rate"}
+_TRAINING = ("magnitude_ema_beta", "num_fp16_res", "w_avg_beta", "freeze_layers", "freeze_embed")  # nothing to an image
+
+_FILTER_TOLERANCE = 1e-5  # of the largest tap
+
+
+def configuration(source: Mapping[str, Any]) -> stylegan3.Config:
+    """The constructor arguments, with the mapping network's under mapping_kwargs, as ours; raises InputError."""
+    own = {name: value for name, value in source.items() if name != "mapping_kwargs"}
+    if missing := sorted(set(_REQUIRED) - set(own)):
+        raise InputError(f"constructor argument {missing[0]}: missing")
+    entries = {**_renamed(own, _FIELDS), **_renamed(source.get("mapping_kwargs", {}), _MAPPING_FIELDS)}
+    try:
+        return stylegan3.Config(**entries)
+    except ValueError as error:
+        raise InputError(f"constructor arguments: {error}") from None
+
+
+def _renamed(source: Mapping[str, Any], fields: Mapping[str, str]) -> dict[str, Any]:
+    if unknown := sorted(set(source) - set(fields) - set(_TRAINING)):
+        raise InputError(f"constructor argument {unknown[0]}: not known here; there are: {', '.join(fields)}")
+    plain = {name: value.item() if isinstance(value, np.generic) else value for name, value in source.items()}
+    return {fields[name]: value for name, value in plain.items() if name in fields}
+
+
+def convert(state: Mapping[str, np.ndarray], source: Mapping[str, Any]) -> base.SplitGenerator:
+    """The generator of parameters and buffers by dotted name, and of the constructor arguments.
+
+    Raises InputError for parameters that are missing, left over or of another shape, and for filters other than ours.
+    """
+    tensors = assembly.Tensors(state)
+    config = configuration(source)
+
+    def fetch(name: str) -> np.ndarray:
+        array = tensors.take(name)
+        if array.ndim == 4:
+            return assembly.convolution(array)
+        return array.T if array.ndim == 2 and name.endswith(".weight") else array
+
+    generator = assembly.assemble("stylegan3", config, fetch)
+    for plan in stylegan3.plan_layers(config):
+        _check_filter(tensors, f"synthesis.{plan.name}.up_filter", plan.up_filter())
+        _check_filter(tensors, f"synthesis.{plan.name}.down_filter", plan.down_filter())
+    tensors.finish()
+    return generator
+
+
+def _check_filter(tensors: assembly.Tensors, name: str, expected: np.ndarray) -> None:
+    if expected.size == 1:
+        return  # the identity, which the file leaves out
+    found = tensors.take(name)
+    if found.shape != expected.shape or np.abs(found - expected).max() > _FILTER_TOLERANCE * np.abs(expected).max():
+        raise InputError(f"parameter {name}: not the filter that the constructor arguments give")

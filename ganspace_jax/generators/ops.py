@@ -154,14 +154,20 @@ def modulated_conv2d(
     return y
 
 
+def truncate(
+    latents: Float[Array, "n layers d"], mean: Float[Array, "d"], psi: float, cutoff: int | None = None
+) -> Float[Array, "n layers d"]:
+    """mean + psi (w - mean) in the first `cutoff` layers, or in all (StyleGAN, appendix B)."""
+    if psi == 1.0:
+        return latents
+    layer = jnp.arange(latents.shape[1])[:, None]
+    inside = layer < (latents.shape[1] if cutoff is None else cutoff)
+    return jnp.where(inside, mean + psi * (latents - mean), latents)
+
+
 def broadcast_layers(w: Float[Array, "n d"], num_layers: int) -> Float[Array, "n layers d"]:
     """One copy of the latent for each layer."""
     return jnp.broadcast_to(w[:, None, :], (w.shape[0], num_layers, w.shape[1]))
-
-
-def uniform_noise_keys(key: jax.Array, num_samples: int) -> jax.Array:
-    """One key a sample, so that a sample's noise does not depend on the batch it is in."""
-    return jax.vmap(lambda i: jax.random.fold_in(key, i))(jnp.arange(num_samples))
 
 
 def repeat_pixels(x: Float[Array, "n height width c"]) -> Float[Array, "n height2 width2 c"]:

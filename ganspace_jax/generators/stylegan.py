@@ -280,17 +280,10 @@ class StyleGAN(nnx.Module):
         """
         del label
         record = base.Recorder(offsets)
-        image = self.synthesis(self._truncate(latents, truncation_psi, truncation_cutoff), noise, record)
+        image = self.synthesis(
+            ops.truncate(latents, self.mapping.w_avg[...], truncation_psi, truncation_cutoff), noise, record
+        )
         return image, record.finish()
-
-    def _truncate(self, latents: Float[Array, "n layers d"], psi: float, cutoff: int | None = None) -> Array:
-        """w_avg + psi (w - w_avg) in the first `cutoff` layers, or in all (appendix B)."""
-        if psi == 1.0:
-            return latents
-        mean = self.mapping.w_avg[...]
-        layer = jnp.arange(latents.shape[1])[:, None]
-        inside = layer < (latents.shape[1] if cutoff is None else cutoff)
-        return jnp.where(inside, mean + psi * (latents - mean), latents)
 
 
 def _double_and_convolve(x: Float[Array, "n h w i"], weight: Float[Array, "3 3 i o"]) -> Float[Array, "n h2 w2 o"]:

@@ -301,17 +301,10 @@ class StyleGAN2(nnx.Module):
         """Image (about [-1, 1], not clipped) and activations. The label acts in map_latents alone and is ignored here."""
         del label
         record = base.Recorder(offsets)
-        image = self.synthesis(self._truncate(latents, truncation_psi, truncation_cutoff), noise, record)
+        image = self.synthesis(
+            ops.truncate(latents, self.mapping.w_avg[...], truncation_psi, truncation_cutoff), noise, record
+        )
         return image, record.finish()
-
-    def _truncate(self, latents: Float[Array, "n layers d"], psi: float, cutoff: int | None = None) -> Array:
-        """w_avg + psi (w - w_avg) in the first `cutoff` layers, or in all."""
-        if psi == 1.0:
-            return latents
-        mean = self.mapping.w_avg[...]
-        layer = jnp.arange(latents.shape[1])[:, None]
-        inside = layer < (latents.shape[1] if cutoff is None else cutoff)
-        return jnp.where(inside, mean + psi * (latents - mean), latents)
 
 
 def _clamp(x: Array, bound: float | None, gain: float = 1.0) -> Array:

@@ -1,6 +1,7 @@
 """Arrays of a source file -> a generator of ours: every array used exactly once, every shape as the configuration asks."""
 
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import jax
@@ -9,6 +10,8 @@ import numpy as np
 
 from ganspace_jax.failures import InputError
 from ganspace_jax.generators import base, zoo
+
+_SAMPLES = 10_000
 
 
 class Tensors:
@@ -29,7 +32,7 @@ class Tensors:
             raise InputError(f"parameter {name}: wanted twice")
         self._taken.add(name)
         array = self._arrays[name]
-        return array.astype(np.float32) if array.dtype.kind == "f" else array
+        return array.astype(np.float32, copy=False) if array.dtype.kind == "f" else array
 
     def finish(self, ignored: Callable[[str], bool] = lambda name: False) -> None:
         """Raises InputError for arrays that nothing took, but for those that are known to have no effect."""
@@ -38,8 +41,31 @@ class Tensors:
             raise InputError(f"parameter {left[0]}: nothing in this architecture uses it ({len(left)} such parameters)")
 
 
-def assemble(family: str, config: Any, fetch: Callable[[str], np.ndarray]) -> base.SplitGenerator:
-    """A generator whose arrays are `fetch(dotted name)`; raises InputError for a shape that does not fit."""
+def largest_number(names: Iterable[str], pattern: str) -> int:
+    """The largest number that the pattern's first group finds, from the beginning of a name; -1 where it finds none."""
+    return max((int(match[1]) for name in names if (match := re.match(pattern, name))), default=-1)
+
+
+def shape_of(arrays: Mapping[str, np.ndarray], name: str, rank: int) -> tuple[int, ...]:
+    """The shape of an array of a file; raises InputError when it is missing or has not `rank` axes."""
+    if name not in arrays:
+        raise InputError(f"parameter {name}: missing from the file")
+    shape = np.shape(arrays[name])
+    if len(shape) != rank:
+        raise InputError(f"parameter {name}: has shape {shape}, wanted are {rank} axes")
+    return shape
+
+
+def assemble(
+    family: str,
+    config: Any,
+    fetch: Callable[[str], np.ndarray],
+    source_name: Callable[[str], str] = lambda name: name,
+) -> base.SplitGenerator:
+    """A generator whose arrays are `fetch(dotted name)`; raises InputError for a shape that does not fit.
+
+    source_name: what the file calls an array, for the message.
+    """
     abstract = zoo.abstract_generator(family, config)
     leaves, structure = jax.tree_util.tree_flatten_with_path(abstract.params)
     arrays = []
@@ -47,11 +73,27 @@ def assemble(family: str, config: Any, fetch: Callable[[str], np.ndarray]) -> ba
         name = ".".join(key.key for key in path)
         array = fetch(name)
         if array.shape != wanted.shape:
+            theirs = source_name(name)
+            as_ours = "" if theirs == name else f" as {name}"
             raise InputError(
-                f"parameter for {name}: has shape {array.shape}, the configuration asks for {wanted.shape}"
+                f"parameter {theirs}: has shape {array.shape}{as_ours}, the configuration asks for {wanted.shape}"
             )
         arrays.append(jnp.asarray(array, wanted.dtype))
     return abstract._replace(params=jax.tree.unflatten(structure, arrays))
+
+
+def mean_latent(generator: base.SplitGenerator) -> jnp.ndarray:
+    """The mean w over 10,000 z, always the same, for a file that has none. Of an unconditional generator."""
+    module = generator.merge()
+    z = np.random.default_rng(0).standard_normal((_SAMPLES, module.z_dim), np.float32)
+    w = np.asarray(module.map_latents(jnp.asarray(z))[:, 0])
+    return jnp.asarray(w.mean(0, dtype=np.float64), jnp.float32)
+
+
+def without_axes(array: np.ndarray, *axes: int) -> np.ndarray:
+    """Without these axes of size 1; an array that has them otherwise stays as it is, for `assemble` to refuse."""
+    fits = array.ndim > max(axes) and all(array.shape[axis] == 1 for axis in axes)
+    return array.squeeze(axes) if fits else array
 
 
 def convolution(weight: np.ndarray) -> np.ndarray:

@@ -1,5 +1,6 @@
 """BigGAN and BigGAN-deep of ajbrock/BigGAN-PyTorch: the generator's state dict -> ours. Spectral norm is divided out, once."""
 
+import itertools
 import math
 import re
 from collections.abc import Mapping
@@ -11,7 +12,11 @@ from checkpoints_convert import assembly
 from ganspace_jax.failures import InputError
 from ganspace_jax.generators import base, biggan
 
-OPTIONS = {"BN_eps": 1e-5, "SN_eps": 1e-12, "G_depth": 2}  # that code's names and defaults, of what no array shows
+# That code's names and defaults, of what no array shows. G_depth, where None: from the widths of the published networks.
+OPTIONS = {"BN_eps": 1e-5, "SN_eps": 1e-12, "G_depth": None}
+
+# Channels at 4, 8, 16, ... pixels as multiples of the last; each resolution has its own row, from 32 to 512.
+_WIDTHS = ((1, 1, 1, 1), (8, 8, 4, 2, 1), (16, 16, 8, 4, 2, 1), (16, 16, 8, 8, 4, 2, 1), (16, 16, 8, 8, 4, 2, 1, 1))
 
 _WITHOUT_EFFECT = re.compile(r".*\.(sv\d+|u[1-9]\d*|accumulation_counter|num_batches_tracked)")
 
@@ -32,7 +37,8 @@ def configuration(state: Mapping[str, np.ndarray], options: Mapping[str, Any] | 
 def _configuration(shapes: Mapping[str, tuple[int, ...]], options: Mapping[str, Any]) -> biggan.Config:
     deep, shared = "blocks.0.0.conv4.weight" in shapes, "shared.weight" in shapes
     count = 1 + max((int(name.split(".")[1]) for name in shapes if name.startswith("blocks.")), default=0)
-    blocks = tuple(_block(shapes, index, options["G_depth"] if deep else None) for index in range(count))
+    depth = (options["G_depth"] or _depth(shapes, count)) if deep else None
+    blocks = tuple(_block(shapes, index, depth) for index in range(count))
     linear_out, linear_in = shapes["linear.weight"]
     gain = shapes["blocks.0.0.bn1.gain.weight"]  # [channels, condition]; an embedding of its own is [classes, channels]
     num_classes, embed_width = shapes["shared.weight"] if shared else (gain[0], None)
@@ -53,6 +59,19 @@ def _configuration(shapes: Mapping[str, tuple[int, ...]], options: Mapping[str, 
         bottom_width=math.isqrt(linear_out // blocks[0][1]),
         image_channels=image_channels,
         epsilon=options["BN_eps"],
+    )
+
+
+def _depth(shapes: Mapping[str, tuple[int, ...]], count: int) -> int:
+    """Blocks a stage of BigGAN-deep, of which the last alone changes the width: as many as make the widths published ones."""
+    found = [width for index in range(count) for width in _block(shapes, index, 1)[1:]]
+    for row in _WIDTHS:
+        depth = count // (len(row) - 1)
+        stages = [(before,) * (2 * depth - 1) + (after,) for before, after in itertools.pairwise(row)]
+        if found == [found[-1] * multiple for stage in stages for multiple in stage]:
+            return depth
+    raise ValueError(
+        "G_depth: the blocks have the widths of no published network, so their number a stage has to be said"
     )
 
 

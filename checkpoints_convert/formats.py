@@ -3,32 +3,57 @@
 import json
 import os
 import pathlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
-import numpy as np
-
-from checkpoints_convert import biggan_huggingface, dcgan_pytorch, torch_files
+from checkpoints_convert import (
+    biggan_ajbrock,
+    biggan_huggingface,
+    dcgan_pytorch,
+    networks,
+    progan_netdissect,
+    progan_tensorflow,
+    stylegan2_pytorch,
+    stylegan2_rosinality,
+    stylegan2_tensorflow,
+    stylegan3_pytorch,
+    stylegan_ganspace,
+    stylegan_tensorflow,
+)
+from checkpoints_convert.networks import Arrays, Network
 from ganspace_jax.failures import InputError
 from ganspace_jax.generators import base
+from ganspace_jax.inert import pickles, torch_files
 
-Arrays = dict[str, np.ndarray]
+Options = Mapping[str, float]
 
 
 class Source(NamedTuple):
-    """What was read: the content of the checkpoint file, and of the config.json beside it, if there is one."""
+    """What was read: the checkpoint file, the kind of file that it is, and the networks in it, moving averages first."""
 
-    content: Any
-    config: dict[str, Any]
+    path: str
+    kind: str
+    networks: tuple[Network, ...]
 
 
 class Format(NamedTuple):
-    """convert raises InputError; `find` gives what it converts, or None for another format."""
+    """One layout of one paper's generator.
+
+    matches: whether arrays of these names are of it. convert: raises InputError. options: names of what a user may have to say
+    because no file does.
+    """
 
     name: str
     description: str
-    find: Callable[[Source], Arrays | None]
-    convert: Callable[[Arrays, Source], base.SplitGenerator]
+    matches: Callable[[Arrays], bool]
+    convert: Callable[[Network, Options], base.SplitGenerator]
+    options: tuple[str, ...] = ()
+
+
+_KINDS = (
+    ("torch file", torch_files.is_torch_file, torch_files.read),
+    ("pickle", pickles.is_pickle, pickles.read),
+)
 
 
 def read(path: str | os.PathLike[str]) -> Source:
@@ -36,67 +61,142 @@ def read(path: str | os.PathLike[str]) -> Source:
     path = pathlib.Path(path)
     config = {}
     if path.is_dir():
-        try:
-            config = json.loads((path / "config.json").read_text())
-        except (OSError, ValueError):
-            raise InputError(
-                f"--source={path}: a directory wants pytorch_model.bin and a readable config.json"
-            ) from None
-        path = path / "pytorch_model.bin"
+        config, path = _configuration(path), path / "pytorch_model.bin"
     if not path.is_file():
         raise InputError(f"--source={path}: no such file")
-    if not torch_files.is_torch_file(path):
-        raise InputError(f"--source={path}: not a format that is known here; there are: {_names()}")
-    return Source(torch_files.read(path), config)
+    for kind, is_of_kind, reader in _KINDS:
+        if is_of_kind(path):
+            return Source(str(path), kind, networks.find(reader(path), config))
+    raise InputError(f"--source={path}: neither a torch file nor a pickle; known formats: {_names()}")
 
 
-def recognize(source: Source, wanted: str, path: str) -> tuple[Format, Arrays]:
-    """The format of a file, and its arrays; raises InputError, also for a format that was asked for and is not there."""
-    candidates = [one for one in FORMATS if wanted in ("auto", one.name)]
-    if not candidates:
+def _configuration(directory: pathlib.Path) -> dict[str, Any]:
+    try:
+        config = json.loads((directory / "config.json").read_text())
+    except (OSError, ValueError):
+        config = None
+    if not isinstance(config, dict):
+        raise InputError(f"--source={directory}: a directory wants pytorch_model.bin and a readable config.json")
+    return config
+
+
+def recognize(source: Source, wanted: str = "auto", network: str = "auto") -> tuple[Format, Network]:
+    """The first network of a known format, and that format; raises InputError.
+
+    wanted: the name of a format, and network: the name of a network, for which no other is taken.
+    """
+    if wanted not in ("auto", *(one.name for one in FORMATS)):
         raise InputError(f"--format={wanted}: there are: auto, {_names()}")
-    for one in candidates:
-        arrays = one.find(source)
-        if arrays is not None:
-            return one, arrays
-    raise InputError(f"--source={path}: holds no {' and no '.join(one.description for one in candidates)}")
+    known = [(one, each) for each in source.networks for one in FORMATS if one.matches(each.arrays)]
+    if not known:
+        largest = max(source.networks, key=lambda each: len(each.arrays), default=None)
+        holds = "no network" if largest is None else f"a network with parameters such as {list(largest.arrays)[-1]}"
+        raise InputError(f"--source={source.path}: a {source.kind} with {holds}; known formats: {_names()}")
+    of_format = [(one, each) for one, each in known if wanted in ("auto", one.name)]
+    if not of_format:
+        raise InputError(f"--format={wanted}: {source.path} is a {known[0][0].description}, {known[0][0].name}")
+    for one, each in of_format:
+        if network in ("auto", each.name):
+            return one, each
+    there = ", ".join(each.name or "one without a name" for _, each in of_format)
+    raise InputError(f"--network={network}: {source.path} has: {there}")
+
+
+def convert(found: Format, network: Network, options: Options, path: str) -> base.SplitGenerator:
+    """The generator of a network; raises InputError, which names the file and what does not fit."""
+    if unknown := sorted(set(options) - set(found.options)):
+        there = ", ".join(found.options) or "none"
+        raise InputError(f"--option={unknown[0]}: for {found.name} there are: {there}")
+    try:
+        return found.convert(network, options)
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from None
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+        reason = (str(error).splitlines() or [""])[0][:200]
+        raise InputError(f"{path}: not a sound {found.description} ({type(error).__name__}: {reason})") from None
 
 
 def _names() -> str:
     return ", ".join(one.name for one in FORMATS)
 
 
-def _state_dicts(content: Any) -> Iterator[Arrays]:
-    """All dictionaries of arrays in a content, the outermost first."""
-    if isinstance(content, Mapping):
-        arrays = {name: value for name, value in content.items() if isinstance(value, np.ndarray)}
-        if arrays:
-            yield arrays
-        for value in content.values():
-            yield from _state_dicts(value)
+def _has(*names: str) -> Callable[[Arrays], bool]:
+    return lambda arrays: all(name in arrays for name in names)
 
 
-def _find_dcgan(source: Source) -> Arrays | None:
-    for arrays in _state_dicts(source.content):
-        plain = {name.removeprefix("module."): array for name, array in arrays.items()}
-        first = plain.get("main.0.weight")
-        # A discriminator of the same layout begins with a plain convolution, which has no batch norm behind it.
-        if first is not None and first.ndim == 4 and "main.1.running_mean" in plain:
-            return plain
-    return None
+def _is_stylegan(arrays: Arrays) -> bool:
+    """StyleGAN2 has the same constant, but modulates weights."""
+    return "synthesis/4x4/Const/const" in arrays and "synthesis/4x4/Conv/mod_weight" not in arrays
 
 
-def _find_biggan(source: Source) -> Arrays | None:
-    return next((arrays for arrays in _state_dicts(source.content) if "generator.gen_z.weight_orig" in arrays), None)
+def _is_dcgan(arrays: Arrays) -> bool:
+    """A discriminator of the same layout begins with a plain convolution, which has no batch norm behind it."""
+    return _has("main.0.weight", "main.1.running_mean")(arrays) and arrays["main.0.weight"].ndim == 4
 
 
-def _convert_biggan(arrays: Arrays, source: Source) -> base.SplitGenerator:
-    if not source.config:
-        raise InputError("--source: BigGAN-deep's configuration is in config.json; give the directory that holds both")
-    return biggan_huggingface.convert(arrays, source.config)
+def _is_progan(arrays: Arrays) -> bool:
+    return any(_has(f"{first}.conv.weight", f"{first}.wscale.b")(arrays) for first in ("layer1", "features.0"))
+
+
+def _is_biggan(arrays: Arrays) -> bool:
+    """The discriminator has blocks of the same names, but no output layer."""
+    return "blocks.0.0.conv1.weight" in arrays and any(name.startswith("output_layer.") for name in arrays)
+
+
+def _convert_stylegan3(network: Network, _: Options) -> base.SplitGenerator:
+    # The constructor arguments need not name it; the layers do.
+    return stylegan3_pytorch.convert(network.arrays, {**network.arguments, "conv_clamp": networks.conv_clamp(network)})
+
+
+def _convert_huggingface(network: Network, _: Options) -> base.SplitGenerator:
+    if not network.arguments:
+        raise InputError("BigGAN-deep's configuration is in config.json; give the directory that holds both")
+    return biggan_huggingface.convert(network.arrays, network.arguments)
 
 
 FORMATS = (
-    Format("dcgan", "DCGAN of the PyTorch tutorial", _find_dcgan, lambda arrays, _: dcgan_pytorch.convert(arrays)),
-    Format("biggan_huggingface", "BigGAN-deep of pytorch-pretrained-biggan", _find_biggan, _convert_biggan),
-)
+    Format(
+        "stylegan2_pytorch", "StyleGAN2 of NVlabs/stylegan2-ada-pytorch or NVlabs/stylegan3", _has("synthesis.b4.const"),
+        lambda network, _: stylegan2_pytorch.convert(network.arrays, network.arguments, network.clamps),
+    ),
+    Format(
+        "stylegan2_tensorflow", "StyleGAN2 of the official TensorFlow code, or of StyleGAN2-ADA's",
+        _has("synthesis/4x4/Const/const", "synthesis/4x4/Conv/mod_weight"),
+        lambda network, _: stylegan2_tensorflow.convert(network.arrays, network.arguments),
+    ),
+    Format(
+        "stylegan2_rosinality", "StyleGAN2 of rosinality/stylegan2-pytorch or its forks",
+        _has("input.input", "conv1.conv.modulation.weight"),
+        lambda network, _: stylegan2_rosinality.convert({**network.beside, "g_ema": network.arrays}),
+    ),
+    Format(
+        "stylegan3_pytorch", "StyleGAN3 of NVlabs/stylegan3", _has("synthesis.input.freqs"), _convert_stylegan3
+    ),
+    Format(
+        "stylegan_tensorflow", "StyleGAN of the official TensorFlow code", _is_stylegan,
+        lambda network, _: stylegan_tensorflow.convert(network.arrays, network.arguments),
+    ),
+    Format(
+        "stylegan_ganspace", "StyleGAN of GANSpace's PyTorch port", _has("g_synthesis.blocks.4x4.const"),
+        lambda network, options: stylegan_ganspace.convert(network.arrays, **options), ("epsilon",),
+    ),
+    Format(
+        "biggan_ajbrock", "BigGAN of ajbrock/BigGAN-PyTorch", _is_biggan,
+        lambda network, options: biggan_ajbrock.convert(network.arrays, options), tuple(biggan_ajbrock.OPTIONS),
+    ),
+    Format(
+        "biggan_huggingface", "BigGAN-deep of pytorch-pretrained-biggan", _has("generator.gen_z.weight_orig"),
+        _convert_huggingface,
+    ),
+    Format(
+        "progan_tensorflow", "ProGAN of the official TensorFlow code", _has("4x4/Dense/weight", "ToRGB_lod0/weight"),
+        lambda network, _: progan_tensorflow.convert(network.arrays, network.arguments),
+    ),
+    Format(
+        "progan_netdissect", "ProGAN of netdissect's PyTorch port", _is_progan,
+        lambda network, _: progan_netdissect.convert(network.arrays),
+    ),
+    Format(
+        "dcgan", "DCGAN of the PyTorch tutorial", _is_dcgan, lambda network, _: dcgan_pytorch.convert(network.arrays)
+    ),
+)  # fmt: skip

@@ -3,7 +3,8 @@
 The filters in the file are compared with those that the configuration gives, and then dropped.
 """
 
-from collections.abc import Mapping
+import re
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -66,6 +67,8 @@ def convert(state: Mapping[str, np.ndarray], source: Mapping[str, Any]) -> base.
     """
     tensors = assembly.Tensors(state)
     config = configuration(source)
+    _check_depth(state, r"synthesis\.(L\d+)_", "num_layers", config.num_layers + 1)  # ToRGB is one more
+    _check_depth(state, r"mapping\.(fc\d+)\.", "mapping_kwargs num_layers", config.mapping_layers)
 
     def fetch(name: str) -> np.ndarray:
         array = tensors.take(name)
@@ -75,15 +78,23 @@ def convert(state: Mapping[str, np.ndarray], source: Mapping[str, Any]) -> base.
 
     generator = assembly.assemble("stylegan3", config, fetch)
     for plan in stylegan3.plan_layers(config):
-        _check_filter(tensors, f"synthesis.{plan.name}.up_filter", plan.up_filter())
-        _check_filter(tensors, f"synthesis.{plan.name}.down_filter", plan.down_filter())
+        _check_filter(tensors, f"synthesis.{plan.name}.up_filter", plan.up_taps, plan.up_filter)
+        _check_filter(tensors, f"synthesis.{plan.name}.down_filter", plan.down_taps, plan.down_filter)
     tensors.finish()
     return generator
 
 
-def _check_filter(tensors: assembly.Tensors, name: str, expected: np.ndarray) -> None:
-    if expected.size == 1:
+def _check_depth(state: Mapping[str, np.ndarray], pattern: str, argument: str, expected: int) -> None:
+    """Before anything is made of so many layers."""
+    found = len({match[1] for name in state if (match := re.match(pattern, name))})
+    if found != expected:
+        raise InputError(f"constructor argument {argument}: asks for {expected} layers, the file has {found}")
+
+
+def _check_filter(tensors: assembly.Tensors, name: str, taps: int, design: Callable[[], np.ndarray]) -> None:
+    if taps == 1:
         return  # the identity, which the file leaves out
     found = tensors.take(name)
+    expected = design() if len(found) == taps else np.zeros(0)
     if found.shape != expected.shape or np.abs(found - expected).max() > _FILTER_TOLERANCE * np.abs(expected).max():
         raise InputError(f"parameter {name}: not the filter that the constructor arguments give")

@@ -5,34 +5,32 @@ always the same: noise images from a fixed seed, and the mean w over 10,000 z.
 """
 
 import dataclasses
+import functools
 import re
 from collections.abc import Mapping
 
-import jax.numpy as jnp
 import numpy as np
 
 from checkpoints_convert import assembly, stylegan_tensorflow
 from ganspace_jax.failures import InputError
 from ganspace_jax.generators import base, stylegan
 
-_SAMPLES = 10_000
-
 
 def configuration(state: Mapping[str, np.ndarray]) -> stylegan.Config:
     """From the arrays alone: the port knows one way of everything else. Raises InputError."""
-    shape_of = lambda name: _shape(state, name)  # noqa: E731
-    channels = [shape_of("g_synthesis.blocks.4x4.const")[1]]
+    shape_of = functools.partial(assembly.shape_of, state)
+    channels = [shape_of("g_synthesis.blocks.4x4.const", 4)[1]]
     while (name := f"g_synthesis.blocks.{(side := 4 * 2 ** len(channels))}x{side}.conv1.bias") in state:
-        channels.append(shape_of(name)[0])
+        channels.append(shape_of(name, 1)[0])
     depth = 0
     while f"g_mapping.dense{depth}.weight" in state:
         depth += 1
-    first, z_dim = shape_of("g_mapping.dense0.weight")
+    first, z_dim = shape_of("g_mapping.dense0.weight", 2)
     return stylegan.Config(
         z_dim=z_dim,
-        w_dim=shape_of(f"g_mapping.dense{depth - 1}.weight")[0],
+        w_dim=shape_of(f"g_mapping.dense{depth - 1}.weight", 2)[0],
         channels=tuple(channels),
-        image_channels=shape_of("g_synthesis.torgb.weight")[0],
+        image_channels=shape_of("g_synthesis.torgb.weight", 4)[0],
         mapping_layers=depth,
         mapping_width=first if depth > 1 else None,
         blur_filter=_blur_filter(state),
@@ -66,16 +64,8 @@ def convert(state: Mapping[str, np.ndarray], *, epsilon: float = 1e-8) -> base.S
 
     generator = assembly.assemble("stylegan", config, fetch)
     tensors.finish(ignored=lambda name: name.endswith(".intermediate.kernel"))  # the blur, read above
-    generator.params["mapping"]["w_avg"] = _mean_w(generator)
+    generator.params["mapping"]["w_avg"] = assembly.mean_latent(generator)
     return generator
-
-
-def _mean_w(generator: base.SplitGenerator) -> jnp.ndarray:
-    module = generator.merge()
-    assert isinstance(module, stylegan.StyleGAN)
-    z = np.random.default_rng(0).standard_normal((_SAMPLES, module.z_dim), np.float32)
-    w, _ = module.map_with_activations(jnp.asarray(z))
-    return jnp.asarray(np.asarray(w).mean(0, dtype=np.float64), jnp.float32)
 
 
 def _their_name(name: str) -> str:
@@ -95,9 +85,3 @@ def _blur_filter(state: Mapping[str, np.ndarray]) -> tuple[float, ...]:
     if any(not np.allclose(kernel[0, 0], product, rtol=1e-5, atol=1e-7) for kernel in kernels):
         raise InputError("parameters conv0_up.intermediate.kernel: not one separable blur")
     return tuple(float(tap) for tap in np.round(rows / rows.min(), 4))
-
-
-def _shape(state: Mapping[str, np.ndarray], name: str) -> tuple[int, ...]:
-    if name not in state:
-        raise InputError(f"parameter {name}: missing from the file")
-    return np.shape(state[name])

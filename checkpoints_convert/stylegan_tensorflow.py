@@ -1,5 +1,6 @@
 """StyleGAN of the official TensorFlow code: the variables of Gs under their names -> ours."""
 
+import functools
 import re
 from collections.abc import Mapping
 from typing import Any
@@ -27,22 +28,22 @@ def configuration(arrays: Mapping[str, np.ndarray], static: Mapping[str, Any] | 
     for name, supported in _SUPPORTED.items():
         if static.get(name, supported) != supported:
             raise InputError(f"{name}={static[name]!r}: only networks with {supported!r} convert")
-    shape_of = lambda name: _shape(arrays, name)  # noqa: E731
-    channels = [shape_of("synthesis/4x4/Const/const")[1]]
+    shape_of = functools.partial(assembly.shape_of, arrays)
+    channels = [shape_of("synthesis/4x4/Const/const", 4)[1]]
     while (name := f"synthesis/{(side := 4 * 2 ** len(channels))}x{side}/Conv1/bias") in arrays:
-        channels.append(shape_of(name)[0])
+        channels.append(shape_of(name, 1)[0])
     depth = 0
     while f"mapping/Dense{depth}/weight" in arrays:
         depth += 1
     labels = arrays.get("mapping/LabelConcat/weight")
     classes, embed_width = (0, 0) if labels is None else labels.shape
-    inputs, first = shape_of("mapping/Dense0/weight")
+    inputs, first = shape_of("mapping/Dense0/weight", 2)
     return stylegan.Config(
         z_dim=inputs - embed_width,
-        w_dim=shape_of(f"mapping/Dense{depth - 1}/weight")[1],
+        w_dim=shape_of(f"mapping/Dense{depth - 1}/weight", 2)[1],
         channels=tuple(channels),
         num_classes=classes,
-        image_channels=shape_of("synthesis/ToRGB_lod0/weight")[3],
+        image_channels=shape_of("synthesis/ToRGB_lod0/weight", 4)[3],
         mapping_layers=depth,
         mapping_width=first if depth > 1 else None,
         embed_width=embed_width or None,
@@ -114,9 +115,3 @@ def _fused_from(fused_scale: bool | str | None) -> int | None:
     if fused_scale == "auto":
         return 128
     return 8 if fused_scale else None
-
-
-def _shape(arrays: Mapping[str, np.ndarray], name: str) -> tuple[int, ...]:
-    if name not in arrays:
-        raise InputError(f"parameter {name}: missing from the file")
-    return np.shape(arrays[name])

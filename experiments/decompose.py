@@ -5,14 +5,16 @@
 Writes into workdir: components.npz, summary.json, variance.png, and run.flags, which repeats the run.
 """
 
+import functools
 import json
+import math
 import re
 import sys
 
 from absl import app, flags, logging
 from tqdm import tqdm
 
-from ganspace_jax import charts, components, decomposition, latents, workdirs
+from ganspace_jax import charts, components, decomposition, latents, observation, workdirs
 from ganspace_jax.failures import InputError, one_line_errors
 from ganspace_jax.generators import zoo
 
@@ -26,7 +28,13 @@ flags.DEFINE_integer("batch_size", 1_000, "Samples a step; does not change the r
 flags.DEFINE_integer("seed", 0, "Seed of the samples.", lower_bound=0)
 flags.DEFINE_string("label", None, "For conditional generators: class name or index, or all.")
 flags.DEFINE_float("truncation_psi", 1.0, "Truncation of the samples.")
-flags.DEFINE_string("estimator", "exact", "exact: from samples; analytic: from the weights of a layer affine in z.")
+flags.DEFINE_string(
+    "estimator",
+    "auto",
+    "exact: from samples; randomized: in several sweeps over them, for large layers; auto: the first where it fits into "
+    "memory_budget_gb; analytic: from the weights of a layer affine in z.",
+)
+flags.DEFINE_float("memory_budget_gb", 4.0, "Memory that the exact estimator may take.", lower_bound=0.0)
 flags.DEFINE_string("workdir", None, "Directory to write into.", required=True)
 
 
@@ -35,7 +43,7 @@ def main(_):
     with workdirs.outputs(FLAGS.workdir) as directory:
         generator = zoo.load(FLAGS.generator)
         module = generator.merge()
-        with tqdm(total=max(FLAGS.num_samples, 0), unit="sample", unit_scale=True, desc=FLAGS.layer) as bar:
+        with _progress_bar() as bar:
             found = decomposition.decompose(
                 generator,
                 layer=FLAGS.layer,
@@ -47,8 +55,10 @@ def main(_):
                 label=latents.parse_label(FLAGS.label, module.class_names, module.num_classes),
                 truncation_psi=FLAGS.truncation_psi,
                 estimator=FLAGS.estimator,
+                memory_budget_gb=FLAGS.memory_budget_gb,
                 name=FLAGS.generator,
                 on_progress=bar.update,
+                on_pass=functools.partial(_begin_next_sweep, bar),
             )
         components.save(directory / "components.npz", found)
         (directory / "summary.json").write_text(json.dumps(components.summary(found), indent=2) + "\n")
@@ -58,12 +68,23 @@ def main(_):
     print(f"written: {FLAGS.workdir}")
 
 
+def _progress_bar():
+    sampled = FLAGS.estimator != "analytic"
+    total = max(FLAGS.num_samples, 0)
+    return tqdm(total=total, unit="sample", unit_scale=True, desc=FLAGS.layer, disable=not sampled)
+
+
+def _begin_next_sweep(bar, passes, moved):
+    bar.reset()
+    bar.set_postfix_str(f"sweep {passes + 1}; the last one moved the subspace by {math.degrees(moved):.2g} deg")
+
+
 def _layers_help(arguments: list[str]) -> str:
     """Lists the layers of the generator named on the command line, below the usual help."""
     named = re.search(r"--?generator[= ](\S+)", " ".join(arguments))
     name = named[1] if named else "stylegan2-scenes"
     try:
-        shapes = decomposition.layer_shapes(zoo.load(name))
+        shapes = observation.layer_shapes(zoo.load(name))
     except InputError as error:
         return f"\n{error}\n"
     return f"\nLayers of {name}:\n" + "".join(f"  {layer:22} {shape}\n" for layer, shape in shapes.items())

@@ -10,7 +10,7 @@ import sys
 
 from absl import app, flags, logging
 
-from ganspace_jax import charts, components, decomposition, effects, probe, workdirs
+from ganspace_jax import charts, components, decomposition, effects, exchange, probe, workdirs
 from ganspace_jax.failures import one_line_errors
 from ganspace_jax.generators import zoo
 
@@ -27,7 +27,7 @@ flags.DEFINE_string("workdir", None, "Directory to write into.", required=True)
 def main(_):
     """One table of effects."""
     with workdirs.outputs(FLAGS.workdir) as directory:
-        found = components.load(FLAGS.components)
+        found = exchange.load_components(FLAGS.components)
         generator = zoo.load(FLAGS.generator)
         components.check_generator(found, FLAGS.generator, decomposition.fingerprint(generator))
         changes = effects.measure(

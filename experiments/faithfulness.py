@@ -11,7 +11,7 @@ import sys
 import numpy as np
 from absl import app, flags, logging
 
-from ganspace_jax import charts, components, decomposition, faithfulness, workdirs
+from ganspace_jax import charts, components, decomposition, exchange, faithfulness, workdirs
 from ganspace_jax.failures import one_line_errors
 from ganspace_jax.generators import zoo
 
@@ -26,7 +26,7 @@ flags.DEFINE_string("workdir", None, "Directory to write into.", required=True)
 def main(_):
     """One table and one plot."""
     with workdirs.outputs(FLAGS.workdir) as directory:
-        found = components.load(FLAGS.components)
+        found = exchange.load_components(FLAGS.components)
         generator = zoo.load(FLAGS.generator)
         components.check_generator(found, FLAGS.generator, decomposition.fingerprint(generator))
         measured = faithfulness.measure(generator, found, num_samples=FLAGS.num_samples, seed=FLAGS.seed)

@@ -35,7 +35,7 @@ flags.DEFINE_integer("latent_dim", 64, "Size of z, and of w or the class embeddi
 flags.DEFINE_string(
     "grow_from",
     None,
-    "Begin with a StyleGAN2 of half this resolution, or the same: its workdir, or its model directory.",
+    "Begin with networks of half this resolution, or the same: their workdir, or model directory.",
 )
 flags.DEFINE_integer("num_images", 1_000_000, "Length of the training, in real images.", lower_bound=1)
 flags.DEFINE_integer("batch_size", 32, "Images a step.", lower_bound=1)
@@ -108,8 +108,6 @@ def _networks(key):
     discriminator = discriminators.Discriminator(config, key=keys[1])
     if FLAGS.grow_from is None:
         return generator, discriminator
-    if not isinstance(generator, stylegan2.StyleGAN2):
-        raise InputError("--grow_from: only --family=stylegan2 can grow")
     before = pathlib.Path(FLAGS.grow_from)
     trained = before / "generator" if (before / "generator").is_dir() else before
     return (

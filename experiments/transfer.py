@@ -12,7 +12,7 @@ import sys
 import numpy as np
 from absl import app, flags, logging
 
-from ganspace_jax import components, decomposition, effects, images, probe, transfer, visualization, workdirs
+from ganspace_jax import components, decomposition, effects, exchange, images, probe, transfer, visualization, workdirs
 from ganspace_jax.failures import InputError, one_line_errors
 from ganspace_jax.generators import zoo
 
@@ -30,7 +30,7 @@ flags.DEFINE_string("workdir", None, "Directory to write into.", required=True)
 def main(_):
     """One table, and a picture a component."""
     with workdirs.outputs(FLAGS.workdir) as directory:
-        found = components.load(FLAGS.components)
+        found = exchange.load_components(FLAGS.components)
         generator = zoo.load(FLAGS.generator)
         components.check_generator(found, FLAGS.generator, decomposition.fingerprint(generator))
         if not isinstance(found.source.label, int):

@@ -12,7 +12,7 @@ import numpy as np
 from absl import app, flags, logging
 
 from ganspace_jax import components as components_room
-from ganspace_jax import decomposition, images, latents, visualization, workdirs
+from ganspace_jax import decomposition, exchange, images, latents, visualization, workdirs
 from ganspace_jax.failures import one_line_errors
 from ganspace_jax.generators import zoo
 
@@ -35,7 +35,7 @@ flags.DEFINE_string("workdir", None, "Directory to write into.", required=True)
 def main(_):
     """All pictures of one components file."""
     with workdirs.outputs(FLAGS.workdir) as directory:
-        found = components_room.load(FLAGS.components)
+        found = exchange.load_components(FLAGS.components)
         generator = zoo.load(FLAGS.generator)
         components_room.check_generator(found, FLAGS.generator, decomposition.fingerprint(generator))
         seeds = latents.parse_seeds(FLAGS.seeds)

@@ -105,7 +105,7 @@ def init(generator: Generator, discriminator: Discriminator, recipe: Recipe) -> 
     discriminator_definition, discriminator_params = nnx.split(discriminator)
     optimizer = recipe.optimizer()
     vectors = [
-        spectral.init(p, jax.random.key(i)) if recipe.spectral_norm else {}
+        _converged_vectors(p, jax.random.key(i)) if recipe.spectral_norm else {}
         for i, p in enumerate((params, discriminator_params))
     ]
     state = TrainState(
@@ -120,6 +120,11 @@ def init(generator: Generator, discriminator: Discriminator, recipe: Recipe) -> 
         discriminator_spectral=vectors[1],
     )
     return Networks(generator_definition, discriminator_definition), state
+
+
+def _converged_vectors(params: nnx.State, key: PRNGKey) -> spectral.Vectors:
+    """Weights that were trained before are divided by the right number from the first step on."""
+    return spectral.normalize(params, spectral.init(params, key), num_iterations=20)[1]
 
 
 def averaged_generator(networks: Networks, state: TrainState) -> Generator:

@@ -8,13 +8,13 @@ import json
 import logging
 import os
 import pathlib
-import shutil
 from typing import Any
 
 import jax
 import numpy as np
 import orbax.checkpoint as ocp
 
+from ganspace_jax import workdirs
 from ganspace_jax.failures import InputError
 
 Arrays = dict[str, Any]
@@ -26,20 +26,11 @@ class CheckpointError(InputError):
 
 def save_arrays(directory: str | os.PathLike[str], arrays: Arrays, config: dict[str, Any]) -> None:
     """Writes a model checkpoint, replacing an older one."""
-    target = pathlib.Path(directory).absolute()
-    target.parent.mkdir(parents=True, exist_ok=True)
-    temporary = target.with_name(f".{target.name}.writing-{os.getpid()}")
-    shutil.rmtree(temporary, ignore_errors=True)
-    try:
-        temporary.mkdir()
-        (temporary / "config.json").write_text(json.dumps(config, indent=2) + "\n")
+    with workdirs.replacement(directory) as made:
+        made.mkdir()
+        (made / "config.json").write_text(json.dumps(config, indent=2) + "\n")
         with ocp.PyTreeCheckpointer() as checkpointer:
-            checkpointer.save(temporary / "arrays", jax.tree.map(np.asarray, arrays))
-        if target.exists():
-            shutil.rmtree(target)
-        temporary.rename(target)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
+            checkpointer.save(made / "arrays", jax.tree.map(np.asarray, arrays))
 
 
 def load_config(directory: str | os.PathLike[str]) -> dict[str, Any]:

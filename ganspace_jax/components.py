@@ -20,7 +20,8 @@ from ganspace_jax.shapes import Float
 class Source:
     """Where components come from. fingerprint: of the generator's weights; latent_space: where the directions live.
 
-    label: class index, "all" for a mixture of all, None for an unconditional generator.
+    label: class index, "all" for a mixture of all, None for an unconditional generator. Files of other programs have no
+    fingerprint ("").
     """
 
     generator: str
@@ -63,8 +64,8 @@ class Components:
 def save(path: str | os.PathLike[str], components: Components) -> None:
     """Writes the .npz; float32, as the original's."""
     arrays: dict[str, Any] = {
-        "act_comp": _channels_first(components.activation_components)[:, None],
-        "act_mean": _channels_first(components.activation_mean[None]),
+        "act_comp": channels_first(components.activation_components)[:, None],
+        "act_mean": channels_first(components.activation_mean[None]),
         "act_stdev": components.activation_stdevs,
         "lat_comp": components.latent_components[:, None],
         "lat_mean": components.latent_mean[None],
@@ -80,19 +81,27 @@ def save(path: str | os.PathLike[str], components: Components) -> None:
     np.savez(path, about=about, **float32)
 
 
-def load(path: str | os.PathLike[str]) -> Components:
-    """Reads a file that `save` wrote; raises InputError. Nothing in the file is executed."""
+def read_arrays(path: str | os.PathLike[str]) -> dict[str, Any] | np.ndarray:
+    """The arrays of an .npz, or the one of an .npy; raises InputError. Nothing in the file is executed."""
     try:
-        with np.load(path, allow_pickle=False) as file:
-            arrays: dict[str, Any] = {name: file[name] for name in file.files}
+        read = np.load(path, allow_pickle=False)
+        if isinstance(read, np.ndarray):
+            return read
+        with read as file:
+            return {name: file[name] for name in file.files}
     except FileNotFoundError:
         raise InputError(f"{path}: no such components file; make one with python -m experiments.decompose") from None
     except (OSError, ValueError, zipfile.BadZipFile, EOFError) as error:
         raise InputError(f"{path}: not a components file: {error}") from None
+
+
+def load(path: str | os.PathLike[str]) -> Components:
+    """Reads a file that `save` wrote; raises InputError. exchange.load_components reads those of other programs as well."""
+    arrays: Any = read_arrays(path)
     try:
         return Components(
-            activation_components=_channels_last(arrays["act_comp"][:, 0]),
-            activation_mean=_channels_last(arrays["act_mean"])[0],
+            activation_components=channels_last(arrays["act_comp"][:, 0]),
+            activation_mean=channels_last(arrays["act_mean"])[0],
             activation_stdevs=arrays["act_stdev"],
             latent_components=arrays["lat_comp"][:, 0],
             latent_mean=arrays["lat_mean"][0],
@@ -107,32 +116,39 @@ def load(path: str | os.PathLike[str]) -> Components:
     except KeyError as error:
         raise InputError(f"{path}: not a components file: it has no array {error}") from None
     except (TypeError, ValueError, IndexError) as error:
-        raise InputError(f"{path}: not a components file: {error}") from None
+        raise InputError(f"{path}: not a components file: {str(error).splitlines()[0]}") from None
 
 
 def check_generator(components: Components, generator: str, fingerprint: str) -> None:
-    """Raises InputError unless the components were made with these very weights."""
-    if components.source.fingerprint != fingerprint:
+    """Raises InputError unless the components were made with these very weights, as far as their file tells."""
+    if components.source.fingerprint not in ("", fingerprint):
         raise InputError(
             f"--generator={generator}: these components were made for another generator "
             f"({components.source.generator!r}, weights {components.source.fingerprint}; this one has {fingerprint})"
         )
 
 
-def check_latent_space(components: Components, own_space: str) -> None:
+def check_latent_space(components: Components, own_space: str, latent_dim: int) -> None:
     """Per-layer latents are w where there is a mapping: a step in z cannot be added to them. Raises InputError."""
     if components.source.latent_space != own_space:
         raise InputError(
             f"--components: directions in {components.source.latent_space}, but this generator's layers take "
             f"{own_space}; run experiments.decompose with --latent_space={own_space}"
         )
+    if components.latent_components.shape[1] != latent_dim:
+        raise InputError(
+            f"--components: directions of {components.latent_components.shape[1]} numbers, but this generator's latents "
+            f"have {latent_dim}"
+        )
 
 
-def _channels_first(x: np.ndarray) -> np.ndarray:
+def channels_first(x: np.ndarray) -> np.ndarray:
+    """Our layout of a spatial layer -> the published files'."""
     return np.moveaxis(x, -1, 1) if x.ndim == 4 else x
 
 
-def _channels_last(x: np.ndarray) -> np.ndarray:
+def channels_last(x: np.ndarray) -> np.ndarray:
+    """The published files' layout of a spatial layer -> ours."""
     return np.moveaxis(x, 1, -1) if x.ndim == 4 else x
 
 

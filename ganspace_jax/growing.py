@@ -2,7 +2,7 @@
 
 ProGAN fades new layers in. Here they begin as the identity (Net2Net, Chen et al. 2016), so that nothing has to be faded: the
 grown generator makes the old image, up-sampled; the grown discriminator judges the halved image as the old one did, but for
-the order of averaging and activation.
+the order of averaging and activation. Under spectral norm no layer can be zero, and new layers begin near the identity only.
 """
 
 import math
@@ -17,17 +17,20 @@ from flax import nnx
 from ganspace_jax import checkpoints
 from ganspace_jax.discriminators import Discriminator
 from ganspace_jax.failures import InputError
+from ganspace_jax.generators.biggan_deep import BigGANDeep
 from ganspace_jax.generators.stylegan2 import StyleGAN2
 
 Params = dict[str, Any]
 Network = TypeVar("Network", StyleGAN2, Discriminator)
 
 
-def grow_generator(generator: StyleGAN2, directory: str | os.PathLike[str]) -> StyleGAN2:
+def grow_generator(generator: StyleGAN2 | BigGANDeep, directory: str | os.PathLike[str]) -> StyleGAN2 | BigGANDeep:
     """A generator that begins with the weights of a checkpoint of its own or of half its resolution.
 
     Raises CheckpointError or InputError where the two do not fit.
     """
+    if isinstance(generator, BigGANDeep):
+        return _grow_biggan(generator, directory)
 
     def as_identity(block: Params) -> Params:
         return {**block, "torgb": _zeros(block["torgb"], ("weight", "bias"))}
@@ -35,13 +38,31 @@ def grow_generator(generator: StyleGAN2, directory: str | os.PathLike[str]) -> S
     return _grow(generator, directory, lambda params: params["synthesis"], as_identity)
 
 
+def _grow_biggan(generator: BigGANDeep, directory: str | os.PathLike[str]) -> BigGANDeep:
+    """Blocks behind those of the checkpoint are new. Their shortcuts hand the old activations on, to the old ToRGB.
+
+    What they add is not zero, as spectral norm leaves no zeros; it is a fraction of what they hand on.
+    """
+    config, found = generator.config, checkpoints.load_config(directory)
+    trained_blocks = tuple(tuple(block) for block in found["blocks"])
+    new_blocks = config.blocks[len(trained_blocks) :]
+    if config.blocks[: len(trained_blocks)] != trained_blocks or any(i != o for _, i, o in new_blocks):
+        raise InputError(
+            f"--blocks: {directory} has {trained_blocks}; these have to come first, and what follows has to keep the width"
+        )
+    definition, state = nnx.split(generator)
+    params = nnx.to_pure_dict(state)
+    names = [generator.block_name(index) for index in range(len(trained_blocks), len(config.blocks))]
+    begun = {name: params.pop(name) for name in names}
+    trained = jax.tree.map(jnp.asarray, checkpoints.load_arrays(directory, params))
+    return nnx.merge(definition, {**trained, **begun})
+
+
 def grow_discriminator(discriminator: Discriminator, directory: str | os.PathLike[str]) -> Discriminator:
     """The same for a discriminator, whose new block has to be as wide at its end as at its beginning.
 
-    Raises InputError for one with spectral norm as well, which a layer of zeros does not have.
+    With spectral norm the shortcut is the identity as well, but what the new block adds to it is not zero.
     """
-    if not discriminator.config.equalized:
-        raise InputError("--grow_from: only networks without spectral norm can grow")
 
     def as_identity(block: Params) -> Params:
         channels_in, channels_out = block["skip"]["weight"].shape[2:]
@@ -50,6 +71,8 @@ def grow_discriminator(discriminator: Discriminator, directory: str | os.PathLik
                 f"--discriminator_channels: a grown network begins with two equal numbers, these are "
                 f"{channels_in} and {channels_out}"
             )
+        if not discriminator.config.equalized:
+            return {**block, "skip": {"weight": jnp.eye(channels_in)[None, None]}}
         # The block scales its sum by sqrt(1/2), and the convolution its weight by 1 / sqrt(channels).
         identity = math.sqrt(2 * channels_in) * jnp.eye(channels_in)[None, None]
         return {**block, "conv1": _zeros(block["conv1"], ("weight",)), "skip": {"weight": identity}}

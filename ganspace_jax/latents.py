@@ -1,6 +1,7 @@
 """Where latents come from: counter-based keys, and the seeds that published figures quote."""
 
 import difflib
+import re
 from collections.abc import Sequence
 from typing import Literal
 
@@ -59,13 +60,14 @@ def from_seeds(
 
 
 def parse_seeds(texts: list[str]) -> list[int]:
-    """Whole numbers from 0; raises InputError."""
-    try:
-        seeds = [int(text) for text in texts]
-        if min(seeds, default=0) < 0:
-            raise ValueError
-    except ValueError:
-        raise InputError(f"--seeds={','.join(texts)}: must be whole numbers from 0, such as 1,2,3") from None
+    """Whole numbers from 0 and ranges of them, ["1", "4-6"] -> [1, 4, 5, 6]; raises InputError."""
+    seeds = []
+    for text in texts:
+        match = re.fullmatch(r"\s*(\d+)(?:-(\d+))?\s*", text)
+        last = match and int(match[2] or match[1])
+        if match is None or last is None or not int(match[1]) <= last < 2**32:  # what NumPy's RandomState takes
+            raise InputError(f"--seeds={','.join(texts)}: must be whole numbers from 0, or ranges, such as 1,2,8-11")
+        seeds.extend(range(int(match[1]), last + 1))
     return seeds
 
 

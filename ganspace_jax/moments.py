@@ -5,9 +5,8 @@ A batch is reduced to its own mean and centred scatter, which are then merged in
 float64 on the host, where the groups of a run are put together.
 """
 
-from typing import NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
@@ -69,9 +68,9 @@ def remove(total: AnyMoments, part: AnyMoments) -> AnyMoments:
     return total._make((count, mean, scatter))
 
 
-def to_float64(state: Moments) -> Float64Moments:
-    """On the host, in float64."""
-    return Float64Moments(*(np.asarray(jax.device_get(x), np.float64) for x in state))
+def to_float64(state: Any) -> Float64Moments:
+    """Moments of device or host arrays, on the host, in float64."""
+    return Float64Moments(*(np.asarray(x, np.float64) for x in state))
 
 
 def covariance(state: Float64Moments) -> Float[np.ndarray, "d d"]:

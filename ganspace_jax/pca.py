@@ -83,15 +83,20 @@ def jackknife(
     start = None
     if _is_large(total.scatter[block, block], num_components):
         start = exact(covariance(total)[block, block], 2 * num_components + _OVERSAMPLING).directions.T
-    variances, angles = [], []
+    others = []
     for group in groups:
         matrix = covariance(remove(total, group))[block, block]
-        other = exact(matrix, num_components) if start is None else _refine(matrix, start, num_components)
-        variances.append(other.variances)
-        angles.append(_angles(components.directions, other.directions))
-    factor = (len(groups) - 1) / len(groups)
-    spread = np.square(np.array(variances) - np.mean(variances, axis=0)).sum(0)
+        others.append(exact(matrix, num_components) if start is None else _refine(matrix, start, num_components))
+    return stability(components, others)
+
+
+def stability(components: PrincipalComponents, others: Sequence[PrincipalComponents]) -> Stability:
+    """The jackknife's errors, from the components that are found when each group in turn is left out."""
+    factor = (len(others) - 1) / len(others)
+    variances = np.array([other.variances for other in others])
+    angles = np.array([_angles(components.directions, other.directions) for other in others])
     angle = np.degrees(np.sqrt(factor * np.square(angles).sum(0)))
+    spread = np.square(variances - variances.mean(0)).sum(0)
     return Stability(np.sqrt(factor * spread), np.minimum(angle, 90.0))
 
 

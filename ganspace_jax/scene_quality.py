@@ -22,7 +22,6 @@ MINIMUM_COVERAGE = 0.85
 MINIMUM_CLASS_SHARE = 0.40
 
 SURE = 0.9  # probability of the shape from which on the probe counts as sure
-NUM_REAL = 2048
 INNER_SHARE = 0.8  # of the samples, whose extent is the spread: the 10th to the 90th percentile, or an arc
 
 Labels = Int[Array | np.ndarray, "n"] | None
@@ -35,7 +34,7 @@ def measure(images: probes.Images, labels: Labels, probe: probes.SplitProbe, sup
     """
     read, certainty = probes.read_with_certainty(probe, images)
     redrawn = probes.render_scenes(read, images.shape[1], supersampling)
-    real, real_certainty = _read_real_scenes(labels, probe, supersampling)
+    real, real_certainty = _read_real_scenes(len(images), labels, probe, supersampling)
     report = {
         "num_images": len(images),
         "median_psnr": float(np.median(psnr(images, redrawn))),
@@ -97,11 +96,12 @@ def _share_sure(certainty: Float[Array | np.ndarray, "n"]) -> float:
 
 
 def _read_real_scenes(
-    labels: Labels, probe: probes.SplitProbe, supersampling: int
+    count: int, labels: Labels, probe: probes.SplitProbe, supersampling: int
 ) -> tuple[scenes.Factors, Float[Array, "real"]]:
-    factors = scenes.sample_factors(jax.random.key(0), NUM_REAL)
+    """As many as were generated, for the shortest arc of few samples is shorter than that of many."""
+    factors = scenes.sample_factors(jax.random.key(0), count)
     if labels is not None:
-        factors = factors._replace(shape=np.resize(np.asarray(labels), NUM_REAL))
+        factors = factors._replace(shape=np.asarray(labels))
     images = probes.render_scenes(factors, probe.merge().config.resolution, supersampling)
     return probes.read_with_certainty(probe, images)
 

@@ -22,9 +22,9 @@ SHOWS_ROTATION = ("cube", "pyramid", "octahedron")
 WALL = 2.5
 CAMERA_DISTANCE = 5.0
 CAMERA_TARGET_HEIGHT = 0.7
-HALF_FIELD = 0.38  # tangent of half the field of view
+HALF_FIELD = 0.32  # tangent of half the field of view
 LIGHT_ELEVATION = np.deg2rad(50.0)
-AMBIENT = 0.35
+AMBIENT = 0.25
 SATURATION = {"object": 0.8, "wall": 0.45, "floor": 0.45}
 FAR = 1e6
 
@@ -48,7 +48,7 @@ class Factors(NamedTuple):
 RANGES: dict[str, tuple[float, float]] = {
     "object_hue": (0.0, 1.0),  # turns; circular
     "size": (0.6, 0.95),  # room units: half the width of the object
-    "horizontal": (-0.9, 0.9),  # room units: to the right
+    "horizontal": (-0.75, 0.75),  # room units: to the right
     "depth": (-1.0, 1.2),  # room units: away from the camera
     "rotation": (0.0, np.pi / 2),  # radians; circular: what shows a turn repeats after a quarter
     "wall_hue": (0.0, 1.0),  # turns; circular

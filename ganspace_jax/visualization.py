@@ -13,6 +13,7 @@ from ganspace_jax.components import Components, check_latent_space
 from ganspace_jax.edits import Edit
 from ganspace_jax.failures import InputError
 from ganspace_jax.generators import base
+from ganspace_jax.observation import check_truncation
 from ganspace_jax.shapes import Array, Float
 
 Mode = Literal["latent", "activation"]
@@ -55,6 +56,7 @@ def edited_images(
 ) -> Float[Array, "columns h w c"]:
     """One start, one image for each set of edits; raises InputError for edits that do not fit the generator."""
     module = generator.merge()
+    check_truncation(generator, view.truncation_psi, view.truncation_cutoff)
     for edit in (edit for column in columns for edit in column):
         edits.check(edit, len(components), module.latent_shape[0])
     starts = jnp.broadcast_to(start, (len(columns), *start.shape))
@@ -64,7 +66,7 @@ def edited_images(
         "truncation_cutoff": view.truncation_cutoff,
     }
     if view.mode == "latent":
-        check_latent_space(components, "w" if module.has_mapping else "z")
+        check_latent_space(components, "w" if module.has_mapping else "z", module.latent_shape[1])
         moved = [edits.apply(start[None], components, column, centred=view.centred) for column in columns]
         return base.synthesize(generator, jnp.concatenate(moved), **settings)
     layer = components.source.layer
@@ -110,6 +112,7 @@ def mixed_rows(
     The new latents are those of published seeds from 1,000 on, the same in every row.
     """
     module = generator.merge()
+    check_truncation(generator, view.truncation_psi, view.truncation_cutoff)
     draw = functools.partial(latents.from_seeds, z_dim=module.z_dim, prior=module.prior)
     others = draw(list(range(1000, 1000 + num_columns)), truncation_psi=view.truncation_psi)
     label = latents.one_hot(0 if isinstance(view.label, str) else view.label, module.num_classes, num_columns + 1)

@@ -32,9 +32,41 @@ def outputs(workdir: str | os.PathLike[str]) -> Iterator[pathlib.Path]:
         missing = []
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
-        for made in missing:
-            with contextlib.suppress(OSError):
-                made.rmdir()
+        _remove_empty(missing)
+
+
+@contextlib.contextmanager
+def replacement(directory: str | os.PathLike[str]) -> Iterator[pathlib.Path]:
+    """Yields the path of a directory to be made, which takes the place of `directory` when the block succeeds.
+
+    So it is whole or absent at every moment; what was there before stays until then, and for good when the block fails. Raises
+    InputError for a file in its place.
+    """
+    target = pathlib.Path(directory).resolve()
+    if target.exists() and not target.is_dir():
+        raise InputError(f"{directory}: is a file; name another directory")
+    made, old = (target.with_name(f".{target.name}.{word}-{os.getpid()}") for word in ("writing", "replaced"))
+    missing = [path for path in target.parents if not path.exists()]
+    target.parent.mkdir(parents=True, exist_ok=True)
+    shutil.rmtree(made, ignore_errors=True)
+    try:
+        yield made
+        if target.exists():
+            target.rename(old)
+        made.rename(target)
+        shutil.rmtree(old, ignore_errors=True)
+    finally:
+        if old.exists() and not target.exists():
+            old.rename(target)
+        shutil.rmtree(made, ignore_errors=True)
+        _remove_empty(missing)
+
+
+def _remove_empty(directories: Iterable[pathlib.Path]) -> None:
+    """The innermost first; those that something is in stay."""
+    for directory in directories:
+        with contextlib.suppress(OSError):
+            directory.rmdir()
 
 
 def flagfile(flag_values: Iterable[Any]) -> str:

@@ -1,14 +1,13 @@
-"""Reference arrays -> generators, for parity tests: names and layouts of the reference to this project's."""
+"""Reference arrays and how ours compare with them; StyleGAN2's generators from them, by the converters."""
 
 import json
 import pathlib
-import re
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
-from ganspace_jax.generators import base, stylegan2, zoo
+from checkpoints_convert import stylegan2_pytorch, stylegan2_rosinality, stylegan2_tensorflow
+from ganspace_jax.generators import base
 
 GOLDEN = pathlib.Path(__file__).parent / "golden"
 
@@ -32,81 +31,24 @@ def error(ours: jax.Array, reference: np.ndarray) -> float:
     return float(np.abs(ours - reference).max() / np.abs(reference).max())
 
 
+def part(arrays: dict[str, np.ndarray], prefix: str) -> dict[str, np.ndarray]:
+    """The arrays whose names begin so, under the rest of their names."""
+    return {key.removeprefix(prefix): value for key, value in arrays.items() if key.startswith(prefix)}
+
+
 def stylegan2_generator(arrays: dict[str, np.ndarray]) -> base.SplitGenerator:
-    """The StyleGAN2 of a golden file in any of the three layouts."""
-    config = arrays["config"]
+    """The StyleGAN2 of a golden file in any of the three layouts, by that layout's converter."""
+    config, parameters = arrays["config"], part(arrays, "param/")
     if config["arch"] == "stylegan2_rosinality":
-        return _rosinality(arrays)
-    kwargs = config.get("generator_init_kwargs") or config["torch_generator_init_kwargs"]
-    prefix = "param/" if "generator_init_kwargs" in config else "param_torch/"
-    synthesis, sizes = kwargs["synthesis_kwargs"], [4 * 2**i for i in range(9)]
-    ours = stylegan2.Config(
-        z_dim=kwargs["z_dim"],
-        w_dim=kwargs["w_dim"],
-        channels=tuple(
-            min(synthesis["channel_base"] // r, synthesis["channel_max"])
-            for r in sizes
-            if r <= kwargs["img_resolution"]
-        ),
-        num_classes=kwargs["c_dim"],
-        mapping_layers=kwargs["mapping_kwargs"]["num_layers"],
-        conv_clamp=synthesis["conv_clamp"],
-    )
-    return _fill(ours, lambda name: arrays[prefix + name])
+        state = part(parameters, "g_ema/")
+        return stylegan2_rosinality.convert({"g_ema": state, "latent_avg": parameters["latent_avg"]})
+    if config["arch"] == "stylegan2_tf":
+        return stylegan2_tensorflow.convert(parameters, config["G_static_kwargs"])
+    source = config["generator_init_kwargs"]
+    return stylegan2_pytorch.convert(parameters, source, clamps(source))
 
 
-def _rosinality(arrays: dict[str, np.ndarray]) -> base.SplitGenerator:
-    config = arrays["config"]
-    channels = tuple(config["channels"][str(r)] for r in (4, 8, 16, 32))
-    dim = config["style_dim"]
-
-    def fetch(name: str) -> np.ndarray:
-        if name.endswith("noise_const"):  # this layout keeps them apart, under the same numbers as the mapping file
-            size, layer = re.fullmatch(r"synthesis\.b(\d+)\.conv(\d)\.noise_const", name).groups()
-            index = 0 if size == "4" else 2 * int(np.log2(int(size))) - 5 + int(layer)
-            found = [arrays[k] for k in arrays if k.endswith(f"noise_{index}")]
-            return found[0][0, 0]
-        value = arrays["param/" + rosinality_name(name)]
-        return value.reshape(-1) if name.endswith("bias") else value.reshape(value.shape[value.ndim == 5 :])
-
-    return _fill(stylegan2.Config(z_dim=dim, w_dim=dim, channels=channels), fetch)
-
-
-def rosinality_name(name: str) -> str:
-    """synthesis.b8.conv0.affine.weight -> g_ema/convs.0.conv.modulation.weight, and so on."""
-    if name == "mapping.w_avg":
-        return "latent_avg"
-    if match := re.fullmatch(r"mapping\.fc(\d+)\.(\w+)", name):
-        return f"g_ema/style.{int(match[1]) + 1}.{match[2]}"
-    size, layer, rest = re.fullmatch(r"synthesis\.b(\d+)\.(const|conv0|conv1|torgb)\.?(.*)", name).groups()
-    block = int(np.log2(int(size))) - 3
-    if layer == "const":
-        return "g_ema/input.input"
-    if layer == "torgb":
-        module = "to_rgb1" if block < 0 else f"to_rgbs.{block}"
-        leaf = {"weight": "conv.weight", "bias": "bias"}.get(rest)
-    else:
-        module = "conv1" if block < 0 else f"convs.{2 * block + int(layer[-1])}"
-        leaf = {"weight": "conv.weight", "bias": "activate.bias", "noise_strength": "noise.weight"}.get(rest)
-    return f"g_ema/{module}.{leaf or rest.replace('affine', 'conv.modulation')}"
-
-
-def _fill(config: stylegan2.Config, fetch) -> base.SplitGenerator:
-    abstract = zoo.abstract_generator("stylegan2", config)
-    leaves, structure = jax.tree_util.tree_flatten_with_path(abstract.params)
-    arrays = []
-    for path, wanted in leaves:
-        name = ".".join(key.key for key in path)
-        array = _to_our_layout(name, fetch(name))
-        arrays.append(jnp.asarray(array.reshape(()) if wanted.shape == () else array))
-        assert arrays[-1].shape == wanted.shape, (name, array.shape, wanted.shape)
-    return abstract._replace(params=jax.tree.unflatten(structure, arrays))
-
-
-def _to_our_layout(name: str, array: np.ndarray) -> np.ndarray:
-    if name.endswith(".const"):
-        return np.moveaxis(array.reshape(array.shape[-3:]), 0, -1)
-    if array.ndim == 4:
-        kernel = array.transpose(2, 3, 1, 0)
-        return kernel[::-1, ::-1] if ".conv0." in name else kernel
-    return array.T if name.endswith("weight") and array.ndim == 2 else array
+def clamps(source: dict) -> dict[str, float | None]:
+    """What the layers of a StyleGAN2 say of themselves, which the arrays of a golden file do not hold."""
+    clamp = source["synthesis_kwargs"]["conv_clamp"]
+    return {f"synthesis.b{side}.{layer}": clamp for side in (8, 16, 32) for layer in ("conv0", "conv1", "torgb")}

@@ -185,9 +185,46 @@ def test_attention_at_several_resolutions_and_another_bottom_width():
     assert config.bottom_width == 2 and config.resolution == 16
 
 
-def test_the_depth_of_a_stage_cannot_be_seen_and_is_an_option():
-    state = _parameters(load("biggandeep_ajbrock_32"))
-    resolutions = {depth: biggan_ajbrock.configuration(state, {"G_depth": depth}).resolution for depth in (1, 2, 3)}
+PUBLISHED = {  # channels in and out of the stages in multiples of G_ch, by resolution
+    32: ([4, 4, 4], [4, 4, 4]),
+    64: ([16, 16, 8, 4], [16, 8, 4, 2]),
+    128: ([16, 16, 8, 4, 2], [16, 8, 4, 2, 1]),
+    256: ([16, 16, 8, 8, 4, 2], [16, 8, 8, 4, 2, 1]),
+    512: ([16, 16, 8, 8, 4, 2, 1], [16, 8, 8, 4, 2, 1, 1]),
+}
+
+
+def _deep_shapes(before, after, depth, width=4):
+    """What the configuration reads of a BigGAN-deep of these stages."""
+    zeros = lambda *shape: np.zeros(shape, np.float32)  # noqa: E731
+    state = {"shared.weight": zeros(5, 6), "linear.weight": zeros(16 * width * before[0], 13)}
+    state |= {"output_layer.2.weight": zeros(3, width * after[-1], 3, 3), "blocks.0.0.bn1.gain.weight": zeros(1, 13)}
+    blocks = [
+        (a, b if last else a) for a, b in zip(before, after, strict=True) for last in [False] * (depth - 1) + [True]
+    ]
+    for k, (a, b) in enumerate(blocks):
+        state |= {f"blocks.{k}.0.conv1.weight": zeros(width * a // 4, width * a, 1, 1)}
+        state |= {f"blocks.{k}.0.conv4.weight": zeros(width * b, width * a // 4, 1, 1)}
+    return state
+
+
+@pytest.mark.parametrize("resolution", PUBLISHED)
+@pytest.mark.parametrize("depth", [1, 2, 4])
+def test_the_depth_of_a_stage_is_seen_in_the_published_widths(resolution, depth):
+    config = biggan_ajbrock.configuration(_deep_shapes(*PUBLISHED[resolution], depth))
+    assert config.resolution == resolution and len(config.blocks) == depth * len(PUBLISHED[resolution][0])
+    assert [k for k, block in enumerate(config.blocks) if block[0]] == list(range(depth - 1, len(config.blocks), depth))
+
+
+def test_the_depth_of_a_stage_of_other_widths_is_an_option():
+    state = _deep_shapes([4, 4, 2], [4, 2, 2], 2)
+    with pytest.raises(InputError, match="G_depth: the blocks have the widths of no published network"):
+        biggan_ajbrock.configuration(state)
+    assert biggan_ajbrock.configuration(state, {"G_depth": 2}).resolution == 32
+    golden_state = _parameters(load("biggandeep_ajbrock_32"))
+    resolutions = {
+        depth: biggan_ajbrock.configuration(golden_state, {"G_depth": depth}).resolution for depth in (1, 2, 3)
+    }
     assert resolutions == {1: 256, 2: 32, 3: 16}
 
 

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from ganspace_jax import components, decomposition, latents, visualization
+from ganspace_jax import components, decomposition, estimators, latents, visualization
 from ganspace_jax.edits import Edit
 from ganspace_jax.failures import InputError
 from ganspace_jax.generators import base, stylegan2
@@ -50,6 +50,33 @@ def test_it_equals_float64_numpy_on_the_same_samples(generator, layer):
     slopes /= np.linalg.norm(slopes, axis=1, keepdims=True)
     slopes *= np.sign(np.sum(slopes * found.latent_components, axis=1, keepdims=True))
     np.testing.assert_allclose(found.latent_components, slopes, atol=1e-3)
+
+
+def test_the_randomized_estimator_agrees_with_the_exact_one(generator):
+    """On the same samples: subspace, variances, directions in z and all figures; the exact one never takes its place."""
+    settings = dict(layer="b8.conv0", latent_space="z", num_samples=SAMPLES, num_components=5, batch_size=700, seed=7)
+    exact = decomposition.decompose(generator, estimator="exact", **settings)
+    moves = []
+    found = decomposition.decompose(
+        generator, memory_budget_gb=1e-6, on_pass=lambda passes, moved: moves.append(moved), **settings
+    )
+    assert found.source.estimator == "randomized" and exact.source.estimator == "exact"
+    assert len(moves) > 2 and moves[-1] < 1e-4
+    assert _angle(*(one.activation_components.reshape(5, -1) for one in (exact, found))) < 1e-3
+    np.testing.assert_allclose(found.activation_stdevs, exact.activation_stdevs, rtol=5e-5)
+    np.testing.assert_allclose(found.activation_components, exact.activation_components, atol=2e-3)
+    np.testing.assert_allclose(found.activation_mean, exact.activation_mean, atol=1e-5)
+    np.testing.assert_allclose(found.latent_components, exact.latent_components, atol=2e-3)
+    for name in ("variance_ratio", "random_stdevs", "r2"):
+        np.testing.assert_allclose(getattr(found, name), getattr(exact, name), rtol=1e-3)
+    for name in ("stability", "variance_error"):
+        np.testing.assert_allclose(getattr(found, name), getattr(exact, name), rtol=0.05)
+
+
+def test_the_memory_budget_chooses_the_estimator():
+    assert estimators.choose("auto", 1000, 4.0) == "exact"
+    assert estimators.choose("auto", 100_000, 4.0) == "randomized"
+    assert estimators.choose("analytic", 100_000, 4.0) == "analytic"
 
 
 def test_the_result_does_not_depend_on_the_batch_size(generator):
@@ -101,7 +128,7 @@ def test_published_seeds_are_those_of_the_original():
         ({"label": 1}, "--label=1"),
         ({"truncation_psi": 0.0}, "--truncation_psi=0.0"),
         ({"truncation_psi": 1.5}, "--truncation_psi=1.5"),
-        ({"estimator": "guess"}, "--estimator=guess: there are: exact, analytic"),
+        ({"estimator": "guess"}, "--estimator=guess: there are: auto, exact, randomized, analytic"),
     ],
 )
 def test_what_cannot_be_done_is_refused_by_flag(generator, settings, message):

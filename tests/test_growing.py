@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from flax import nnx
 
-from ganspace_jax import discriminators, growing
+from ganspace_jax import checkpoints, discriminators, growing, scenes
 from ganspace_jax.failures import InputError
-from ganspace_jax.generators import base, ops, stylegan2, zoo
+from ganspace_jax.generators import base, biggan_deep, ops, stylegan2, zoo
 
 
 def _generator(channels, seed):
@@ -81,3 +81,52 @@ def test_what_does_not_fit_is_refused(small):
         growing.grow_generator(_generator((12, 10, 4), 3), directory / "generator")
     with pytest.raises(InputError, match="--discriminator_channels: .* 4 and 6"):
         growing.grow_discriminator(_discriminator((4, 6, 10), 5), directory / "discriminator")
+
+
+def test_the_shipped_networks_can_be_trained_on():
+    """They fit the present code, and the discriminator tells rendered scenes from the generator's blurred ones."""
+    shipped = zoo.ZOO["stylegan2-scenes"]
+    channels = tuple(checkpoints.load_config(shipped / "discriminator")["channels"])
+    discriminator = growing.grow_discriminator(_discriminator(channels, 0), shipped / "discriminator")
+    factors = scenes.sample_factors(jax.random.key(1), 32)
+    real = scenes.render(factors, 32, supersampling=2)
+    blurred = ops.upsample2d(real.reshape(32, 16, 2, 16, 2, 3).mean((2, 4)), (1, 3, 3, 1))
+    assert float(jnp.mean(discriminator(real) > discriminator(blurred))) > 0.9
+
+
+def _biggan(blocks, seed):
+    config = biggan_deep.Config(4, 3, 8, biggan_deep.parse_blocks(blocks), attention_position=1, num_statistics=1)
+    return biggan_deep.BigGANDeep(config, key=jax.random.key(seed))
+
+
+def test_a_grown_biggan_hands_the_old_activations_on(tmp_path):
+    """Every trained array is kept, and without what the new block adds the image is the old one, larger."""
+    old, grown = _biggan(["4-4", "4-2up"], 1), _biggan(["4-4", "4-2up", "2-2up"], 2)
+    zoo.save(tmp_path, base.split(old))
+    grown = growing.grow_generator(grown, tmp_path)
+    z, label = jax.random.normal(jax.random.key(3), (5, 4)), jax.nn.one_hot(jnp.arange(5) % 3, 3)
+    grown.layers_3.conv_3.weight[...] = jnp.zeros_like(grown.layers_3.conv_3.weight[...])
+    (_, small), (_, large) = (g(g.map_latents(z), label=label) for g in (old, grown))
+    doubled = np.repeat(np.repeat(small["bn"], 2, axis=1), 2, axis=2)
+    np.testing.assert_allclose(large["bn"], doubled, atol=1e-6)
+    np.testing.assert_array_equal(grown.conv_to_rgb.weight[...], old.conv_to_rgb.weight[...])
+
+
+def test_a_biggan_grows_only_behind_its_blocks(tmp_path):
+    zoo.save(tmp_path, base.split(_biggan(["4-4", "4-2up"], 1)))
+    for blocks in (["4-4", "4-4", "4-2up"], ["4-4", "4-2up", "2-1up"]):
+        with pytest.raises(InputError, match="--blocks: .* have to come first"):
+            growing.grow_generator(_biggan(blocks, 2), tmp_path)
+
+
+def test_under_spectral_norm_the_shortcut_is_the_identity(tmp_path):
+    make = lambda channels, seed: discriminators.Discriminator(  # noqa: E731
+        discriminators.Config(channels, num_classes=3, equalized=False), key=jax.random.key(seed)
+    )
+    old = make((6, 10), 1)
+    discriminators.save(tmp_path, old)
+    grown = growing.grow_discriminator(make((6, 6, 10), 2), tmp_path)
+    np.testing.assert_array_equal(grown.b16.skip.weight[0, 0], np.eye(6))
+    np.testing.assert_array_equal(grown.b8.conv0.weight[...], old.b8.conv0.weight[...])
+    largest = np.linalg.svd(np.asarray(grown.b16.conv1.weight).reshape(-1, 6), compute_uv=False)
+    np.testing.assert_allclose(largest, 1.0, rtol=1e-5)

@@ -28,6 +28,7 @@ SHAPES = "ganspace_jax.shapes"
 GENERATORS = "ganspace_jax.generators"
 BASE, OPS, ZOO = f"{GENERATORS}.base", f"{GENERATORS}.ops", f"{GENERATORS}.zoo"
 CHECKPOINTS = "ganspace_jax.checkpoints"
+INERT = "ganspace_jax.inert"
 
 RULES = (
     Rule("ganspace_jax*", never=("experiments", "checkpoints_convert")),
@@ -35,8 +36,11 @@ RULES = (
     Rule(OPS, only=(SHAPES,)),
     Rule(BASE, only=(SHAPES, OPS)),
     Rule(f"{GENERATORS}.*", but=(BASE, OPS, ZOO), only=(SHAPES, OPS, BASE)),  # one paper, one file
+    Rule(f"{INERT}*", only=(INERT, "ganspace_jax.failures")),
     Rule("ganspace_jax.moments", never=(GENERATORS,)),
     Rule("ganspace_jax.pca", never=(GENERATORS,)),
+    Rule("ganspace_jax.sketches", never=(GENERATORS,)),
+    Rule("ganspace_jax.randomized", never=(GENERATORS,)),
     Rule("ganspace_jax.regression", never=(GENERATORS,)),
     Rule("ganspace_jax.components", never=(GENERATORS,)),
     Rule("ganspace_jax.edits", never=(GENERATORS,)),
@@ -44,7 +48,7 @@ RULES = (
     Rule(
         "checkpoints_convert*",
         but=("checkpoints_convert.__main__",),  # which draws a preview
-        only=("checkpoints_convert", GENERATORS, CHECKPOINTS, SHAPES, "ganspace_jax.failures"),
+        only=("checkpoints_convert", GENERATORS, CHECKPOINTS, SHAPES, INERT, "ganspace_jax.failures"),
     ),
     Rule("*", but=("checkpoints_convert*",), never=("torch",)),
     Rule("*", but=("experiments.*", "checkpoints_convert.__main__"), never=("absl.flags", "absl.app")),

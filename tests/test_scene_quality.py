@@ -61,9 +61,9 @@ def test_redrawing_tells_scenes_from_noise(reader):
 
 
 def test_blurred_objects_leave_the_probe_in_doubt(reader):
-    """Halved and enlarged again, scenes keep their colours and lose their shapes."""
-    small = probe.render_scenes(_scenes(256), resolution=8, supersampling=2)
-    blurred = np.asarray(small).repeat(4, axis=1).repeat(4, axis=2)
+    """At an eighth of the size and enlarged again, scenes keep their colours and lose their shapes."""
+    small = probe.render_scenes(_scenes(256), resolution=4, supersampling=4)
+    blurred = np.asarray(small).repeat(8, axis=1).repeat(8, axis=2)
     report = scene_quality.measure(blurred, None, reader, supersampling=2)
     assert report["sure_of_shape"]["generated"] < 0.8 * report["sure_of_shape"]["real"]
 

@@ -200,6 +200,10 @@ def test_truncation_zero_is_the_mean_image(small):
 def test_labels_are_checked(small):
     with pytest.raises(ValueError, match="not conditional"):
         base.map_latents(small, jnp.zeros((1, 8)), jnp.zeros((1, 3)))
+    config = stylegan2.Config(z_dim=8, w_dim=6, channels=(2,), num_classes=3, mapping_layers=1)
+    conditional = stylegan2.StyleGAN2(config, key=jax.random.key(0))
+    with pytest.raises(ValueError, match=r"label: this generator is conditional; give \[batch, 3\] weights"):
+        conditional.map_latents(jnp.zeros((1, 8)))
 
 
 def test_split_and_merge_are_inverse(small):

@@ -1,5 +1,6 @@
 """Torch's files without torch: both formats give the reference's numbers, and nothing in a file is ever executed."""
 
+import argparse
 import collections
 import os
 import pathlib
@@ -10,8 +11,8 @@ import zipfile
 import numpy as np
 import pytest
 
-from checkpoints_convert import torch_files
 from ganspace_jax.failures import InputError
+from ganspace_jax.inert import torch_files
 
 GOLDEN = pathlib.Path(__file__).parent / "golden"
 
@@ -35,6 +36,12 @@ def test_old_and_new_format_hold_the_same():
     assert list(new) == ["g_ema", "latent_avg"] and list(new["g_ema"]) == list(old["g_ema"])
     for name, array in new["g_ema"].items():
         np.testing.assert_array_equal(array, old["g_ema"][name])
+
+
+def test_the_flags_of_a_training_run_are_a_dictionary(tmp_path):
+    data = pickle.dumps({"args": argparse.Namespace(lr=0.1, path="faces"), "ada_aug_p": 0.2}, protocol=2)
+    _zip_file(tmp_path / "a.pt", data)
+    assert torch_files.read(tmp_path / "a.pt") == {"args": {"lr": 0.1, "path": "faces"}, "ada_aug_p": 0.2}
 
 
 class _Call:

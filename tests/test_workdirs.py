@@ -35,6 +35,38 @@ def test_what_cannot_be_written_is_named_before_any_work(tmp_path, name):
     assert {p.name for p in tmp_path.iterdir()} == {"file"}
 
 
+def test_a_directory_takes_anothers_place_or_leaves_it(tmp_path, monkeypatch):
+    def write(text, fails=False):
+        with workdirs.replacement(tmp_path / "model") as made:
+            made.mkdir()
+            (made / text).write_text(text)
+            if fails:
+                raise KeyboardInterrupt
+            assert not (tmp_path / "model" / text).exists()
+
+    write("first")
+    write("second")
+    with pytest.raises(KeyboardInterrupt):
+        write("third", fails=True)
+    rename = pathlib.Path.rename
+
+    def rename_but_the_new(path, target):
+        if "writing" in path.name:
+            raise OSError("disk")
+        return rename(path, target)
+
+    monkeypatch.setattr(pathlib.Path, "rename", rename_but_the_new)
+    with pytest.raises(OSError, match="disk"):
+        write("fourth")
+    assert [path.name for path in tmp_path.iterdir()] == ["model"]
+    assert [path.name for path in (tmp_path / "model").iterdir()] == ["second"]
+    with pytest.raises(InputError, match="second: is a file"), workdirs.replacement(tmp_path / "model" / "second"):
+        pytest.fail("the work began")
+    with pytest.raises(RuntimeError), workdirs.replacement(tmp_path / "a" / "b" / "c"):
+        raise RuntimeError
+    assert [path.name for path in tmp_path.iterdir()] == ["model"]
+
+
 def test_flagfile_is_read_back_alike(tmp_path):
     """Through absl itself: lists, booleans, numbers and words; what was not given stays away."""
 

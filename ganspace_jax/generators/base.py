@@ -6,7 +6,7 @@ plain dict of arrays, and jit works on the dict: a third of the time to dispatch
 """
 
 import functools
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal, NamedTuple, Protocol, runtime_checkable
 
 import jax
@@ -111,31 +111,38 @@ def merge(definition: nnx.GraphDef, params: dict[str, Any]) -> Generator:
     return nnx.merge(definition, params)
 
 
-@functools.partial(jax.jit, static_argnames=("definition", "noise_mode", "psi", "cutoff"))
-def _synthesize(definition, params, latents, label, offsets, noise_mode, noise_keys, psi, cutoff):
+@functools.partial(jax.jit, static_argnames=("definition", "noise_mode", "psi", "cutoff", "names"))
+def _synthesize(definition, params, latents, label, offsets, noise_mode, noise_keys, psi, cutoff, names):
     generator = merge(definition, params)
     noise = noise_keys if noise_mode == "random" else (None if noise_mode == "none" else "const")
     settings = {"noise": noise, "truncation_psi": psi, "truncation_cutoff": cutoff}
-    return generator(latents, label=label, offsets=offsets, **settings)[0]
+    image, activations = generator(latents, label=label, offsets=offsets, **settings)
+    return image, {name: activations[name] for name in names}
 
 
-def synthesize(
+def synthesize_with_activations(
     generator: SplitGenerator,
     latents: Float[Array, "n layers d"],
+    names: Sequence[str],
     *,
     label: Array | None = None,
     offsets: Mapping[str, Array] | None = None,
     noise: Noise = "const",
     truncation_psi: float = 1.0,
     truncation_cutoff: int | None = None,
-) -> Float[Array, "n height width c"]:
-    """Images of latents, jitted. Compiles once for each set of offset names and shapes."""
+) -> tuple[Float[Array, "n height width c"], Activations]:
+    """Images of latents and the named activations, jitted. Compiles once for each set of names, offsets and shapes."""
     mode = "none" if noise is None else ("const" if isinstance(noise, str) else "random")
     keys = noise if mode == "random" else None
     return _synthesize(
         generator.definition, generator.params, latents, label, dict(offsets or {}),
-        mode, keys, float(truncation_psi), truncation_cutoff,
+        mode, keys, float(truncation_psi), truncation_cutoff, tuple(names),
     )  # fmt: skip
+
+
+def synthesize(generator: SplitGenerator, latents: Float[Array, "n layers d"], **settings: Any) -> Array:
+    """Images [n, height, width, c] of latents; settings as in synthesize_with_activations."""
+    return synthesize_with_activations(generator, latents, (), **settings)[0]
 
 
 @functools.partial(jax.jit, static_argnames=("definition",))

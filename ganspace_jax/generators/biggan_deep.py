@@ -217,7 +217,7 @@ class BigGANDeep(nnx.Module):
         self.embeddings = Linear(config.num_classes, embed_width, key=next(keys))
         self.gen_z = Linear(config.condition_width, 16 * first, key=next(keys), bias=True)
         for index, block in enumerate(config.blocks):
-            setattr(self, self._name(index), Block(config, block, key=next(keys)))
+            setattr(self, self.block_name(index), Block(config, block, key=next(keys)))
         if config.attention_position >= 0:
             channels = config.blocks[config.attention_position][1] * config.channel_width
             setattr(self, f"layers_{config.attention_position}", Attention(channels, key=next(keys)))
@@ -225,7 +225,7 @@ class BigGANDeep(nnx.Module):
         self.bn = BatchNorm(config, last, key=next(keys), conditional=False)
         self.conv_to_rgb = Convolution(3, last, config.image_channels, key=next(keys))
 
-    def _name(self, block: int) -> str:
+    def block_name(self, block: int) -> str:
         """layers_k, numbered as published: attention counts as a layer."""
         return f"layers_{block + (0 <= self.config.attention_position <= block)}"
 
@@ -283,7 +283,7 @@ class BigGANDeep(nnx.Module):
         for index, condition in enumerate(conditions[1:]):
             if index == self.config.attention_position:
                 x = getattr(self, f"layers_{index}")(x, run, f"layers.{index}")
-            name = self._name(index)
+            name = self.block_name(index)
             x = getattr(self, name)(x, condition, run, name.replace("_", "."))
         x = self.bn(x, conditions[0], run, "bn")
         x = run.record("conv_to_rgb", self.conv_to_rgb(jax.nn.relu(x)))

@@ -137,10 +137,11 @@ def modulated_conv2d(
     *,
     demodulate: bool = True,
     upsample_taps: Sequence[float] | None = None,
+    epsilon: float = 1e-8,
 ) -> Float[Array, "n height2 width2 o"]:
     """StyleGAN2's weight modulation (section 2.2), applied to activations instead of weights.
 
-    Scaling the input channels by the style and the output channels by 1 / sqrt(sum (style * weight)^2 + 1e-8) equals a
+    Scaling the input channels by the style and the output channels by 1 / sqrt(sum (style * weight)^2 + epsilon) equals a
     convolution with a modulated and demodulated kernel for each sample, without a kernel for each sample.
     """
     dtype = x.dtype
@@ -149,7 +150,7 @@ def modulated_conv2d(
     y = conv2d(y, kernel) if upsample_taps is None else upsample_conv2d(y, kernel, upsample_taps)
     if demodulate:
         energy = jnp.sum(jnp.square(weight), axis=(0, 1))
-        scale = lax.rsqrt(linear(jnp.square(style), energy) + 1e-8)
+        scale = lax.rsqrt(linear(jnp.square(style), energy) + epsilon)
         y = y * scale[:, None, None, :].astype(dtype)
     return y
 

@@ -29,7 +29,9 @@ class Config:
     """Everything that the architecture depends on.
 
     channels: of the 4x4, 8x8, ... layers; their number sets the resolution. mapping_width: of the hidden mapping layers
-    (None: w_dim). embed_width: of the label embedding (None: w_dim). conv_clamp: bound on activations (None: none).
+    (None: w_dim). embed_width: of the label embedding (None: w_dim). label_normalization: of z and the embedded label each by
+    itself, as in StyleGAN2-ADA, or of both as one vector, as in the first code. conv_clamp: bound on activations (None: none).
+    scaled_demodulation: of weights times 1 / sqrt(fan in), as in the first code, so that its epsilon weighs more.
     """
 
     z_dim: int
@@ -41,9 +43,12 @@ class Config:
     mapping_width: int | None = None
     embed_width: int | None = None
     mapping_learning_rate: float = 0.01
+    normalize_latents: bool = True
+    label_normalization: Literal["separate", "joint"] = "separate"
     architecture: Literal["skip", "resnet", "orig"] = "skip"
     resample_filter: tuple[float, ...] = (1.0, 3.0, 3.0, 1.0)
     conv_clamp: float | None = None
+    scaled_demodulation: bool = False
     use_noise: bool = True
     compute_dtype: str = "float32"
     class_names: tuple[str, ...] = ()
@@ -88,8 +93,11 @@ class MappingNetwork(nnx.Module):
     def __init__(self, config: Config, *, key: PRNGKey):
         self.config = config
         embed_width = (config.embed_width or config.w_dim) if config.num_classes else 0
-        if config.num_classes:
-            self.embed = Linear(config.num_classes, embed_width, key=jax.random.fold_in(key, 0))
+        embed_key = jax.random.fold_in(key, 0)
+        if config.num_classes and config.label_normalization == "joint":
+            self.label_concat = nnx.Param(jax.random.normal(embed_key, (config.num_classes, embed_width)))
+        elif config.num_classes:
+            self.embed = Linear(config.num_classes, embed_width, key=embed_key)
         hidden = config.mapping_width or config.w_dim
         widths = [config.z_dim + embed_width, *[hidden] * (config.mapping_layers - 1), config.w_dim]
         for i in range(config.mapping_layers):
@@ -104,19 +112,24 @@ class MappingNetwork(nnx.Module):
         self.w_avg = Buffer(jnp.zeros(config.w_dim))
 
     def __call__(self, z: Float[Array, "n z"], label: Array | None, record: base.Recorder) -> Float[Array, "n d"]:
-        x = ops.normalize_second_moment(z)
-        if self.config.num_classes:
-            if label is None:
-                raise ValueError(
-                    f"label: this generator is conditional; give [batch, {self.config.num_classes}] weights"
-                )
-            embedding = record("mapping.embed", self.embed(label.astype(z.dtype)))
-            x = jnp.concatenate([x, ops.normalize_second_moment(embedding)], axis=-1)
-        elif label is not None:
+        if self.config.num_classes and label is None:
+            raise ValueError(f"label: this generator is conditional; give [batch, {self.config.num_classes}] weights")
+        if label is not None and not self.config.num_classes:
             raise ValueError("label: this generator is not conditional")
+        x = self._normalize(z) if label is None else self._join(z, label.astype(z.dtype), record)
         for i in range(self.config.mapping_layers):
             x = record(f"mapping.fc{i}", getattr(self, f"fc{i}")(x))
         return x
+
+    def _join(self, z: Array, label: Array, record: base.Recorder) -> Float[Array, "n width"]:
+        if self.config.label_normalization == "joint":
+            embedding = record("mapping.label_concat", ops.linear(label, self.label_concat[...]))
+            return self._normalize(jnp.concatenate([z, embedding], axis=-1))
+        embedding = record("mapping.embed", self.embed(label))
+        return jnp.concatenate([self._normalize(z), ops.normalize_second_moment(embedding)], axis=-1)
+
+    def _normalize(self, x: Float[Array, "n d"]) -> Float[Array, "n d"]:
+        return ops.normalize_second_moment(x) if self.config.normalize_latents else x
 
 
 class Convolution(nnx.Module):
@@ -143,7 +156,9 @@ class Convolution(nnx.Module):
     ) -> Float[Array, "n height2 width2 o"]:
         style = record(f"{name}.style", self.affine(w))
         taps = self.config.resample_filter if self.up else None
-        y = record(f"{name}.linear", ops.modulated_conv2d(x, self.weight[...], style, upsample_taps=taps))
+        epsilon = 1e-8 * (9 * x.shape[-1] if self.config.scaled_demodulation else 1)
+        y = ops.modulated_conv2d(x, self.weight[...], style, upsample_taps=taps, epsilon=epsilon)
+        y = record(f"{name}.linear", y)
         if self.config.use_noise and noise is not None:
             image = self._noise_image(noise) * self.noise_strength[...]
             y = record(f"{name}.noised", y + image.astype(y.dtype))

@@ -1,0 +1,140 @@
+"""StyleGAN2 of rosinality/stylegan2-pytorch, and of its fork that GANSpace uses: what torch.load gives -> ours.
+
+Of a training run's file only the moving average g_ema is used. Where a file has no mean w it is made here, over 10,000 z, and
+where it has no noise images these are, from a fixed seed: always the same.
+"""
+
+import functools
+import itertools
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from checkpoints_convert import assembly, stylegan2_pytorch
+from ganspace_jax.failures import InputError
+from ganspace_jax.generators import base, stylegan2
+
+_LAYER_LEAVES = {"weight": "conv.weight", "bias": "activate.bias", "noise_strength": "noise.weight"}
+_IMAGE_LEAVES = {"weight": "conv.weight", "bias": "bias"}
+_FILTER_TOLERANCE = 1e-5  # of the largest tap
+
+
+def configuration(state: Mapping[str, np.ndarray]) -> stylegan2.Config:
+    """From the arrays of g_ema alone: the code has one way of everything else. Raises InputError."""
+    shape_of = functools.partial(assembly.shape_of, state)
+    depth = max(1, assembly.largest_number(state, r"style\.(\d+)\."))
+    widths = [shape_of(f"style.{layer}.weight", 2) for layer in range(1, depth + 1)]
+    doublings = (2 + assembly.largest_number(state, r"convs\.(\d+)\.")) // 2
+    layers = itertools.chain(["conv1"], (f"convs.{2 * index + 1}" for index in range(doublings)))
+    return stylegan2.Config(
+        z_dim=widths[0][1],
+        w_dim=widths[-1][0],
+        channels=tuple(shape_of(f"{layer}.activate.bias", 1)[0] for layer in layers),
+        image_channels=shape_of("to_rgb1.bias", 4)[1],
+        mapping_layers=depth,
+        mapping_width=widths[0][0] if depth > 1 else None,
+        resample_filter=_filter(state, doublings),
+        scaled_demodulation=True,
+    )
+
+
+def convert(content: Mapping[str, Any]) -> base.SplitGenerator:
+    """The generator of a checkpoint's g_ema, or of such a state dict itself.
+
+    Raises InputError for parameters that are missing, left over or of another shape, and for filters that differ.
+    """
+    state = _state(content)
+    tensors = assembly.Tensors(state)
+    config = configuration(state)
+    with_noise = any(name.startswith("noises.") for name in state)
+    noise = np.random.default_rng(0)
+    mean = _mean(content, config.w_dim)
+
+    def fetch(name: str) -> np.ndarray:
+        if name == "mapping.w_avg":
+            return np.zeros(config.w_dim, np.float32) if mean is None else mean  # zeros until the mapping can be asked
+        if name.endswith("noise_const") and not with_noise:
+            side = int(name.split(".")[1][1:])
+            return noise.standard_normal((side, side), np.float32)
+        return _our_layout(name, tensors.take(_their_name(name)))
+
+    generator = assembly.assemble("stylegan2", config, fetch, _their_name)
+    tensors.finish(ignored=lambda name: name.endswith((".blur.kernel", ".upsample.kernel")))  # read above
+    if mean is None:
+        generator.params["mapping"]["w_avg"] = assembly.mean_latent(generator)
+    return generator
+
+
+def _state(content: Mapping[str, Any]) -> dict[str, np.ndarray]:
+    entries = content.get("g_ema", content)
+    if not isinstance(entries, Mapping):
+        raise InputError(f"g_ema: holds {type(entries).__name__}, wanted is a state dict")
+    arrays = {str(name): array for name, array in entries.items() if isinstance(array, np.ndarray)}
+    return {name.removeprefix("module."): array for name, array in arrays.items() if name != "latent_avg"}
+
+
+def _mean(content: Mapping[str, Any], w_dim: int) -> np.ndarray | None:
+    """latent_avg, of which some files have a row."""
+    mean = content.get("latent_avg")
+    if mean is None:
+        return None
+    if np.shape(mean) not in ((w_dim,), (1, w_dim)):
+        raise InputError(f"latent_avg: has shape {np.shape(mean)}, wanted is ({w_dim},) or (1, {w_dim})")
+    return np.asarray(mean, np.float32).reshape(w_dim)
+
+
+def _filter(state: Mapping[str, np.ndarray], doublings: int) -> tuple[float, ...]:
+    """The taps of the stored kernels, which are their outer product times four; the paper's where none is stored."""
+    names = [f"convs.{2 * index}.conv.blur.kernel" for index in range(doublings)]
+    names += [f"to_rgbs.{index}.upsample.kernel" for index in range(doublings)]
+    if not any(name in state for name in names):
+        return stylegan2.Config.resample_filter
+    for name in names:
+        assembly.shape_of(state, name, 2)
+    rows = state[names[0]].sum(1, dtype=np.float64)
+    expected = np.outer(rows, rows) / 4
+    tolerance = _FILTER_TOLERANCE * np.abs(expected).max()
+    for name in names:
+        kernel = state[name]
+        if kernel.shape != expected.shape or tolerance == 0 or not np.abs(kernel - expected).max() <= tolerance:
+            raise InputError(f"parameter {name}: not the one separable filter of gain 4 that all layers share")
+    return stylegan2_pytorch.taps(tuple(np.round(rows / np.abs(rows[rows != 0]).min(), 6)), names[0])
+
+
+def _our_layout(name: str, array: np.ndarray) -> np.ndarray:
+    if name.endswith("noise_const"):
+        return assembly.without_axes(array, 0, 1)
+    if name.endswith("noise_strength"):
+        return assembly.without_axes(array, 0)
+    if name.endswith("torgb.bias"):
+        return assembly.without_axes(array, 0, 2, 3)
+    if name.endswith(".const"):
+        array = assembly.without_axes(array, 0)
+        return np.moveaxis(array, 0, -1) if array.ndim == 3 else array
+    if array.ndim == 5:
+        kernel = assembly.without_axes(array, 0)
+        # Up-sampling layers are transposed convolutions: their kernels meet the zero-inserted image turned.
+        kernel = assembly.convolution(kernel) if kernel.ndim == 4 else kernel
+        return kernel[::-1, ::-1] if ".conv0." in name else kernel
+    return array.T if array.ndim == 2 and name.endswith(".weight") else array
+
+
+def _their_name(name: str) -> str:
+    """synthesis.b8.conv0.affine.weight -> convs.0.conv.modulation.weight, and so on."""
+    if name == "mapping.w_avg":
+        return "latent_avg"
+    if match := re.fullmatch(r"mapping\.fc(\d+)\.(\w+)", name):
+        return f"style.{int(match[1]) + 1}.{match[2]}"
+    match = re.fullmatch(r"synthesis\.b(\d+)\.(const|conv[01]|torgb)\.?(.*)", name)
+    assert match is not None
+    index, layer, leaf = int(match[1]).bit_length() - 4, match[2], match[3].replace("affine", "conv.modulation")
+    if layer == "const":
+        return "input.input"
+    if layer == "torgb":
+        return f"{'to_rgb1' if index < 0 else f'to_rgbs.{index}'}.{_IMAGE_LEAVES.get(leaf, leaf)}"
+    place = 2 * index + int(layer[-1])  # -1 for the convolution of 4x4
+    if leaf == "noise_const":
+        return f"noises.noise_{place + 1}"
+    return f"{'conv1' if index < 0 else f'convs.{place}'}.{_LAYER_LEAVES.get(leaf, leaf)}"

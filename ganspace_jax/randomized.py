@@ -1,0 +1,120 @@
+"""The leading subspace of a covariance that is too large to be formed, from its products with blocks of vectors.
+
+A block method with a memory of two blocks (LOBPCG: Knyazev, SIAM J. Sci. Comput. 2001): in each pass the covariance is applied
+to the residuals of the present subspace, and the best subspace is then taken from the span of the present block, the residuals
+and the last step. It needs a fraction of the passes of subspace iteration (Halko, Martinsson and Tropp 2011), and the same
+O(d (components + oversampling)) of memory. Float64 on the host.
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+
+from ganspace_jax.shapes import Float
+
+Block = Float[np.ndarray, "d b"]
+Apply = Callable[[Block], Block]
+
+_RANK_TOLERANCE = 1e-12  # squared lengths below it are rounding, in a set of vectors of length about 1
+RESOLVED = 1e-6  # variances below this share of the largest one are rounding, in products made in float32
+
+
+class _Pair(NamedTuple):
+    """Vectors, and the covariance's product with each."""
+
+    vectors: np.ndarray
+    images: np.ndarray
+
+    def times(self, matrix: np.ndarray) -> "_Pair":
+        return _Pair(self.vectors @ matrix, self.images @ matrix)
+
+
+class Subspace(NamedTuple):
+    """basis: orthonormal columns, the leading ones first. passes: times that the covariance was applied.
+
+    moved: by what angle, in radians, the leading subspace moved in the last pass.
+    """
+
+    basis: Float[np.ndarray, "d b"]
+    passes: int
+    moved: float
+
+
+def leading_subspace(
+    apply: Apply,
+    dimension: int,
+    num_components: int,
+    *,
+    oversampling: int = 10,
+    tolerance: float = 1e-4,
+    max_passes: int = 40,
+    seed: int = 0,
+    on_pass: Callable[[int, float], object] = lambda passes, moved: None,
+) -> Subspace:
+    """Iterates until the subspace of the `num_components` leading directions moves by less than `tolerance` radians.
+
+    apply: C block, for a symmetric positive semi-definite C, the same in every pass. on_pass is called after each pass.
+    """
+    width = min(num_components + oversampling, dimension)
+    start = np.linalg.qr(np.random.default_rng(seed).standard_normal((dimension, width)))[0]
+    present, values, _ = _best(_Pair(start, apply(start)), width)
+    last_step: _Pair | None = None
+    passes, moved = 1, np.pi / 2
+    on_pass(passes, moved)
+    while moved > tolerance and passes < max_passes and width < dimension:
+        known = present if last_step is None else _beside(present, last_step)
+        residuals = _orthonormal(present.images - present.vectors * values, known.vectors)
+        if not residuals.shape[1]:
+            return Subspace(present.vectors, passes, 0.0)
+        span = _beside(known, _Pair(residuals, apply(residuals)))
+        turned, values, rotation = _best(span, width)
+        resolved = max(1, np.count_nonzero(values[:num_components] > RESOLVED * values[0]))
+        moved = _angle(present.vectors[:, :resolved], turned.vectors[:, :resolved])
+        last_step = _step_beside(turned, span.times(np.concatenate([np.zeros((width, width)), rotation[width:]])))
+        present, passes = turned, passes + 1
+        on_pass(passes, moved)
+    return Subspace(present.vectors, passes, 0.0 if width == dimension else float(moved))
+
+
+def _best(span: _Pair, width: int) -> tuple[_Pair, np.ndarray, np.ndarray]:
+    """Rayleigh-Ritz: the leading directions within a span of orthonormal vectors, their variances, and the rotation."""
+    inner = span.vectors.T @ span.images
+    values, vectors = np.linalg.eigh((inner + inner.T) / 2)
+    order = np.argsort(values)[::-1][:width]
+    return span.times(vectors[:, order]), values[order], vectors[:, order]
+
+
+def _beside(a: _Pair, b: _Pair) -> _Pair:
+    return _Pair(np.concatenate([a.vectors, b.vectors], axis=1), np.concatenate([a.images, b.images], axis=1))
+
+
+def _step_beside(present: _Pair, step: _Pair) -> _Pair:
+    """The step, made orthonormal to the present vectors, with its images carried along; columns of rounding are left out."""
+    for _ in range(2):
+        overlap = present.vectors.T @ step.vectors
+        step = _Pair(step.vectors - present.vectors @ overlap, step.images - present.images @ overlap)
+        step = step.times(_whitening(step.vectors))
+    return step
+
+
+def _orthonormal(vectors: np.ndarray, against: np.ndarray) -> np.ndarray:
+    """Columns spanning what the vectors have beyond `against`; twice is enough (Kahan and Parlett)."""
+    vectors = vectors / np.maximum(np.linalg.norm(vectors, axis=0), np.finfo(np.float64).tiny)
+    for _ in range(2):
+        vectors = vectors - against @ (against.T @ vectors)
+        vectors = vectors @ _whitening(vectors)
+    return vectors
+
+
+def _whitening(vectors: np.ndarray) -> np.ndarray:
+    """W with vectors @ W orthonormal, its columns fewer than the vectors where these depend on one another."""
+    values, rotation = np.linalg.eigh(vectors.T @ vectors)
+    kept = values > _RANK_TOLERANCE
+    return rotation[:, kept] / np.sqrt(values[kept])
+
+
+def _angle(a: Block, b: Block) -> float:
+    """The largest principal angle between two subspaces of orthonormal columns."""
+    outside = b - a @ (a.T @ b)
+    return float(np.arcsin(min(1.0, np.linalg.norm(outside, ord=2))))

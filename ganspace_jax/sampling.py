@@ -1,0 +1,101 @@
+"""Sweeps over the samples of a run: each batch is generated, observed and folded into a state, and nothing of it is kept.
+
+Every device folds its share of each batch into a state of its own. The states meet on the host, at the end of a sweep; until
+then the devices have nothing to tell one another.
+"""
+
+import functools
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+from jax.sharding import Mesh
+
+from ganspace_jax import mesh, observation
+from ganspace_jax.failures import InputError
+from ganspace_jax.generators import base
+from ganspace_jax.observation import Observed
+
+NUM_GROUPS = 8
+
+Update = Callable[..., Any]  # (state, activation [n, d], latent [n, l], weight [n], *operands) -> state
+
+
+class Samples(NamedTuple):
+    """Samples 0 to num_samples - 1 of a seed, the same in every sweep, for every batch size and number of devices.
+
+    batch_size: of all devices together. on_progress is called with the number of samples that each step added.
+    """
+
+    generator: base.SplitGenerator
+    observed: Observed
+    num_samples: int
+    batch_size: int
+    seed: int
+    devices: Mesh
+    on_progress: Callable[[int], object] = lambda count: None
+
+    def dimensions(self) -> tuple[int, int]:
+        """(d, l): of the layer, and of the latent beside it."""
+        fixed = (self.generator.definition, self.generator.params, jax.random.key(self.seed), self.observed)
+        shapes = jax.eval_shape(lambda indices: observation.observe(*fixed, indices), jnp.arange(1))
+        return shapes[0].shape[1], shapes[1].shape[1]
+
+    @property
+    def batch_per_device(self) -> int:
+        """Rows of a step on each device; no more than a group of the jackknife has."""
+        largest = -(-self.num_samples // NUM_GROUPS)
+        return -(-min(self.batch_size, largest) // self.devices.size)
+
+
+def bounds(num_samples: int) -> list[int]:
+    """Where the NUM_GROUPS groups of the jackknife, runs of consecutive samples, begin and end."""
+    return [num_samples * group // NUM_GROUPS for group in range(NUM_GROUPS + 1)]
+
+
+def sweep(samples: Samples, update: Update, state: Any, start: int, stop: int, *operands: Any) -> list[Any]:
+    """Folds samples `start` to `stop` - 1 into copies of the state, one a device; returns these, on the host.
+
+    update: a pure function without closures, static under jit; rows of weight 0 are padding. Raises InputError for activations
+    that are not finite.
+    """
+    devices, per_device = samples.devices, samples.batch_per_device
+    generator, batch_size = samples.generator, per_device * devices.size
+    params, key, operands = mesh.replicate((generator.params, jax.random.key(samples.seed), operands), devices)
+    states = mesh.one_each(state, devices)
+    for first in range(start, stop, batch_size):
+        states, finite = _step(
+            generator.definition, params, key, samples.observed, update, per_device, devices, states, first, stop, operands
+        )  # fmt: skip
+        if not all(np.all(shard.data) for shard in finite.addressable_shards):
+            last = min(first + batch_size, stop) - 1
+            raise InputError(
+                f"layer {samples.observed.layer}: NaN or infinity in the batch of samples {first} to {last}"
+            )
+        samples.on_progress(min(batch_size, stop - first))
+    return mesh.parts(states)
+
+
+@functools.partial(
+    jax.jit,
+    static_argnames=("definition", "observed", "update", "per_device", "devices"),
+    donate_argnames=("states",),
+)
+def _step(definition, params, key, observed, update, per_device, devices, states, first, stop, operands):
+    """One batch; samples from `stop` on are padding."""
+
+    def on_one(params, key, states, first, stop, operands):
+        state = jax.tree.map(lambda x: x[0], states)
+        indices = first + lax.axis_index(mesh.AXIS) * per_device + jnp.arange(per_device)
+        inside = indices < stop
+        activation, latent = observation.observe(definition, params, key, observed, indices)
+        finite = jnp.all(jnp.isfinite(activation) | ~inside[:, None])
+        state = update(state, activation, latent, inside.astype(activation.dtype), *operands)
+        return jax.tree.map(lambda x: x[None], state), finite[None]
+
+    specs = (mesh.WHOLE, mesh.WHOLE, mesh.SPLIT, mesh.WHOLE, mesh.WHOLE, mesh.WHOLE)
+    spread = jax.shard_map(on_one, mesh=devices, in_specs=specs, out_specs=(mesh.SPLIT, mesh.SPLIT), check_vma=False)
+    return spread(params, key, states, first, stop, operands)

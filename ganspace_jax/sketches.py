@@ -1,0 +1,99 @@
+"""Streaming covariances of long vectors with short ones: what moments.py keeps, where D x D numbers would not fit.
+
+For y [d] and a block of directions B [d, b], with a latent z [l] beside: the covariance of y with p = (B^T y, z), which is
+(C B, cov(y, z)), the covariance of p, and the total variance of y. Memory O(d (b + l)). Batches merge as in moments.py.
+"""
+
+from typing import Any, NamedTuple, TypeVar
+
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+
+from ganspace_jax.shapes import Array, Float
+
+
+class Sketch(NamedTuple):
+    """Of `count` samples: means of y and p; scatters sum (y - mean)(p - mean)^T [d, b + l] and sum (p - mean)(p - mean)^T;
+    power: sum |y - mean|^2."""
+
+    count: Float[Array, ""]
+    mean: Float[Array, "d"]
+    short_mean: Float[Array, "p"]
+    cross: Float[Array, "d p"]
+    short_scatter: Float[Array, "p p"]
+    power: Float[Array, ""]
+
+
+class Float64Sketch(NamedTuple):
+    """The same on the host, in float64."""
+
+    count: Float[np.ndarray, ""]
+    mean: Float[np.ndarray, "d"]
+    short_mean: Float[np.ndarray, "p"]
+    cross: Float[np.ndarray, "d p"]
+    short_scatter: Float[np.ndarray, "p p"]
+    power: Float[np.ndarray, ""]
+
+
+AnySketch = TypeVar("AnySketch", Sketch, Float64Sketch)
+
+
+def init(dimension: int, short_dimension: int) -> Sketch:
+    """Of no samples; short_dimension: b + l."""
+    d, p = dimension, short_dimension
+    return Sketch(*(jnp.zeros(shape, jnp.float32) for shape in ((), (d,), (p,), (d, p), (p, p), ())))
+
+
+def update(
+    state: Sketch, y: Float[Array, "n d"], z: Float[Array, "n l"], weight: Float[Array, "n"], block: Float[Array, "d b"]
+) -> Sketch:
+    """Adds the samples whose weight is 1; rows of weight 0 are padding and may hold anything finite."""
+    count = weight.sum()
+    mean, z_mean = ((x * weight[:, None]).sum(0) / jnp.maximum(count, 1.0) for x in (y, z))
+    centred, z_centred = (y - mean) * weight[:, None], (z - z_mean) * weight[:, None]
+    short = jnp.concatenate([_product(centred, block), z_centred], axis=1)
+    short_mean = jnp.concatenate([_product(mean, block), z_mean])
+    batch = Sketch(
+        count, mean, short_mean, _product(centred.T, short), _product(short.T, short), jnp.sum(jnp.square(centred))
+    )
+    return merge(state, batch)
+
+
+def merge(a: AnySketch, b: AnySketch) -> AnySketch:
+    """Of both sets together; associative and commutative up to rounding."""
+    count = a.count + b.count
+    share = b.count / (count + (count == 0))
+    delta, short_delta = b.mean - a.mean, b.short_mean - a.short_mean
+    return _with_offset(a, count, share, delta, short_delta, b, a.count * share, 1)
+
+
+def remove(total: AnySketch, part: AnySketch) -> AnySketch:
+    """Of the rest: merge(remove(total, part), part) is total up to rounding. The rest must not be empty."""
+    count = total.count - part.count
+    share = -part.count / count
+    delta, short_delta = part.mean - total.mean, part.short_mean - total.short_mean
+    return _with_offset(total, count, share, delta, short_delta, part, total.count * share, -1)
+
+
+def _with_offset(a, count, share, delta, short_delta, b, weight, sign):
+    """a with b added (sign 1) or taken out (-1), and the scatter between their means."""
+    return a._make(
+        (
+            count,
+            a.mean + share * delta,
+            a.short_mean + share * short_delta,
+            a.cross + sign * b.cross + weight * (delta[:, None] * short_delta[None, :]),
+            a.short_scatter + sign * b.short_scatter + weight * (short_delta[:, None] * short_delta[None, :]),
+            a.power + sign * b.power + weight * (delta * delta).sum(),
+        )
+    )
+
+
+def to_float64(state: Any) -> Float64Sketch:
+    """A Sketch of device or host arrays, on the host, in float64."""
+    return Float64Sketch(*(np.asarray(x, np.float64) for x in state))
+
+
+def _product(a: Array, b: Array) -> Array:
+    return jnp.matmul(a, b, precision=lax.Precision.HIGHEST)

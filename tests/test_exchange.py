@@ -1,0 +1,145 @@
+"""Files of the original, of encoder4editing and of InterFaceGAN: read as they are, written back bit for bit."""
+
+import os
+import pathlib
+import pickle
+
+import jax
+import numpy as np
+import pytest
+
+from ganspace_jax import components, decomposition, exchange
+from ganspace_jax.edits import Edit
+from ganspace_jax.failures import InputError
+from ganspace_jax.generators import base, stylegan2
+
+PUBLISHED = pathlib.Path(__file__).parent / "golden" / "published"
+EDIT = PUBLISHED / "StyleGAN2-Light_direction-ffhq-ipca-w-style-comp15-range8-9.pkl"
+
+
+def _original(rng, layer, latent, in_w=False):
+    """The arrays of a file of the original, of 3 components; layer: channels first."""
+    act_comp = rng.standard_normal((3, 1, *layer))
+    arrays = {
+        "act_comp": act_comp,
+        "act_mean": rng.standard_normal((1, *layer)),
+        "act_stdev": rng.uniform(1, 2, 3),
+        "lat_comp": act_comp if in_w else rng.standard_normal((3, 1, latent)),
+        "lat_mean": rng.standard_normal((1, latent)),
+        "lat_stdev": np.ones(3),
+        "var_ratio": np.array([0.5, 0.2, 0.1]),
+        "random_stdevs": rng.uniform(0, 1, 3),
+    }
+    return {name: np.asarray(array, np.float32) for name, array in arrays.items()}
+
+
+@pytest.mark.parametrize(
+    ("name", "layer", "in_w", "source"),
+    [
+        ("stylegan2-ffhq_style_ipca_c80_n1000000_w_seed5", (6,), True, ("w", "w", 1_000_000, 5, "ipca")),
+        (
+            "biggan-512-husky_generator.gen_z_ipca_c80_n300000",
+            (8, 4, 4),
+            False,
+            ("generator.gen_z", "z", 300_000, 0, "ipca"),
+        ),
+        ("renamed", (8, 4, 4), False, ("unknown", "z", 0, 0, "unknown")),
+    ],
+)
+def test_the_originals_components_come_back_bit_for_bit(tmp_path, name, layer, in_w, source):
+    arrays = _original(np.random.default_rng(0), layer, 6, in_w)
+    np.savez(tmp_path / f"{name}.npz", **arrays)
+    found = exchange.load_components(tmp_path / f"{name}.npz")
+    about = found.source
+    assert (about.layer, about.latent_space, about.num_samples, about.seed, about.estimator) == source
+    assert found.activation_components.shape == ((3, 6) if layer == (6,) else (3, 4, 4, 8))
+    assert np.isnan(found.r2).all()
+    components.save(tmp_path / "again.npz", found)
+    with np.load(tmp_path / "again.npz") as again:
+        for key, array in arrays.items():
+            np.testing.assert_array_equal(again[key], array)
+            assert again[key].dtype == np.float32
+
+
+def test_encoder4editings_components():
+    """Those of FFHQ: unit rows, falling standard deviations, and the layer is w itself."""
+    found = exchange.load_components(PUBLISHED / "ffhq_pca.npz")
+    with np.load(PUBLISHED / "ffhq_pca.npz") as file:
+        np.testing.assert_array_equal(found.latent_components, file["comp"][:, 0])
+        np.testing.assert_array_equal(found.latent_stdevs, file["std"])
+        np.testing.assert_array_equal(found.latent_mean, file["mean"][0])
+    assert len(found) == 80 and found.source.latent_space == found.source.layer == "w"
+    np.testing.assert_allclose(found.latent_components @ found.latent_components.T, np.eye(80), atol=1e-5)
+
+
+def test_a_boundary_is_one_component():
+    found = exchange.load_components(PUBLISHED / "stylegan_ffhq_pose_w_boundary.npy")
+    np.testing.assert_array_equal(found.latent_components, np.load(PUBLISHED / "stylegan_ffhq_pose_w_boundary.npy"))
+    assert len(found) == 1 and found.latent_stdevs == 1.0
+    np.testing.assert_allclose(np.linalg.norm(found.latent_components), 1.0)
+
+
+def test_an_exported_edit_comes_back_bit_for_bit(tmp_path):
+    exported = exchange.load_edit(EDIT)
+    assert exported["name"] == "Light direction" and exported["component_index"] == 15
+    assert exchange.edit_of(exported) == Edit(0, (8, 9), float(exported["sigma_range"]))
+    exchange.save_edit(tmp_path / "again.pkl", exported)
+    assert b"numpy._core" not in (tmp_path / "again.pkl").read_bytes()  # which older NumPys do not have
+    for again in (exchange.load_edit(tmp_path / "again.pkl"), pickle.loads((tmp_path / "again.pkl").read_bytes())):
+        assert again.keys() == exported.keys()
+        for key, value in exported.items():
+            np.testing.assert_array_equal(again[key], value)
+            assert np.asarray(again[key]).dtype == np.asarray(value).dtype
+
+
+def test_an_exported_edit_is_of_the_published_component():
+    """The file's component 15 of FFHQ and encoder4editing's: two runs of one analysis, as SOURCES.md says."""
+    own = exchange.load_components(EDIT)
+    other = exchange.load_components(PUBLISHED / "ffhq_pca.npz")
+    assert own.latent_components[0] @ other.latent_components[15] == pytest.approx(0.9998, abs=1e-4)
+    assert own.latent_stdevs[0] == pytest.approx(1.0335, abs=1e-4)
+    assert own.source.latent_space == "w" and own.source.num_samples == 1_000_000
+
+
+def test_our_edit_reads_as_the_originals(tmp_path):
+    config = stylegan2.Config(z_dim=6, w_dim=6, channels=(4, 4), mapping_layers=2)
+    generator = base.split(stylegan2.StyleGAN2(config, key=jax.random.key(0)))
+    found = decomposition.decompose(generator, num_samples=200, num_components=3, name="g")
+    exported = exchange.export(found, Edit(2, (1, 3), -1.5), name="tilt", num_layers=4, truncation=0.7, seed=9)
+    exchange.save_edit(tmp_path / "e.pkl", exported)
+    assert exported.keys() == exchange.load_edit(EDIT).keys() - {"use_slerp"}
+    again = exchange.load_edit(tmp_path / "e.pkl")
+    assert exchange.edit_of(again) == Edit(0, (1, 3), -1.5)
+    one = exchange.components_of(again)
+    np.testing.assert_array_equal(one.latent_components, found.latent_components[2:])
+    assert one.latent_stdevs == pytest.approx(found.latent_stdevs[2])
+
+
+class _Malicious:
+    def __reduce__(self):
+        return os.system, ("touch executed",)
+
+
+def test_nothing_in_an_edit_is_executed(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "e.pkl").write_bytes(pickle.dumps({"name": _Malicious()}))
+    with pytest.raises(InputError, match=r"e\.pkl: wants to use (posix|nt)\.system"):
+        exchange.load_components(tmp_path / "e.pkl")
+    assert not (tmp_path / "executed").exists()
+
+
+def test_other_files_are_refused_by_name(tmp_path):
+    np.savez(tmp_path / "a.npz", comp=np.zeros((2, 1, 4)), mean=np.zeros((1, 4)), std=np.zeros(3))
+    np.savez(tmp_path / "b.npz", act_comp=np.zeros((2, 1, 4)), lat_comp=np.zeros((2, 1, 4)))
+    np.save(tmp_path / "c.npy", np.zeros(4))
+    (tmp_path / "d.pkl").write_bytes(pickle.dumps({"name": "x", "sigma_range": "wide"}))
+    messages = {
+        "a.npz": "3 standard deviations for 2 components",
+        "b.npz": "it has no array 'act_mean'",
+        "c.npy": r"a boundary has the shape \[1, d\]",
+        "d.pkl": "not an exported edit: sigma_range is str, not float",
+        "missing.npz": "no such components file",
+    }
+    for name, message in messages.items():
+        with pytest.raises(InputError, match=rf"{name}: .*{message}"):
+            exchange.load_components(tmp_path / name)

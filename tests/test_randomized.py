@@ -1,0 +1,63 @@
+"""The block method finds the leading subspace of known matrices, from their products alone."""
+
+import numpy as np
+import pytest
+
+from ganspace_jax import randomized
+
+
+def _matrix(variances):
+    rotation = np.linalg.qr(np.random.default_rng(1).standard_normal((len(variances), len(variances))))[0]
+    return (rotation * variances) @ rotation.T, rotation
+
+
+def _angle(a, b):
+    return np.arcsin(min(1.0, np.linalg.norm(b - a @ (a.T @ b), ord=2)))
+
+
+@pytest.mark.parametrize("decay", [0.5, 1.0, 2.0])
+def test_it_finds_the_leading_subspace_in_a_few_passes(decay):
+    """However slowly the variances fall; and its own estimate of the error is not below the real one."""
+    matrix, rotation = _matrix(np.arange(1.0, 301.0) ** -decay)
+    calls, moves = [], []
+
+    def apply(block):
+        calls.append(block)
+        np.testing.assert_allclose(block.T @ block, np.eye(block.shape[1]), atol=1e-10)
+        return matrix @ block
+
+    found = randomized.leading_subspace(
+        apply, 300, 12, oversampling=10, on_pass=lambda passes, moved: moves.append((passes, moved))
+    )
+    np.testing.assert_allclose(found.basis.T @ found.basis, np.eye(22), atol=1e-10)
+    assert found.passes == len(calls) == moves[-1][0] <= 12
+    assert _angle(rotation[:, :12], found.basis[:, :12]) <= found.moved < 1e-4
+
+
+def test_the_leading_directions_come_first():
+    matrix, rotation = _matrix(np.geomspace(1.0, 1e-4, 60))
+    found = randomized.leading_subspace(lambda block: matrix @ block, 60, 5, oversampling=5)
+    np.testing.assert_allclose(np.abs(np.sum(found.basis[:, :5] * rotation[:, :5], axis=0)), 1.0, atol=1e-7)
+
+
+def test_directions_without_variance_do_not_keep_it_going():
+    """A layer of rank 6 of which 10 components are asked for, as rounding shows it."""
+    matrix, rotation = _matrix(np.concatenate([np.geomspace(1, 0.1, 6), np.full(194, 1e-9)]))
+    found = randomized.leading_subspace(lambda block: matrix @ block, 200, 10)
+    assert found.passes < 6
+    assert _angle(rotation[:, :6], found.basis[:, :6]) < 1e-4
+
+
+def test_a_block_as_wide_as_the_space_needs_one_pass():
+    matrix, rotation = _matrix(np.geomspace(1, 0.1, 8))
+    found = randomized.leading_subspace(lambda block: matrix @ block, 8, 4, oversampling=10)
+    assert found.passes == 1
+    assert _angle(rotation[:, :4], found.basis[:, :4]) < 1e-7
+
+
+def test_it_stops_at_the_bound_and_says_how_far_it_was():
+    matrix, _ = _matrix(np.ones(200))
+    found = randomized.leading_subspace(
+        lambda block: (matrix + np.diag(np.arange(200) * 1e-3)) @ block, 200, 5, max_passes=3
+    )
+    assert found.passes == 3 and found.moved > 1e-4

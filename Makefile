@@ -17,7 +17,7 @@ demo: .venv/installed  ## Decomposes the shipped StyleGAN2 and draws what its di
 	@echo "The pictures are in runs/stylegan2_scenes_w"
 
 test: lint  ## Lints, then runs all tests.
-	$(RUN) -m pytest
+	$(RUN) -m pytest --numprocesses=2 --dist=loadfile
 
 lint: .venv/installed-dev  ## Checks style, format and types.
 	$(RUN) -m ruff check

@@ -40,8 +40,9 @@ def main(_):
     init_key, train_key, held_out_key = jax.random.split(jax.random.key(FLAGS.seed), 3)
     recipe = probe.Recipe(FLAGS.num_images, FLAGS.batch_size, FLAGS.learning_rate)
     definition, state = probe.init(probe.Probe(probe.Config(resolution=FLAGS.resolution), key=init_key), recipe)
-    saved = checkpoints.TrainingCheckpoints(workdir / "state")
-    state = saved.restore(state) or state
+    saved = checkpoints.RunCheckpoints(workdir / "state")
+    found = saved.restore(state)
+    state = found[1] if found else state
     trained = _train(definition, recipe, state, train_key, workdir, saved)
     saved.close()
     _judge(trained, held_out_key, workdir / "accuracy.json")

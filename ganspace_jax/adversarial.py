@@ -151,43 +151,20 @@ def update(
     """
     data_key, latent_key = jax.random.split(jax.random.fold_in(key, state.step))
     real, labels = jax.lax.optimization_barrier(mesh.split_batch(render(data_key, recipe.batch_size), devices))
-
-    def generate(params):
-        divided, vectors = spectral.normalize(params, state.generator_spectral)
-        generator = nnx.merge(networks.generator, divided, state.buffers)
-        fake, mean_latent = _generate(generator, latent_key, labels, recipe, devices)
-        return mesh.split_batch(fake, devices), (mean_latent, vectors)
-
+    generate = functools.partial(_generate, networks, recipe, state, latent_key, labels, devices)
     fake, pullback, (mean_latent, generator_spectral) = jax.vjp(generate, state.generator, has_aux=True)
+
     _, discriminator_spectral = spectral.normalize(state.discriminator, state.discriminator_spectral)
-
-    def judge(params):
-        divided, _ = spectral.normalize(params, state.discriminator_spectral)
-        return functools.partial(nnx.merge(networks.discriminator, divided), label=labels)
-
-    def discriminator_loss(params):
-        discriminator = judge(params)
-        real_logits, fake_logits = discriminator(real), discriminator(fake)
-        loss = _discriminator_loss(recipe.loss, real_logits, fake_logits)
-        penalty = jnp.zeros(())
-        if regularize:
-            penalty = gradient_penalty(discriminator, real)
-            loss = loss + 0.5 * recipe.r1_weight * recipe.r1_interval * penalty
-        return loss, (real_logits.mean(), fake_logits.mean(), penalty)
-
-    optimizer = recipe.optimizer()
-    (d_loss, (real_logit, fake_logit, penalty)), grads = jax.value_and_grad(discriminator_loss, has_aux=True)(
+    judge = functools.partial(_discriminator, networks, state, labels)
+    objective = functools.partial(_discriminator_objective, recipe, judge, real, fake, regularize)
+    (d_loss, (real_logit, fake_logit, penalty)), gradient = jax.value_and_grad(objective, has_aux=True)(
         state.discriminator
     )
-    updates, d_optimizer = optimizer.update(grads, state.discriminator_optimizer)
-    d_params: Any = optax.apply_updates(state.discriminator, updates)
+    d_params, d_optimizer = _descend(recipe, gradient, state.discriminator_optimizer, state.discriminator)
 
-    def generator_loss(images):
-        return _generator_loss(recipe.loss, judge(d_params)(images))
-
-    g_loss, image_grad = jax.value_and_grad(generator_loss)(fake)
-    updates, g_optimizer = optimizer.update(pullback(image_grad)[0], state.generator_optimizer)
-    g_params: Any = optax.apply_updates(state.generator, updates)
+    g_loss, image_gradient = jax.value_and_grad(lambda x: _generator_loss(recipe.loss, judge(d_params)(x)))(fake)
+    gradient = pullback(image_gradient)[0]
+    g_params, g_optimizer = _descend(recipe, gradient, state.generator_optimizer, state.generator)
 
     new_state = TrainState(
         step=state.step + 1,
@@ -203,10 +180,35 @@ def update(
     return new_state, Metrics(g_loss, d_loss, real_logit, fake_logit, penalty)
 
 
+def _descend(
+    recipe: Recipe, gradient: nnx.State, optimizer: optax.OptState, params: nnx.State
+) -> tuple[Any, optax.OptState]:
+    updates, optimizer = recipe.optimizer().update(gradient, optimizer)
+    return optax.apply_updates(params, updates), optimizer
+
+
 def _generate(
-    generator: Any, key: PRNGKey, labels: Array | None, recipe: Recipe, devices: Mesh | None
-) -> tuple[Array, Array]:
-    """Images of mixed styles: from a random layer on, the latents of another z."""
+    networks: Networks,
+    recipe: Recipe,
+    state: TrainState,
+    key: PRNGKey,
+    labels: Array | None,
+    devices: Mesh | None,
+    params: nnx.State,
+) -> tuple[Array, tuple[Array, spectral.Vectors]]:
+    """Images of random latents, with the mean latent and the weights' singular vectors, of the generator with `params`."""
+    divided, vectors = spectral.normalize(params, state.generator_spectral)
+    generator: Any = nnx.merge(networks.generator, divided, state.buffers)
+    latents, mean_latent = _mixed_latents(generator, key, labels, recipe, devices)
+    extra = {"batch_statistics": True} if recipe.batch_statistics else {}
+    images, _ = generator(mesh.split_batch(latents, devices), label=labels, noise=None, **extra)
+    return mesh.split_batch(images, devices), (mean_latent, vectors)
+
+
+def _mixed_latents(
+    generator: Generator, key: PRNGKey, labels: Array | None, recipe: Recipe, devices: Mesh | None
+) -> tuple[Float[Array, "n layers d"], Float[Array, "d"]]:
+    """Some of them have, from a random layer on, the latents of another z."""
     z_key, other_key, cut_key, mix_key = jax.random.split(key, 4)
     z = mesh.split_batch(_sample(generator, z_key, recipe), devices)
     latents = generator.map_latents(z, labels)
@@ -217,9 +219,7 @@ def _generate(
         cut = jax.random.randint(cut_key, (recipe.batch_size, 1, 1), 1, num_layers)
         mixed = jax.random.bernoulli(mix_key, recipe.style_mixing, (recipe.batch_size, 1, 1))
         latents = jnp.where(mixed & (jnp.arange(num_layers)[None, :, None] >= cut), others, latents)
-    extra = {"batch_statistics": True} if recipe.batch_statistics else {}
-    latents = mesh.split_batch(latents, devices)
-    return generator(latents, label=labels, noise=None, **extra)[0], mean_latent
+    return latents, mean_latent
 
 
 def _sample(generator: Generator, key: PRNGKey, recipe: Recipe) -> Float[Array, "n z"]:
@@ -227,6 +227,32 @@ def _sample(generator: Generator, key: PRNGKey, recipe: Recipe) -> Float[Array, 
     if generator.prior == "normal":
         return jax.random.normal(key, shape)
     return jax.random.truncated_normal(key, -CUT, CUT, shape)
+
+
+def _discriminator(
+    networks: Networks, state: TrainState, labels: Array | None, params: nnx.State
+) -> Callable[[Array], Array]:
+    """The discriminator with `params`: images to logits."""
+    divided, _ = spectral.normalize(params, state.discriminator_spectral)
+    return functools.partial(nnx.merge(networks.discriminator, divided), label=labels)
+
+
+def _discriminator_objective(
+    recipe: Recipe,
+    judge: Callable[[nnx.State], Callable[[Array], Array]],
+    real: Array,
+    fake: Array,
+    regularize: bool,
+    params: nnx.State,
+) -> tuple[Array, tuple[Array, Array, Array]]:
+    """The loss with its penalty, and (mean real logit, mean fake logit, penalty)."""
+    discriminator = judge(params)
+    real_logits, fake_logits = discriminator(real), discriminator(fake)
+    loss, penalty = _discriminator_loss(recipe.loss, real_logits, fake_logits), jnp.zeros(())
+    if regularize:
+        penalty = gradient_penalty(discriminator, real)
+        loss = loss + 0.5 * recipe.r1_weight * recipe.r1_interval * penalty
+    return loss, (real_logits.mean(), fake_logits.mean(), penalty)
 
 
 def _discriminator_loss(kind: str, real: Float[Array, "n"], fake: Float[Array, "n"]) -> Float[Array, ""]:

@@ -80,43 +80,64 @@ def _first_line(error: BaseException) -> str:
     return (str(error).splitlines() or [type(error).__name__])[0][:200]
 
 
-class TrainingCheckpoints:
-    """The last two states of a running computation, by step; restores the newest one that can be read."""
+class RunCheckpoints:
+    """States of a running computation, by step; restores the newest one that can be read.
 
-    def __init__(self, directory: str | os.PathLike[str]):
+    keep: how many of the newest are kept; None for all. In a run of many processes each has a directory of its own.
+    """
+
+    def __init__(self, directory: str | os.PathLike[str], keep: int | None = 2):
         self._directory = directory
-        options = ocp.CheckpointManagerOptions(max_to_keep=2, enable_async_checkpointing=False)
-        self._manager = ocp.CheckpointManager(
-            pathlib.Path(directory).absolute(), item_handlers=ocp.StandardCheckpointHandler(), options=options
+        process = jax.process_index()
+        options = ocp.CheckpointManagerOptions(
+            max_to_keep=keep,
+            enable_async_checkpointing=False,
+            create=False,  # which all processes would have to agree on
+            multiprocessing_options=ocp.options.MultiprocessingOptions(
+                primary_host=process, active_processes={process}, barrier_sync_key_prefix=f"process{process}"
+            ),
         )
+        path = pathlib.Path(directory).absolute()
+        path.mkdir(parents=True, exist_ok=True)
+        self._manager = ocp.CheckpointManager(path, item_handlers=ocp.StandardCheckpointHandler(), options=options)
 
     def save(self, step: int, state: Any) -> None:
-        """Writes the state; the step before the last is dropped only after that."""
+        """Writes the state; an older one is dropped only after that. Damaged ones that `restore` passed over make room."""
+        for later in [s for s in self._manager.all_steps() if s >= step]:
+            self._manager.delete(later)
         self._manager.save(step, args=ocp.args.StandardSave(_plain(state)))
         self._manager.wait_until_finished()
 
-    def restore(self, like: Any) -> Any | None:
-        """The newest readable state, in the structure of `like`, or None where there is none at all.
+    def restore(self, like: Any, first: int = 0, last: int | None = None) -> tuple[int, Any] | None:
+        """(step, state) of the newest readable state, in the structure of `like`, or None where there is none at all.
 
-        Says which damaged ones it passed over. Raises CheckpointError where none can be read, or where their arrays have other
-        shapes than those of `like`, so that nothing starts anew over them.
+        first, last: the steps to look among. Says which damaged ones it passed over. Raises CheckpointError where none can be
+        read, or where their arrays have other shapes than those of `like`, so that nothing starts anew over them.
         """
-        wanted, steps = _plain(like), sorted(self._manager.all_steps(), reverse=True)
-        for step in steps:
-            try:
-                found = _shapes(self._manager.item_metadata(step).tree)
-                if found == _shapes(wanted):
-                    leaves = self._manager.restore(step, args=ocp.args.StandardRestore(wanted))
-                    return jax.tree.unflatten(jax.tree.structure(like), [leaves[name] for name in wanted])
-            except Exception as error:  # see load_arrays
-                logging.getLogger(__name__).warning("checkpoint %d is damaged, trying the one before: %s", step, error)
-                continue
-            raise CheckpointError(
-                f"{self._directory}: holds a run with other shapes; repeat its flags, or name another directory"
-            )
+        steps = [s for s in self._manager.all_steps() if first <= s and (last is None or s <= last)]
+        for step in sorted(steps, reverse=True):
+            found = self._read(step, like)
+            if found is not None:
+                return step, found
         if steps:
             raise CheckpointError(f"{self._directory}: every state in it is damaged; name another directory")
         return None
+
+    def _read(self, step: int, like: Any) -> Any | None:
+        wanted = _plain(like)
+        try:
+            found = _shapes(self._manager.item_metadata(step).tree)
+            if found == _shapes(wanted):
+                leaves = self._manager.restore(step, args=ocp.args.StandardRestore(wanted))
+                return jax.tree.unflatten(jax.tree.structure(like), [leaves[name] for name in wanted])
+        except Exception as error:  # see load_arrays
+            logging.getLogger(__name__).warning(
+                "%s: state %d is damaged, trying the one before: %s", self._directory, step, _first_line(error)
+            )
+            return None
+        raise CheckpointError(
+            f"{self._directory}: holds a run with other shapes; repeat its flags, or name another directory"
+        )
 
     def close(self) -> None:
         """Waits for what is being written."""

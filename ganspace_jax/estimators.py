@@ -3,6 +3,8 @@
 exact        all D x D moments, in one sweep over the samples
 randomized   products with blocks of vectors, in a few sweeps over the same samples, where D x D does not fit
 analytic     the weights of a layer that is affine in z; no samples
+
+Each gives the same Estimate, and with it how far it can be trusted.
 """
 
 import functools
@@ -21,9 +23,8 @@ from ganspace_jax.sampling import NUM_GROUPS, Samples
 from ganspace_jax.shapes import Float
 
 NAMES = ("auto", "exact", "randomized", "analytic")
-_BYTES_PER_NUMBER = 8 * (
-    NUM_GROUPS + 4
-)  # of D x D, on the host: each group's scatter, and four more while they are worked on
+# Of D x D, on the host: each group's scatter, and four more while they are worked on.
+_BYTES_PER_NUMBER = 8 * (NUM_GROUPS + 4)
 
 
 class Estimate(NamedTuple):

@@ -30,6 +30,7 @@ _EXPORTED = {
     "latent_space": str, "act_stdev": float, "lat_stdev": float, "model_name": str, "output_class": str,
     "decomposition": dict, "edit_type": str, "truncation": float, "edit_start": int, "edit_end": int, "example_seed": int,
 }  # fmt: skip
+_FIGURES = ("variance_ratio", "random_stdevs", "r2", "stability", "variance_error")
 
 
 def load_components(path: str | os.PathLike[str]) -> Components:
@@ -110,9 +111,6 @@ def _with_unknowns(**known: Any) -> Components:
         raise ValueError(f"a mean of {known['latent_mean'].shape} for directions of {known['latent_components'].shape}")
     unknown = {name: np.full(count, np.nan, np.float32) for name in _FIGURES}
     return Components(**{**unknown, **known})
-
-
-_FIGURES = ("variance_ratio", "random_stdevs", "r2", "stability", "variance_error")
 
 
 def load_edit(path: str | os.PathLike[str]) -> dict[str, Any]:

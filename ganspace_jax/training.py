@@ -37,9 +37,10 @@ def run(
     sample_every: images between samples/*.png. save_every: seconds between saves of state/, generator/ and discriminator/.
     """
     (workdir / "samples").mkdir(parents=True, exist_ok=True)
-    saved = checkpoints.TrainingCheckpoints(workdir / "state")
+    saved = checkpoints.RunCheckpoints(workdir / "state")
     devices = mesh.all_devices(recipe.batch_size)
-    state = mesh.replicate(saved.restore(state) or state, devices)
+    found = saved.restore(state)
+    state = mesh.replicate(found[1] if found else state, devices)
     step = begun = int(state.step)
     last_save = time.monotonic()
     _forget_metrics_after(workdir, step * recipe.batch_size)

@@ -1,4 +1,7 @@
-"""How all tests run: on the CPU, compiled afresh, and with every annotation of the package checked at run time.
+"""How all tests run: on the CPU, with every annotation of the package checked at run time.
+
+Programs are compiled afresh, once in a session: the processes that share its work, and those that tests start, share a cache.
+They are compiled without most optimizations, in a fifth of the time; the comparisons with reference images are the exception.
 
 The import hook must come before the first import of `ganspace_jax`; pytest loads this file first.
 """
@@ -6,12 +9,19 @@ The import hook must come before the first import of `ganspace_jax`; pytest load
 import os
 import pathlib
 import pkgutil
+import shutil
+import tempfile
 
 os.environ["JAX_PLATFORMS"] = "cpu"
-os.environ["JAX_ENABLE_COMPILATION_CACHE"] = "false"
+if "PYTEST_XDIST_WORKER" not in os.environ:
+    os.environ["JAX_COMPILATION_CACHE_DIR"] = tempfile.mkdtemp(prefix="compiled-")
+os.environ["JAX_DISABLE_MOST_OPTIMIZATIONS"] = "true"
+os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"
+os.environ["JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES"] = "-1"
 
 import jax
 import jaxtyping
+import pytest
 
 # The numeric tower: an int is good where a float is asked for, as type checkers have it (PEP 484).
 CHECKER = "beartype.beartype(conf=beartype.BeartypeConf(is_pep484_tower=True))"
@@ -25,3 +35,19 @@ jax.config.update("jax_num_cpu_devices", 2)  # for the tests of what is spread o
 def pytest_addoption(parser):
     """See test_hostile_files.py."""
     parser.addoption("--mutations", type=int, default=300, help="Mutations of the fuzz test.")
+
+
+@pytest.fixture
+def optimized():
+    """For tests of programs as users compile them."""
+    jax.clear_caches()
+    jax.config.update("jax_disable_most_optimizations", False)
+    yield
+    jax.config.update("jax_disable_most_optimizations", True)
+    jax.clear_caches()
+
+
+def pytest_unconfigure():
+    """The process that made the cache removes it."""
+    if "PYTEST_XDIST_WORKER" not in os.environ:
+        shutil.rmtree(os.environ["JAX_COMPILATION_CACHE_DIR"], ignore_errors=True)

@@ -38,6 +38,7 @@ def golden(request):
     return arrays, generator, latents, jnp.asarray(arrays["input/label"]), _run(generator)
 
 
+@pytest.mark.usefixtures("optimized")
 def test_images_and_activations_match_the_reference(golden):
     arrays, _, latents, label, run = golden
     image, activations = run(latents, label)

@@ -26,6 +26,7 @@ def golden():
     return arrays, generator, latents, jnp.asarray(arrays["input/label"])
 
 
+@pytest.mark.usefixtures("optimized")
 def test_image_and_activations_match_the_reference(golden):
     arrays, generator, latents, label = golden
     module = generator.merge()

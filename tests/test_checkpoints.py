@@ -84,20 +84,21 @@ def _state(value):
 
 
 def test_training_keeps_the_last_two_states(tmp_path):
-    saved = checkpoints.TrainingCheckpoints(tmp_path)
+    saved = checkpoints.RunCheckpoints(tmp_path)
     assert saved.restore(_state(0)) is None
     for step in (1, 2, 3):
         saved.save(step, _state(step))
     saved.close()
-    again = checkpoints.TrainingCheckpoints(tmp_path)
-    weights, rest = again.restore(_state(0))
+    again = checkpoints.RunCheckpoints(tmp_path)
+    step, (weights, rest) = again.restore(_state(0))
+    assert step == 3
     np.testing.assert_array_equal(weights, np.full(3, 3.0))
     assert rest["step"] == 3
     assert {p.name for p in tmp_path.iterdir() if p.is_dir()} == {"2", "3"}
 
 
 def test_a_damaged_state_gives_way_to_the_one_before(tmp_path, caplog):
-    saved = checkpoints.TrainingCheckpoints(tmp_path)
+    saved = checkpoints.RunCheckpoints(tmp_path)
     saved.save(1, _state(1))
     saved.save(2, _state(2))
     saved.close()
@@ -105,19 +106,40 @@ def test_a_damaged_state_gives_way_to_the_one_before(tmp_path, caplog):
         if path.is_file():
             path.write_bytes(b"")
     with caplog.at_level(logging.WARNING, logger="ganspace_jax.checkpoints"):
-        restored = checkpoints.TrainingCheckpoints(tmp_path).restore(_state(0))
-    assert restored is not None and restored[1]["step"] == 1
-    assert "checkpoint 2 is damaged" in caplog.text
+        restored = checkpoints.RunCheckpoints(tmp_path).restore(_state(0))
+    assert restored is not None and restored[0] == 1 and restored[1][1]["step"] == 1
+    assert "state 2 is damaged, trying the one before" in caplog.text
     shutil.rmtree(tmp_path / "1")
     with pytest.raises(checkpoints.CheckpointError, match="every state in it is damaged"):
-        checkpoints.TrainingCheckpoints(tmp_path).restore(_state(0))
+        checkpoints.RunCheckpoints(tmp_path).restore(_state(0))
+
+
+def test_a_run_that_fell_back_saves_again(tmp_path):
+    """Also at a step before the damaged one, which goes; and from some steps only, where these are asked for."""
+    saved = checkpoints.RunCheckpoints(tmp_path)
+    saved.save(4, _state(4))
+    saved.save(8, _state(8))
+    assert saved.restore(_state(0), last=7)[0] == 4
+    assert saved.restore(_state(0), first=9) is None
+    saved.save(6, _state(6))
+    assert saved.restore(_state(0))[0] == 6
+    saved.close()
+
+
+def test_float64_comes_back_as_float64(tmp_path):
+    saved = checkpoints.RunCheckpoints(tmp_path, keep=None)
+    for step in range(4):
+        saved.save(step, {"x": np.array([1 / 3 + step])})
+    for step in range(4):
+        assert saved.restore({"x": np.zeros(1)}, step, step)[1]["x"][0] == 1 / 3 + step
+    saved.close()
 
 
 def test_states_of_another_run_are_not_overwritten(tmp_path):
     """Other shapes: the run stops with one line, and what was there stays."""
-    saved = checkpoints.TrainingCheckpoints(tmp_path)
+    saved = checkpoints.RunCheckpoints(tmp_path)
     saved.save(1, _state(1))
     saved.close()
     with pytest.raises(checkpoints.CheckpointError, match="holds a run with other shapes; repeat its flags"):
-        checkpoints.TrainingCheckpoints(tmp_path).restore((np.zeros(4, np.float32), {"step": np.int32(0)}))
+        checkpoints.RunCheckpoints(tmp_path).restore((np.zeros(4, np.float32), {"step": np.int32(0)}))
     assert (tmp_path / "1").is_dir()

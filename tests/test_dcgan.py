@@ -21,6 +21,7 @@ def golden():
     return arrays, state, generator, base.map_latents(generator, jnp.asarray(arrays["input/z"][:, :, 0, 0]))
 
 
+@pytest.mark.usefixtures("optimized")
 def test_image_and_activations_match_the_reference(golden):
     arrays, _, generator, latents = golden
     image, activations = jax.jit(generator.merge())(latents)

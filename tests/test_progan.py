@@ -37,6 +37,7 @@ def _latents(generator, count=2, seed=2):
     return jax.random.normal(jax.random.key(seed), (count, *generator.merge().latent_shape))
 
 
+@pytest.mark.usefixtures("optimized")
 def test_image_and_activations_match_the_reference(golden):
     arrays, generator, latents = golden
     image, activations = jax.jit(generator.merge())(latents)

@@ -55,6 +55,7 @@ def _latents(generator, count=2, seed=2):
     return jax.random.normal(jax.random.key(seed), (count, *generator.merge().latent_shape))
 
 
+@pytest.mark.usefixtures("optimized")
 def test_images_match_the_reference(golden):
     arrays, generator, z = golden
     latents = base.map_latents(generator, z)

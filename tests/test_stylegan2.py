@@ -42,6 +42,7 @@ def _latents(generator, count=2, seed=1):
     return jax.random.normal(jax.random.key(seed), (count, *module.latent_shape))
 
 
+@pytest.mark.usefixtures("optimized")
 def test_images_match_the_reference(golden):
     arrays, generator, z, label = golden
     latents = base.map_latents(generator, z, label)

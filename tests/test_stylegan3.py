@@ -10,7 +10,7 @@ from golden_arrays import error, load
 
 from checkpoints_convert import stylegan3_pytorch
 from ganspace_jax.failures import InputError
-from ganspace_jax.generators import base, stylegan3
+from ganspace_jax.generators import alias_free, base, stylegan3
 
 TOLERANCE = 1e-4
 FILES = ("stylegan3_t_32", "stylegan3_r_32")
@@ -45,6 +45,7 @@ def _with_transform(params, matrix):
     return {**params, "synthesis": {**params["synthesis"], "input": own}}
 
 
+@pytest.mark.usefixtures("optimized")
 def test_images_match_the_reference(golden):
     arrays, generator, latents, run = golden
     assert error(latents[:, 0], arrays["output/w"]) < TOLERANCE
@@ -155,7 +156,7 @@ def _small(name, **changes):
 
 
 def _layer(plan, **settings):
-    return jax.jit(lambda x: stylegan3.filtered_leaky_relu(x, plan, **settings))
+    return jax.jit(lambda x: alias_free.filtered_leaky_relu(x, plan, **settings))
 
 
 @pytest.mark.parametrize("name", SMALL)
@@ -186,8 +187,8 @@ def test_a_constant_passes_like_through_a_plain_nonlinearity(name):
 def test_a_radial_filter_has_the_same_response_in_every_direction():
     """At the cutoff, where a separable filter lets half again as much pass along the diagonal as along the axes."""
     rate, cutoff, taps = 64.0, 8.0, 24
-    radial = stylegan3.radial_lowpass(taps, cutoff, 12.0, rate)
-    separable = stylegan3.lowpass(taps, cutoff, 12.0, rate)
+    radial = alias_free.radial_lowpass(taps, cutoff, 12.0, rate)
+    separable = alias_free.lowpass(taps, cutoff, 12.0, rate)
     x = (np.arange(taps) - (taps - 1) / 2) / rate
     wave = lambda angle: np.cos(2 * np.pi * cutoff * (np.cos(angle) * x[None] + np.sin(angle) * x[:, None]))  # noqa: E731
     along, across = (

@@ -67,6 +67,27 @@ class Generator(Protocol):
         ...
 
 
+class Configured:
+    """The part of the contract that a conditional generator's config says."""
+
+    config: Any
+
+    @property
+    def z_dim(self) -> int:
+        """Size of z."""
+        return self.config.z_dim
+
+    @property
+    def num_classes(self) -> int:
+        """Classes of the label; 0 where there is none."""
+        return self.config.num_classes
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """Names of the classes, where they are known."""
+        return self.config.class_names
+
+
 class Recorder:
     """Collects activations by name as a forward pass makes them, and adds the offsets asked for."""
 
@@ -87,6 +108,13 @@ class Recorder:
         if unknown:
             raise ValueError(f"offsets: no activation named {unknown[0]!r}; there are {', '.join(self.activations)}")
         return self.activations
+
+
+def layer_noise(noise: Noise, layer: int) -> Noise:
+    """Random noise differs from layer to layer; stored noise and none are the same argument for all."""
+    if noise is None or isinstance(noise, str):
+        return noise
+    return jax.vmap(lambda key: jax.random.fold_in(key, layer))(noise)
 
 
 class SplitGenerator(NamedTuple):

@@ -201,7 +201,7 @@ class Attention(nnx.Module):
         return record(name, x + self.gamma[...].astype(x.dtype) * attended)
 
 
-class BigGAN(nnx.Module):
+class BigGAN(base.Configured, nnx.Module):
     """The whole generator; see base.Generator for the contract."""
 
     prior: Literal["normal", "truncated_normal"] = "normal"
@@ -226,16 +226,6 @@ class BigGAN(nnx.Module):
     def z_dim(self) -> int:
         """Size of z, less what does not fill a chunk."""
         return self.config.num_slots * self.config.latent_dim if not self.config.deep else self.config.z_dim
-
-    @property
-    def num_classes(self) -> int:
-        """Classes of the label."""
-        return self.config.num_classes
-
-    @property
-    def class_names(self) -> tuple[str, ...]:
-        """Names of the classes, where they are known."""
-        return self.config.class_names
 
     @property
     def latent_shape(self) -> tuple[int, int]:

@@ -203,7 +203,7 @@ class _Run:
     truncation_psi: float | None
 
 
-class BigGANDeep(nnx.Module):
+class BigGANDeep(base.Configured, nnx.Module):
     """The whole generator; see base.Generator for the contract."""
 
     prior: Literal["normal", "truncated_normal"] = "truncated_normal"
@@ -228,21 +228,6 @@ class BigGANDeep(nnx.Module):
     def block_name(self, block: int) -> str:
         """layers_k, numbered as published: attention counts as a layer."""
         return f"layers_{block + (0 <= self.config.attention_position <= block)}"
-
-    @property
-    def z_dim(self) -> int:
-        """Size of z."""
-        return self.config.z_dim
-
-    @property
-    def num_classes(self) -> int:
-        """Classes of the label."""
-        return self.config.num_classes
-
-    @property
-    def class_names(self) -> tuple[str, ...]:
-        """Names of the classes, where they are known."""
-        return self.config.class_names
 
     @property
     def latent_shape(self) -> tuple[int, int]:

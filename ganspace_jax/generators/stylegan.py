@@ -186,10 +186,10 @@ class Block(nnx.Module):
         name, layer = f"b{4 * 2**self.index}", 2 * self.index
         if self.index > 0:
             x = record(f"{name}.conv0_up", self.conv0_up(x))
-        x = self.epi1(x, latents[:, layer], _fold(noise, layer), record, f"{name}.epi1")
+        x = self.epi1(x, latents[:, layer], base.layer_noise(noise, layer), record, f"{name}.epi1")
         second, convolve = ("conv1", self.conv1) if self.index > 0 else ("conv", self.conv)
         x = record(f"{name}.{second}", convolve(x))
-        return self.epi2(x, latents[:, layer + 1], _fold(noise, layer + 1), record, f"{name}.epi2")
+        return self.epi2(x, latents[:, layer + 1], base.layer_noise(noise, layer + 1), record, f"{name}.epi2")
 
 
 class ToRGB(nnx.Module):
@@ -221,7 +221,7 @@ class Synthesis(nnx.Module):
         return record("torgb", self.torgb(x))
 
 
-class StyleGAN(nnx.Module):
+class StyleGAN(base.Configured, nnx.Module):
     """The whole generator; see base.Generator for the contract."""
 
     prior: Literal["normal", "truncated_normal"] = "normal"
@@ -232,21 +232,6 @@ class StyleGAN(nnx.Module):
         self.config = config
         self.mapping = MappingNetwork(config, key=mapping_key)
         self.synthesis = Synthesis(config, key=synthesis_key)
-
-    @property
-    def z_dim(self) -> int:
-        """Size of z."""
-        return self.config.z_dim
-
-    @property
-    def num_classes(self) -> int:
-        """Classes of the label; 0 where there is none."""
-        return self.config.num_classes
-
-    @property
-    def class_names(self) -> tuple[str, ...]:
-        """Names of the classes, where they are known."""
-        return self.config.class_names
 
     @property
     def latent_shape(self) -> tuple[int, int]:
@@ -309,10 +294,3 @@ def _instance_norm(x: Float[Array, "n h w c"], epsilon: float) -> Float[Array, "
     y = x.astype(jnp.float32)
     y = y - jnp.mean(y, (1, 2), keepdims=True)
     return (y * jax.lax.rsqrt(jnp.mean(jnp.square(y), (1, 2), keepdims=True) + epsilon)).astype(x.dtype)
-
-
-def _fold(noise: base.Noise, layer: int) -> base.Noise:
-    """Random noise differs from layer to layer; stored noise and none are the same argument for all."""
-    if noise is None or isinstance(noise, str):
-        return noise
-    return jax.vmap(lambda key: jax.random.fold_in(key, layer))(noise)

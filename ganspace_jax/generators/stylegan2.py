@@ -231,8 +231,8 @@ class Block(nnx.Module):
         if self.index > 0:
             if self.config.architecture == "resnet":
                 shortcut, gain = self.skip(x, self.config.resample_filter) * math.sqrt(0.5), math.sqrt(0.5)
-            x = self.conv0(x, latents[:, layer - 1], _fold(noise, layer - 1), record, f"{name}.conv0")
-        x = self.conv1(x, latents[:, layer], _fold(noise, layer), record, f"{name}.conv1", gain)
+            x = self.conv0(x, latents[:, layer - 1], base.layer_noise(noise, layer - 1), record, f"{name}.conv0")
+        x = self.conv1(x, latents[:, layer], base.layer_noise(noise, layer), record, f"{name}.conv1", gain)
         if shortcut is not None:
             x = record(f"{name}.sum", x + shortcut)
         if self.has_image:
@@ -260,7 +260,7 @@ class Synthesis(nnx.Module):
         return image
 
 
-class StyleGAN2(nnx.Module):
+class StyleGAN2(base.Configured, nnx.Module):
     """The whole generator; see base.Generator for the contract."""
 
     prior: Literal["normal", "truncated_normal"] = "normal"
@@ -271,21 +271,6 @@ class StyleGAN2(nnx.Module):
         self.config = config
         self.mapping = MappingNetwork(config, key=mapping_key)
         self.synthesis = Synthesis(config, key=synthesis_key)
-
-    @property
-    def z_dim(self) -> int:
-        """Size of z."""
-        return self.config.z_dim
-
-    @property
-    def num_classes(self) -> int:
-        """Classes of the label; 0 where there is none."""
-        return self.config.num_classes
-
-    @property
-    def class_names(self) -> tuple[str, ...]:
-        """Names of the classes, where they are known."""
-        return self.config.class_names
 
     @property
     def latent_shape(self) -> tuple[int, int]:
@@ -324,10 +309,3 @@ class StyleGAN2(nnx.Module):
 
 def _clamp(x: Array, bound: float | None, gain: float = 1.0) -> Array:
     return x if bound is None else jnp.clip(x, -bound * gain, bound * gain)
-
-
-def _fold(noise: base.Noise, layer: int) -> base.Noise:
-    """Random noise differs from layer to layer; stored noise and none are the same argument for all."""
-    if noise is None or isinstance(noise, str):
-        return noise
-    return jax.vmap(lambda key: jax.random.fold_in(key, layer))(noise)

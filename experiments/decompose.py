@@ -2,21 +2,27 @@
 
     python -m experiments.decompose --flagfile=experiments/flags/stylegan2_scenes_w.flags
 
-Writes into workdir: components.npz, summary.json, variance.png, and run.flags, which repeats the run.
+Writes into workdir: components.npz, summary.json, variance.png, and run.flags, which repeats the run. A run that was killed
+goes on where it was, by the same command, from workdir/state; SIGTERM saves and ends it, with exit status 143.
+
+On many hosts, the same command on each, with --distributed: on a TPU pod slice or a cluster that JAX knows that is all;
+elsewhere also --coordinator_address, --num_processes and --process_id. The first one writes.
 """
 
 import functools
 import json
 import math
+import pathlib
 import re
 import sys
 
 from absl import app, flags, logging
 from tqdm import tqdm
 
-from ganspace_jax import charts, components, decomposition, latents, observation, workdirs
-from ganspace_jax.failures import InputError, one_line_errors
+from ganspace_jax import charts, components, decomposition, latents, mesh, observation, workdirs
+from ganspace_jax.failures import InputError, one_line_errors, stop_on_sigterm
 from ganspace_jax.generators import zoo
+from ganspace_jax.journal import DirectoryJournal
 
 FLAGS = flags.FLAGS
 flags.DEFINE_string("generator", "stylegan2-scenes", f"Zoo name ({', '.join(zoo.ZOO)}) or checkpoint directory.")
@@ -32,46 +38,81 @@ flags.DEFINE_string(
     "estimator",
     "auto",
     "exact: from samples; randomized: in several sweeps over them, for large layers; auto: the first where it fits into "
-    "memory_budget_gb; analytic: from the weights of a layer affine in z.",
+    "memory_budget_gb; incremental: as the original, for comparison; analytic: from the weights of a layer affine in z.",
 )
 flags.DEFINE_float("memory_budget_gb", 4.0, "Memory that the exact estimator may take.", lower_bound=0.0)
+flags.DEFINE_float(
+    "until_stable", 0.0, "Stop as soon as every component's jackknife angle is below this many degrees; 0: never."
+)
+flags.DEFINE_float("checkpoint_every", 300.0, "Seconds between saves of the run's state.", lower_bound=0.0)
+flags.DEFINE_bool("distributed", False, "One of several processes, each with its own devices, that share the samples.")
+flags.DEFINE_string("coordinator_address", None, "With --distributed, on an unknown cluster: HOST:PORT of process 0.")
+flags.DEFINE_integer("num_processes", None, "With --distributed, on an unknown cluster: how many there are.")
+flags.DEFINE_integer("process_id", None, "With --distributed, on an unknown cluster: the number of this one, from 0.")
 flags.DEFINE_string("workdir", None, "Directory to write into.", required=True)
 
 
 def main(_):
     """One decomposition."""
-    with workdirs.outputs(FLAGS.workdir) as directory:
-        generator = zoo.load(FLAGS.generator)
-        module = generator.merge()
-        with _progress_bar() as bar:
-            found = decomposition.decompose(
-                generator,
-                layer=FLAGS.layer,
-                latent_space=FLAGS.latent_space,
-                num_samples=FLAGS.num_samples,
-                num_components=FLAGS.num_components,
-                batch_size=FLAGS.batch_size,
-                seed=FLAGS.seed,
-                label=latents.parse_label(FLAGS.label, module.class_names, module.num_classes),
-                truncation_psi=FLAGS.truncation_psi,
-                estimator=FLAGS.estimator,
-                memory_budget_gb=FLAGS.memory_budget_gb,
-                name=FLAGS.generator,
-                on_progress=bar.update,
-                on_pass=functools.partial(_begin_next_sweep, bar),
-            )
-        components.save(directory / "components.npz", found)
-        (directory / "summary.json").write_text(json.dumps(components.summary(found), indent=2) + "\n")
-        (directory / "run.flags").write_text(workdirs.flagfile(FLAGS.get_key_flags_for_module(sys.argv[0])))
-        charts.variance(directory / "variance.png", found)
-    print(components.table(found))
-    print(f"written: {FLAGS.workdir}")
+    if FLAGS.distributed:
+        mesh.start_distributed(FLAGS.coordinator_address, FLAGS.num_processes, FLAGS.process_id)
+    with stop_on_sigterm() as should_stop:
+        journal = DirectoryJournal(pathlib.Path(FLAGS.workdir) / "state", FLAGS.checkpoint_every, should_stop)
+        if mesh.is_first_process():
+            with workdirs.outputs(FLAGS.workdir) as directory:
+                found = _decompose(journal)
+                _write(directory, found)
+            print(components.table(found))
+            if FLAGS.until_stable:
+                print(_say_whether_stable(found))
+            print(f"written: {FLAGS.workdir}")
+        else:
+            _decompose(journal)
+        journal.remove()
+
+
+def _decompose(journal):
+    generator = zoo.load(FLAGS.generator)
+    module = generator.merge()
+    with _progress_bar() as bar:
+        return decomposition.decompose(
+            generator,
+            layer=FLAGS.layer,
+            latent_space=FLAGS.latent_space,
+            num_samples=FLAGS.num_samples,
+            num_components=FLAGS.num_components,
+            batch_size=FLAGS.batch_size,
+            seed=FLAGS.seed,
+            label=latents.parse_label(FLAGS.label, module.class_names, module.num_classes),
+            truncation_psi=FLAGS.truncation_psi,
+            estimator=FLAGS.estimator,
+            memory_budget_gb=FLAGS.memory_budget_gb,
+            until_stable=FLAGS.until_stable,
+            name=FLAGS.generator,
+            journal=journal,
+            on_progress=bar.update,
+            on_pass=functools.partial(_begin_next_sweep, bar),
+        )
+
+
+def _write(directory, found):
+    components.save(directory / "components.npz", found)
+    (directory / "summary.json").write_text(json.dumps(components.summary(found), indent=2) + "\n")
+    (directory / "run.flags").write_text(workdirs.flagfile(FLAGS.get_key_flags_for_module(sys.argv[0])))
+    charts.variance(directory / "variance.png", found)
+
+
+def _say_whether_stable(found):
+    worst, count = found.stability.max(), found.source.num_samples
+    if worst < FLAGS.until_stable:
+        return f"stable to {worst:.2g} degrees after {count:,} samples"
+    return f"not stable after {count:,} samples: {worst:.2g} degrees; more may help, or fewer components"
 
 
 def _progress_bar():
-    sampled = FLAGS.estimator != "analytic"
+    shown = FLAGS.estimator != "analytic" and mesh.is_first_process()
     total = max(FLAGS.num_samples, 0)
-    return tqdm(total=total, unit="sample", unit_scale=True, desc=FLAGS.layer, disable=not sampled)
+    return tqdm(total=total, unit="sample", unit_scale=True, desc=FLAGS.layer, disable=not shown)
 
 
 def _begin_next_sweep(bar, passes, moved):

@@ -20,8 +20,8 @@ from ganspace_jax.shapes import Float
 class Source:
     """Where components come from. fingerprint: of the generator's weights; latent_space: where the directions live.
 
-    label: class index, "all" for a mixture of all, None for an unconditional generator. Files of other programs have no
-    fingerprint ("").
+    label: class index, "all" for a mixture of all, None for an unconditional generator. num_sweeps: over the samples. Files of
+    other programs have no fingerprint ("").
     """
 
     generator: str
@@ -33,6 +33,7 @@ class Source:
     label: int | Literal["all"] | None = None
     estimator: str = "exact"
     truncation_psi: float = 1.0
+    num_sweeps: int = 1
 
 
 @dataclasses.dataclass(frozen=True)

@@ -1,5 +1,6 @@
 """The pipeline: a generator and one of its layers -> Components."""
 
+import dataclasses
 import hashlib
 from collections.abc import Callable
 
@@ -11,6 +12,7 @@ from ganspace_jax.components import Components, Source
 from ganspace_jax.estimators import Estimate
 from ganspace_jax.failures import InputError
 from ganspace_jax.generators import base
+from ganspace_jax.journal import Journal
 from ganspace_jax.latents import Label
 from ganspace_jax.observation import Observed
 from ganspace_jax.sampling import NUM_GROUPS, Samples
@@ -30,7 +32,9 @@ def decompose(
     truncation_psi: float = 1.0,
     estimator: str = "auto",
     memory_budget_gb: float = 4.0,
+    until_stable: float = 0.0,
     name: str = "",
+    journal: Journal | None = None,
     on_progress: Callable[[int], object] = lambda count: None,
     on_pass: Callable[[int, float], object] = lambda passes, moved: None,
 ) -> Components:
@@ -39,27 +43,52 @@ def decompose(
     latent_space: where the directions live, "w" or "z"; for layer w in w they are the components themselves, else the
     least-squares directions. label, truncation_psi: see observation.Observed. estimator: "exact", from samples; "randomized",
     from several sweeps over them, for layers whose D x D covariance does not fit into memory_budget_gb; "auto", one of these
-    two; or "analytic", from the weights, for layers that are affine in z. on_progress is called with the number of samples
-    that each step added, on_pass after each sweep of "randomized" with the sweeps so far and the angle (radians) by which the
-    leading subspace moved. Raises InputError for what cannot be done, and for activations that are not finite.
+    two; "incremental", as the original does it; or "analytic", from the weights, for layers that are affine in z.
+
+    until_stable: degrees; where not 0, sampling ends as soon as the jackknife angle of every component is smaller, and
+    num_samples is the most that is tried. journal: remembers what was done, so that a run that is stopped can go on.
+    on_progress is called with the number of samples that each step added, on_pass after each sweep of "randomized" with the
+    sweeps so far and the angle (radians) by which the leading subspace moved.
+
+    Raises InputError for what cannot be done, and for activations that are not finite.
     """
     observed = Observed(layer, latent_space, label, float(truncation_psi))
     shape = observation.check(generator, observed)
     size = int(np.prod(shape))
-    _check_numbers(size, layer, num_samples, num_components, batch_size, estimator)
+    _check_numbers(size, layer, num_samples, num_components, batch_size, estimator, until_stable)
     estimator = estimators.choose(estimator, size, memory_budget_gb)
     source = Source(
         name, fingerprint(generator), layer, latent_space, seed, num_samples, label, estimator, observed.truncation_psi
     )
     random = random_directions(num_components, size, seed)
-    samples = Samples(generator, observed, num_samples, batch_size, seed, mesh.all_devices(), on_progress)
+    samples = Samples(
+        generator, observed, num_samples, batch_size, seed, mesh.own_devices(), on_progress, journal or Journal()
+    )
+    samples.journal.begin_run(_about(source, samples, num_components, until_stable))
     if estimator == "analytic":
         estimate = estimators.analytic(generator, observed, num_components, random)
+    elif estimator == "incremental":
+        estimate = estimators.incremental_pca(samples, num_components, random)
     elif estimator == "randomized":
-        estimate = estimators.randomized_block(samples, num_components, random, on_pass=on_pass)
+        estimate = estimators.randomized_block(
+            samples, num_components, random, until_stable=until_stable, on_pass=on_pass
+        )
     else:
-        estimate = estimators.exact(samples, num_components, random)
+        estimate = estimators.exact(samples, num_components, random, until_stable=until_stable)
+    source = dataclasses.replace(source, num_samples=estimate.num_samples, num_sweeps=estimate.num_sweeps)
     return _as_float32(_components(estimate, shape, source))
+
+
+def _about(source: Source, samples: Samples, num_components: int, until_stable: float) -> dict[str, object]:
+    """All that every bit of a result depends on: the generator by its weights, not by its name."""
+    return {
+        **{key: value for key, value in dataclasses.asdict(source).items() if key not in ("generator", "num_sweeps")},
+        "num_components": num_components,
+        "until_stable": until_stable,
+        "batch_per_device": samples.batch_per_device,
+        "num_devices": samples.devices.size,
+        "num_processes": jax.process_count(),
+    }
 
 
 def _components(estimate: Estimate, shape: tuple[int, ...], source: Source) -> Components:
@@ -107,13 +136,25 @@ def fingerprint(generator: base.SplitGenerator) -> str:
 
 
 def _check_numbers(
-    size: int, layer: str, num_samples: int, num_components: int, batch_size: int, estimator: str
+    size: int,
+    layer: str,
+    num_samples: int,
+    num_components: int,
+    batch_size: int,
+    estimator: str,
+    until_stable: float,
 ) -> None:
     if estimator not in estimators.NAMES:
         raise InputError(f"--estimator={estimator}: there are: {', '.join(estimators.NAMES)}")
     for flag, value in (("num_samples", num_samples), ("num_components", num_components), ("batch_size", batch_size)):
         if value < 1:
             raise InputError(f"--{flag}={value}: must be at least 1")
+    if until_stable < 0:
+        raise InputError(f"--until_stable={until_stable}: must be an angle in degrees, or 0 for all samples")
+    if until_stable and estimator == "incremental":
+        raise InputError(
+            f"--until_stable={until_stable}: the incremental estimator takes all samples; leave the flag out"
+        )
     if num_components > size:
         raise InputError(f"--num_components={num_components}: layer {layer} has only {size} dimensions")
     if estimator != "analytic" and num_samples < max(num_components + 1, 2 * NUM_GROUPS):

@@ -1,8 +1,10 @@
-"""What goes wrong by a user's hand: one exception type, shown as one line by every command."""
+"""What goes wrong by a user's hand: one exception type, shown as one line by every command; and being told to stop."""
 
+import contextlib
 import functools
+import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import ParamSpec
 
 P = ParamSpec("P")
@@ -12,8 +14,26 @@ class InputError(ValueError):
     """A flag, file, name or number that cannot be used; the message says which, what was found and what would be right."""
 
 
+class Interrupted(Exception):  # noqa: N818 - nothing went wrong
+    """The run was told to stop, and has saved what it had; the message says how to go on."""
+
+
+@contextlib.contextmanager
+def stop_on_sigterm() -> Iterator[Callable[[], bool]]:
+    """Yields a function that tells whether SIGTERM has come: schedulers send it before they take a machine away."""
+    received: list[int] = []
+    before = signal.signal(signal.SIGTERM, lambda number, frame: received.append(number))
+    try:
+        yield lambda: bool(received)
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
 def one_line_errors(main: Callable[P, None]) -> Callable[P, None]:
-    """Wraps a command's main: an InputError or a file error is printed as one line, and the exit status is 1."""
+    """Wraps a command's main: an InputError or a file error is printed as one line, and the exit status is 1.
+
+    So is an Interrupted, with the status that shells give to what SIGTERM ends.
+    """
 
     @functools.wraps(main)
     def wrapped(*args: P.args, **kwargs: P.kwargs) -> None:
@@ -21,6 +41,9 @@ def one_line_errors(main: Callable[P, None]) -> Callable[P, None]:
             main(*args, **kwargs)
         except InputError as error:
             sys.exit(f"error: {error}")
+        except Interrupted as error:
+            print(error, file=sys.stderr)
+            sys.exit(128 + signal.SIGTERM)
         except OSError as error:
             sys.exit(f"error: {error.filename or 'file'}: {error.strerror or error}")
 

@@ -1,6 +1,11 @@
-"""The devices that one step is spread over: batches split, parameters copied to each."""
+"""The devices that one step is spread over: batches split, parameters copied to each; and processes on many hosts.
+
+Sampling gives each process a mesh of its own devices and a share of every batch: what the processes know is put together on
+the host, once a sweep, and nothing on the way has to wait for all of them.
+"""
 
 import functools
+from collections.abc import Callable
 from typing import Any, TypeVar
 
 import jax
@@ -21,6 +26,67 @@ def use_cpu_devices(count: int) -> None:
     training, see the flagfiles).
     """
     jax.config.update("jax_num_cpu_devices", count)
+
+
+def start_distributed(coordinator: str | None, num_processes: int | None, process_id: int | None) -> None:
+    """Joins the processes of a run, before anything else of JAX; without arguments as the cluster's environment says.
+
+    Raises InputError where that says nothing, or the others cannot be reached.
+    """
+    try:
+        jax.distributed.initialize(coordinator, num_processes, process_id)
+    except (ValueError, RuntimeError) as error:
+        reason = str(error).splitlines()[0]
+        raise InputError(
+            f"--distributed: {reason}; on an unknown cluster give --coordinator_address=HOST:PORT, --num_processes and "
+            f"--process_id"
+        ) from None
+
+
+def own_devices() -> Mesh:
+    """A mesh of this process's devices."""
+    return Mesh(np.array(jax.local_devices()), (AXIS,))
+
+
+def is_first_process() -> bool:
+    """Whether this process is the one that writes files; true where there is no other."""
+    return jax.process_index() == 0
+
+
+def fold_processes(tree: Tree, merge: Callable[[Tree, Tree], Tree]) -> Tree:
+    """What all processes' trees of host arrays make together, in the order of the processes: the same in each of them.
+
+    One tree after the other crosses the network, so that no more than two are in memory.
+    """
+    count = jax.process_count()
+    if count == 1:
+        return tree
+    return functools.reduce(merge, (_broadcast(tree, index) for index in range(count)))
+
+
+def _broadcast(tree: Tree, source: int) -> Tree:
+    """The tree of one process, to all. As bytes, since JAX would make float64 to float32."""
+    leaves, structure = jax.tree.flatten(tree)
+    packed = np.frombuffer(b"".join(np.ascontiguousarray(leaf).tobytes() for leaf in leaves), np.uint8)
+    firsts = {device.process_index: device for device in reversed(jax.devices())}
+    devices = Mesh(np.array([firsts[index] for index in sorted(firsts)]), (AXIS,))
+    spread = jax.make_array_from_process_local_data(_sharding(devices, SPLIT), packed[None])
+    sent = np.asarray(_share_of(spread, np.int32(source), devices).addressable_data(0))
+    sizes = np.cumsum([leaf.nbytes for leaf in leaves])[:-1]
+    unpacked = [
+        part.view(leaf.dtype).reshape(leaf.shape) for part, leaf in zip(np.split(sent, sizes), leaves, strict=True)
+    ]
+    return jax.tree.unflatten(structure, unpacked)
+
+
+@functools.partial(jax.jit, static_argnames="devices")
+def _share_of(spread, source, devices):
+    """Row `source` of an array whose rows lie on different devices, to each."""
+
+    def pick(own, source):
+        return jax.lax.psum(jax.numpy.where(jax.lax.axis_index(AXIS) == source, own[0], 0), AXIS)
+
+    return jax.shard_map(pick, mesh=devices, in_specs=(SPLIT, WHOLE), out_specs=WHOLE)(spread, source)
 
 
 def all_devices(batch_size: int | None = None) -> Mesh:
@@ -50,7 +116,7 @@ def one_each(tree: Any, mesh: Mesh) -> Any:
 
 
 def parts(tree: Any) -> list[Any]:
-    """What `one_each` made, device by device, on the host: those of this process."""
+    """What `one_each` made, device by device, on the host."""
     leaves, structure = jax.tree.flatten(tree)
     shards = [[np.asarray(shard.data)[0] for shard in leaf.addressable_shards] for leaf in leaves]
     return [jax.tree.unflatten(structure, part) for part in zip(*shards, strict=True)]

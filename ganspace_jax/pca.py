@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 import scipy.sparse.linalg
 
-from ganspace_jax.moments import Float64Moments, covariance, merge, remove
+from ganspace_jax.moments import Float64Moments, covariance, remove
 from ganspace_jax.shapes import Float
 
 _LANCZOS_FROM = 1024
@@ -118,14 +118,6 @@ def _refine(
     return PrincipalComponents(
         fix_signs((basis @ vectors[:, order]).T), np.maximum(values[order], 0.0), float(np.trace(matrix))
     )
-
-
-def merge_all(groups: Sequence[Float64Moments]) -> Float64Moments:
-    """All groups together."""
-    total = groups[0]
-    for group in groups[1:]:
-        total = merge(total, group)
-    return total
 
 
 def _angles(a: Float[np.ndarray, "c d"], b: Float[np.ndarray, "c d"]) -> Float[np.ndarray, "c"]:

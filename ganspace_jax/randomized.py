@@ -50,14 +50,17 @@ def leading_subspace(
     tolerance: float = 1e-4,
     max_passes: int = 40,
     seed: int = 0,
+    start: Block | None = None,
     on_pass: Callable[[int, float], object] = lambda passes, moved: None,
 ) -> Subspace:
     """Iterates until the subspace of the `num_components` leading directions moves by less than `tolerance` radians.
 
-    apply: C block, for a symmetric positive semi-definite C, the same in every pass. on_pass is called after each pass.
+    apply: C block, for a symmetric positive semi-definite C, the same in every pass. start: orthonormal columns to begin with;
+    random ones where there are none. on_pass is called after each pass.
     """
     width = min(num_components + oversampling, dimension)
-    start = np.linalg.qr(np.random.default_rng(seed).standard_normal((dimension, width)))[0]
+    if start is None:
+        start = np.linalg.qr(np.random.default_rng(seed).standard_normal((dimension, width)))[0]
     present, values, _ = _best(_Pair(start, apply(start)), width)
     last_step: _Pair | None = None
     passes, moved = 1, np.pi / 2

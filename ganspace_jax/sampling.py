@@ -1,12 +1,12 @@
 """Sweeps over the samples of a run: each batch is generated, observed and folded into a state, and nothing of it is kept.
 
 Every device folds its share of each batch into a state of its own. The states meet on the host, at the end of a sweep; until
-then the devices have nothing to tell one another.
+then the devices, and the processes that they belong to, have nothing to tell one another.
 """
 
 import functools
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import jax
 import jax.numpy as jnp
@@ -17,6 +17,7 @@ from jax.sharding import Mesh
 from ganspace_jax import mesh, observation
 from ganspace_jax.failures import InputError
 from ganspace_jax.generators import base
+from ganspace_jax.journal import Journal
 from ganspace_jax.observation import Observed
 
 NUM_GROUPS = 8
@@ -24,10 +25,20 @@ NUM_GROUPS = 8
 Update = Callable[..., Any]  # (state, activation [n, d], latent [n, l], weight [n], *operands) -> state
 
 
+@runtime_checkable
+class Statistics(Protocol):
+    """A module of sufficient statistics, such as moments."""
+
+    def merge(self, a: Any, b: Any, /) -> Any: ...
+
+    def to_float64(self, state: Any, /) -> Any: ...
+
+
 class Samples(NamedTuple):
     """Samples 0 to num_samples - 1 of a seed, the same in every sweep, for every batch size and number of devices.
 
-    batch_size: of all devices together. on_progress is called with the number of samples that each step added.
+    batch_size: of all devices together. devices: those of this process. on_progress is called with the number of samples that
+    each step added. journal: remembers finished sweeps.
     """
 
     generator: base.SplitGenerator
@@ -37,6 +48,7 @@ class Samples(NamedTuple):
     seed: int
     devices: Mesh
     on_progress: Callable[[int], object] = lambda count: None
+    journal: Journal = Journal()
 
     def dimensions(self) -> tuple[int, int]:
         """(d, l): of the layer, and of the latent beside it."""
@@ -48,27 +60,57 @@ class Samples(NamedTuple):
     def batch_per_device(self) -> int:
         """Rows of a step on each device; no more than a group of the jackknife has."""
         largest = -(-self.num_samples // NUM_GROUPS)
-        return -(-min(self.batch_size, largest) // self.devices.size)
+        return -(-min(self.batch_size, largest) // (self.devices.size * jax.process_count()))
 
 
 def bounds(num_samples: int) -> list[int]:
     """Where the NUM_GROUPS groups of the jackknife, runs of consecutive samples, begin and end."""
-    return [num_samples * group // NUM_GROUPS for group in range(NUM_GROUPS + 1)]
+    return doublings(num_samples, num_samples)[0]
 
 
-def sweep(samples: Samples, update: Update, state: Any, start: int, stop: int, *operands: Any) -> list[Any]:
-    """Folds samples `start` to `stop` - 1 into copies of the state, one a device; returns these, on the host.
+def doublings(num_samples: int, smallest: int) -> list[list[int]]:
+    """The same for sets of samples that double in size, up to num_samples, from not less than `smallest`.
+
+    Two groups of one set are a group of the next.
+    """
+    count = max(0, (num_samples // smallest).bit_length() - 1)
+    unit = [num_samples * part // (NUM_GROUPS << count) for part in range((NUM_GROUPS << count) + 1)]
+    return [[unit[group << step] for group in range(NUM_GROUPS + 1)] for step in range(count + 1)]
+
+
+def sweep(
+    samples: Samples, statistics: Statistics, update: Update, state: Any, start: int, stop: int, *operands: Any
+) -> Any:
+    """Folds samples `start` to `stop` - 1 into the state; returns the float64 one of all devices and processes.
 
     update: a pure function without closures, static under jit; rows of weight 0 are padding. Raises InputError for activations
     that are not finite.
     """
+    journal = samples.journal
+    found = journal.begin_sweep(statistics.to_float64(state))
+    if found is None:
+        states = _fold(samples, update, state, start, stop, operands)
+        found = functools.reduce(statistics.merge, map(statistics.to_float64, mesh.parts(states)))
+        journal.finish_sweep(found)
+    else:
+        samples.on_progress(stop - start)
+    return mesh.fold_processes(found, statistics.merge)
+
+
+def _fold(samples: Samples, update: Update, state: Any, start: int, stop: int, operands: Any) -> Any:
+    """The states of this process's devices, from where the journal has them."""
     devices, per_device = samples.devices, samples.batch_per_device
-    generator, batch_size = samples.generator, per_device * devices.size
+    generator, batch_size = samples.generator, per_device * devices.size * jax.process_count()
     params, key, operands = mesh.replicate((generator.params, jax.random.key(samples.seed), operands), devices)
-    states = mesh.one_each(state, devices)
-    for first in range(start, stop, batch_size):
+    position, states = start, mesh.one_each(state, devices)
+    if (resumed := samples.journal.resume(states)) is not None:
+        position, states = resumed
+        samples.on_progress(position - start)
+    own = jax.process_index() * per_device * devices.size
+    for first in range(position, stop, batch_size):
         states, finite = _step(
-            generator.definition, params, key, samples.observed, update, per_device, devices, states, first, stop, operands
+            generator.definition, params, key, samples.observed, update, per_device, devices,
+            states, first + own, stop, operands,
         )  # fmt: skip
         if not all(np.all(shard.data) for shard in finite.addressable_shards):
             last = min(first + batch_size, stop) - 1
@@ -76,7 +118,8 @@ def sweep(samples: Samples, update: Update, state: Any, start: int, stop: int, *
                 f"layer {samples.observed.layer}: NaN or infinity in the batch of samples {first} to {last}"
             )
         samples.on_progress(min(batch_size, stop - first))
-    return mesh.parts(states)
+        samples.journal.keep(min(first + batch_size, stop), states)
+    return states
 
 
 @functools.partial(
@@ -85,7 +128,7 @@ def sweep(samples: Samples, update: Update, state: Any, start: int, stop: int, *
     donate_argnames=("states",),
 )
 def _step(definition, params, key, observed, update, per_device, devices, states, first, stop, operands):
-    """One batch; samples from `stop` on are padding."""
+    """One batch, from `first` on; samples from `stop` on are padding."""
 
     def on_one(params, key, states, first, stop, operands):
         state = jax.tree.map(lambda x: x[0], states)

@@ -1,38 +1,72 @@
 """Directories that runs write into: all of a run's files, or none of them."""
 
 import contextlib
+import fcntl
+import logging
 import os
 import pathlib
 import shutil
 import tempfile
-from collections.abc import Iterable, Iterator
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, TypeVar
 
 from ganspace_jax.failures import InputError
+
+Result = TypeVar("Result")
 
 
 @contextlib.contextmanager
 def outputs(workdir: str | os.PathLike[str]) -> Iterator[pathlib.Path]:
     """Yields a scratch directory whose files move into workdir when the block succeeds, and vanish when it fails.
 
-    Raises InputError at once, before any work, when workdir cannot be written. A workdir made for a run that then failed is
-    removed again.
+    Raises InputError at once, before any work, when workdir cannot be written, or another run is writing there. A workdir made
+    for a run that then failed is removed again.
+    """
+    target = pathlib.Path(workdir)
+    with claim(target):
+        for left in target.glob(".writing-*"):  # by a run that was killed
+            shutil.rmtree(left, ignore_errors=True)
+        scratch = pathlib.Path(_written(workdir, lambda: tempfile.mkdtemp(prefix=".writing-", dir=target)))
+        try:
+            yield scratch
+            for path in sorted(scratch.iterdir()):
+                os.replace(path, target / path.name)
+        finally:
+            shutil.rmtree(scratch, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def claim(workdir: str | os.PathLike[str]) -> Iterator[None]:
+    """While the block runs, no other run may claim the same workdir: raises InputError where one does.
+
+    The claim ends with the process that made it, however that ends. A workdir that was made for it and stays empty is removed.
     """
     target = pathlib.Path(workdir)
     missing = [p for p in (target, *target.parents) if not p.exists()]
+    _written(workdir, lambda: target.mkdir(parents=True, exist_ok=True))
+    directory = _written(workdir, lambda: os.open(target, os.O_RDONLY))
     try:
-        target.mkdir(parents=True, exist_ok=True)
-        scratch = pathlib.Path(tempfile.mkdtemp(prefix=".writing-", dir=target))
+        _lock(directory, workdir)
+        yield
+    finally:
+        os.close(directory)
+        _remove_empty(missing)
+
+
+def _written(workdir: str | os.PathLike[str], write: Callable[[], Result]) -> Result:
+    try:
+        return write()
     except OSError as error:
         raise InputError(f"--workdir={workdir}: cannot be written: {error.strerror}; name another directory") from None
+
+
+def _lock(directory: int, workdir: str | os.PathLike[str]) -> None:
     try:
-        yield scratch
-        for path in sorted(scratch.iterdir()):
-            os.replace(path, target / path.name)
-        missing = []
-    finally:
-        shutil.rmtree(scratch, ignore_errors=True)
-        _remove_empty(missing)
+        fcntl.flock(directory, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise InputError(f"--workdir={workdir}: another run is writing there; name another directory") from None
+    except OSError:  # some network file systems cannot lock directories
+        logging.getLogger(__name__).warning("%s cannot be locked; start no other run there", workdir)
 
 
 @contextlib.contextmanager

@@ -73,6 +73,36 @@ def test_the_randomized_estimator_agrees_with_the_exact_one(generator):
         np.testing.assert_allclose(getattr(found, name), getattr(exact, name), rtol=0.05)
 
 
+def test_the_incremental_estimator_is_near_the_exact_one(generator):
+    settings = dict(layer="b8.conv0", latent_space="z", num_samples=SAMPLES, num_components=3, batch_size=700, seed=7)
+    exact = decomposition.decompose(generator, estimator="exact", **settings)
+    found = decomposition.decompose(generator, estimator="incremental", **settings)
+    assert found.source.estimator == "incremental"
+    assert _angle(*(one.activation_components.reshape(3, -1) for one in (exact, found))) < 0.02
+    np.testing.assert_allclose(found.activation_stdevs, exact.activation_stdevs, rtol=1e-3)
+    np.testing.assert_allclose(found.random_stdevs, exact.random_stdevs, rtol=1e-4)
+    np.testing.assert_allclose(found.r2, exact.r2, rtol=0.02)
+    np.testing.assert_allclose(found.stability, exact.stability, rtol=0.2)
+    with pytest.raises(InputError, match="--until_stable=1.0: the incremental estimator takes all samples"):
+        decomposition.decompose(generator, estimator="incremental", until_stable=1.0, **settings)
+
+
+@pytest.mark.parametrize("estimator", ["exact", "randomized"])
+def test_sampling_ends_when_the_components_are_stable(generator, estimator):
+    """As soon as the angle asked for is reached, after a power of two of the first set, with the result of so many samples."""
+    settings = dict(layer="b8.conv0", num_components=2, estimator=estimator, seed=7, batch_size=500)
+    found = decomposition.decompose(generator, num_samples=64_000, until_stable=1.5, **settings)
+    count = found.source.num_samples
+    assert count in (2000, 4000, 8000, 16_000, 32_000) and found.stability.max() < 1.5
+    plain, before = (decomposition.decompose(generator, num_samples=n, **settings) for n in (count, count // 2))
+    assert before.stability.max() >= 1.5
+    np.testing.assert_allclose(found.activation_components, plain.activation_components, atol=1e-4)
+    np.testing.assert_allclose(found.stability, plain.stability, rtol=1e-2)
+    assert (
+        decomposition.decompose(generator, num_samples=2001, until_stable=1e-9, **settings).source.num_samples == 2001
+    )
+
+
 def test_the_memory_budget_chooses_the_estimator():
     assert estimators.choose("auto", 1000, 4.0) == "exact"
     assert estimators.choose("auto", 100_000, 4.0) == "randomized"
@@ -128,7 +158,7 @@ def test_published_seeds_are_those_of_the_original():
         ({"label": 1}, "--label=1"),
         ({"truncation_psi": 0.0}, "--truncation_psi=0.0"),
         ({"truncation_psi": 1.5}, "--truncation_psi=1.5"),
-        ({"estimator": "guess"}, "--estimator=guess: there are: auto, exact, randomized, analytic"),
+        ({"estimator": "guess"}, "--estimator=guess: there are: auto, exact, randomized, incremental, analytic"),
     ],
 )
 def test_what_cannot_be_done_is_refused_by_flag(generator, settings, message):

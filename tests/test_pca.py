@@ -1,5 +1,7 @@
 """Principal components: PCA equals SVD, the sign convention, and the jackknife on planted data."""
 
+import functools
+
 import numpy as np
 import pytest
 
@@ -56,7 +58,7 @@ def test_the_jackknife_covers_the_truth():
     angles, reported, z_scores = [], [], []
     for seed in range(60):
         groups = [_moments(part) for part in np.split(_planted(800, seed), 8)]
-        total = pca.merge_all(groups)
+        total = functools.reduce(moments.merge, groups)
         found = pca.exact(moments.covariance(total), 3)
         stability = pca.jackknife(total, groups, found, slice(None))
         cosines = np.abs(np.sum(found.directions * truth, axis=1))
@@ -73,7 +75,7 @@ def test_components_that_trade_places_are_called_unstable():
     rng = np.random.default_rng(0)
     samples = rng.standard_normal((800, 4)) * np.array([3.0, 1.0, 1.0, 0.1])
     groups = [_moments(part) for part in np.split(samples, 8)]
-    total = pca.merge_all(groups)
+    total = functools.reduce(moments.merge, groups)
     found = pca.exact(moments.covariance(total), 3)
     angles = pca.jackknife(total, groups, found, slice(None)).angles
     assert 3 * angles[0] < min(angles[1:])
@@ -84,7 +86,7 @@ def test_the_jackknife_of_a_large_layer_is_that_of_a_small_one(monkeypatch):
     rng = np.random.default_rng(5)
     samples = rng.standard_normal((1600, 150)) * np.geomspace(3, 0.05, 150) @ _rotation(150)
     groups = [_moments(part) for part in np.split(samples, 8)]
-    total = pca.merge_all(groups)
+    total = functools.reduce(moments.merge, groups)
     found = pca.exact(moments.covariance(total), 6)
     full = pca.jackknife(total, groups, found, slice(None))
     monkeypatch.setattr(pca, "_LANCZOS_FROM", 10)

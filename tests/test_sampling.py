@@ -1,9 +1,10 @@
 """Sweeps over samples: the same whatever the devices, which have nothing to tell one another on the way."""
 
-import functools
+import itertools
 import os
 import pathlib
 import re
+import socket
 import subprocess
 import sys
 
@@ -12,7 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from ganspace_jax import latents, mesh, moments, observation, sampling
+from ganspace_jax import components, latents, mesh, moments, observation, sampling
 from ganspace_jax.failures import InputError
 from ganspace_jax.generators import base, stylegan2
 
@@ -34,9 +35,7 @@ def _add(state, activation, latent, weight):
 
 
 def _swept(samples, start=0, stop=SAMPLES):
-    parts = sampling.sweep(samples, _add, moments.init(sum(samples.dimensions())), start, stop)
-    assert len(parts) == samples.devices.size
-    return functools.reduce(moments.merge, map(moments.to_float64, parts))
+    return sampling.sweep(samples, moments, _add, moments.init(sum(samples.dimensions())), start, stop)
 
 
 def _mesh(count):
@@ -93,3 +92,45 @@ def test_eight_devices_agree_with_one():
     environment = {**os.environ, "JAX_PLATFORMS": "cpu", "PYTHONPATH": str(ROOT)}
     result = subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=environment, capture_output=True, text=True)
     assert result.stdout == "agree 8\n", result.stderr[-2000:]
+
+
+def test_sets_double_and_their_groups_nest():
+    for num_samples, smallest in ((1000, 1000), (64_000, 1000), (12_345, 100), (16, 16)):
+        sets = sampling.doublings(num_samples, smallest)
+        assert sets[-1] == sampling.bounds(num_samples) and sets[0][-1] >= smallest
+        assert len(sets) == 1 or sets[0][-1] < 2 * smallest + 1
+        for small, large in itertools.pairwise(sets):
+            assert large[:5] == small[::2]
+        assert all(len(bounds) == sampling.NUM_GROUPS + 1 and bounds == sorted(set(bounds)) for bounds in sets)
+
+
+def test_two_processes_of_four_devices_agree_with_one(tmp_path):
+    """The command itself, over the loopback; the second process writes nothing, and no state is left."""
+    flags = ["--latent_space=z", "--num_samples=1001", "--num_components=4", "--batch_size=64", "--until_stable=0.01"]
+    environment = {**os.environ, "JAX_NUM_CPU_DEVICES": "4"}
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{free.getsockname()[1]}"
+
+    def start(name, *more):
+        command = [sys.executable, "-m", "experiments.decompose", *flags, f"--workdir={tmp_path / name}", *more]
+        return subprocess.Popen(
+            command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        )
+
+    together = ["--distributed", f"--coordinator_address={address}", "--num_processes=2"]
+    runs = [start("one"), *(start("two", *together, f"--process_id={k}") for k in range(2))]
+    outputs = [run.communicate() for run in runs]
+    assert [run.returncode for run in runs] == [0, 0, 0], outputs
+    assert "written" in outputs[1][0] and "written" not in outputs[2][0]
+    one, two = (components.load(tmp_path / name / "components.npz") for name in ("one", "two"))
+    for name in (
+        "activation_components",
+        "activation_mean",
+        "activation_stdevs",
+        "latent_components",
+        "r2",
+        "stability",
+    ):
+        np.testing.assert_allclose(getattr(two, name), getattr(one, name), rtol=2e-3, atol=2e-5, err_msg=name)
+    assert {path.name for path in (tmp_path / "two").iterdir()} == {path.name for path in (tmp_path / "one").iterdir()}

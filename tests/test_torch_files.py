@@ -6,6 +6,7 @@ import os
 import pathlib
 import pickle
 import struct
+import tracemalloc
 import zipfile
 
 import numpy as np
@@ -132,3 +133,17 @@ def test_what_torch_did_not_write_is_told_apart(tmp_path):
         assert not torch_files.is_torch_file(tmp_path / name)
     assert torch_files.is_torch_file(GOLDEN / "dcgan_64.pth")
     assert torch_files.is_torch_file(GOLDEN / "stylegan2_rosinality_f32_oldformat.pt")
+
+
+def test_a_record_that_says_it_is_larger_than_the_file_is_refused(tmp_path):
+    """Before a byte of the gigabyte that it speaks of is asked for."""
+    _zip_file(tmp_path / "a.pt", pickle.dumps({"a": 1}, protocol=2))
+    data = bytearray((tmp_path / "a.pt").read_bytes())
+    entry = data.index(b"PK\x01\x02")  # of data.pkl, in the central directory: its sizes are 20 bytes on
+    data[entry + 20 : entry + 28] = struct.pack("<2I", 2**30, 2**30)
+    (tmp_path / "a.pt").write_bytes(data)
+    tracemalloc.start()
+    with pytest.raises(InputError, match=r"a\.pt: damaged: its record \S*data.pkl is larger than the file"):
+        torch_files.read(tmp_path / "a.pt")
+    assert tracemalloc.get_traced_memory()[1] < 2**22
+    tracemalloc.stop()

@@ -149,23 +149,28 @@ def _read_zip(file: io.BufferedIOBase, path: str, size: int) -> Any:
         root = next((name.removesuffix("data.pkl") for name in names if name.endswith("data.pkl")), None)
         if root is None:
             raise ValueError("an archive, but not of torch: has no data.pkl")
-        if f"{root}byteorder" in names and _stored(archive, f"{root}byteorder") != b"little":
+        if f"{root}byteorder" in names and _stored(archive, f"{root}byteorder", size) != b"little":
             raise ValueError("numbers are big-endian")
 
         def numbers(key: str, dtype: np.dtype, count: int) -> np.ndarray:
             if archive.getinfo(f"{root}data/{key}").file_size != count * dtype.itemsize:
                 raise ValueError(f"a storage of {count:,} numbers has another number of bytes")
-            return np.frombuffer(_stored(archive, f"{root}data/{key}"), dtype, count)
+            return np.frombuffer(_stored(archive, f"{root}data/{key}", size), dtype, count)
 
         storages = _Storages(size, numbers)
-        pickled = io.BytesIO(_stored(archive, f"{root}data.pkl"))
+        pickled = io.BytesIO(_stored(archive, f"{root}data.pkl", size))
         return pickle_machine.load(pickled, path, vocabulary(Allowance(size), storages.refer), size)
 
 
-def _stored(archive: zipfile.ZipFile, name: str) -> bytes:
-    """A record; raises ValueError for a compressed one, which could be of any size, and which torch never writes."""
+def _stored(archive: zipfile.ZipFile, name: str, size: int) -> bytes:
+    """A record of a file of `size` bytes; raises ValueError for one that says it is larger.
+
+    And for a compressed one, which could be of any size, and which torch never writes.
+    """
     if archive.getinfo(name).compress_type != zipfile.ZIP_STORED:
         raise ValueError(f"its record {name} is compressed")
+    if max(archive.getinfo(name).file_size, archive.getinfo(name).compress_size) > size:
+        raise ValueError(f"its record {name} is larger than the file")
     return archive.read(name)
 
 

@@ -89,8 +89,8 @@ def recognize(source: Source, wanted: str = "auto", network: str = "auto") -> tu
         raise InputError(f"--format={wanted}: there are: auto, {_names()}")
     known = [(one, each) for each in source.networks for one in FORMATS if one.matches(each.arrays)]
     if not known:
-        largest = max(source.networks, key=lambda each: len(each.arrays), default=None)
-        holds = "no network" if largest is None else f"a network with parameters such as {list(largest.arrays)[-1]}"
+        names = list(max((each.arrays for each in source.networks), key=len, default={}))
+        holds = f"a network with parameters such as {names[-1]}" if names else "no network"
         raise InputError(f"--source={source.path}: a {source.kind} with {holds}; known formats: {_names()}")
     of_format = [(one, each) for one, each in known if wanted in ("auto", one.name)]
     if not of_format:

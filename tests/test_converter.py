@@ -7,6 +7,7 @@ import pickle
 import shutil
 import subprocess
 import sys
+import zipfile
 from typing import NamedTuple
 
 import jax
@@ -261,3 +262,11 @@ def test_images_that_are_not_finite_leave_nothing(tmp_path, monkeypatch):
     with pytest.raises(InputError, match="its images are not finite; nothing was written"):
         _convert(GOLDEN / "progan_32.pth", tmp_path / "out")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_file_without_parameters_holds_no_network(tmp_path):
+    (tmp_path / "empty.pth").write_bytes(b"")
+    with zipfile.ZipFile(tmp_path / "empty.pth", "w") as archive:
+        archive.writestr("empty/data.pkl", pickle.dumps({"g_ema": {}}, protocol=2))
+    with pytest.raises(InputError, match=r"empty\.pth: .*no network"):
+        formats.recognize(formats.read(tmp_path / "empty.pth"))

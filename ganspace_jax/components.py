@@ -129,17 +129,17 @@ def check_generator(components: Components, generator: str, fingerprint: str) ->
         )
 
 
-def check_latent_space(components: Components, own_space: str, latent_dim: int) -> None:
+def check_latent_space(components: Components, own_space: str, size: int) -> None:
     """Per-layer latents are w where there is a mapping: a step in z cannot be added to them. Raises InputError."""
     if components.source.latent_space != own_space:
         raise InputError(
             f"--components: directions in {components.source.latent_space}, but this generator's layers take "
             f"{own_space}; run experiments.decompose with --latent_space={own_space}"
         )
-    if components.latent_components.shape[1] != latent_dim:
+    if components.latent_components.shape[1] != size:
         raise InputError(
-            f"--components: directions of {components.latent_components.shape[1]} numbers, but this generator's latents "
-            f"have {latent_dim}"
+            f"--components: directions of {components.latent_components.shape[1]} numbers, but this generator's {own_space} "
+            f"has {size}"
         )
 
 

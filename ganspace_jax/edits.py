@@ -67,22 +67,29 @@ def apply(
 ) -> Float[Array, "n layers d"]:
     """Moves latents: in the layers of each edit, w <- w + sigma * stdev * u, all edits added up.
 
-    centred: first w <- w - <w - mean, u> u, so that the coordinate along u becomes exactly sigma * stdev (the original's
-    "absolute" edits). Raises InputError for an edit that does not fit.
+    Of BigGAN's hierarchical z, which the layers share, the layers of the edit move their pieces. centred: first w <- w -
+    <w - mean, u> u, so that the coordinate along u becomes exactly sigma * stdev (the original's "absolute" edits). Raises
+    InputError for an edit that does not fit.
     """
-    num_layers = latents.shape[1]
+    num_layers, width = latents.shape[1:]
     result = latents
     for edit in edits:
         check(edit, len(components), num_layers)
-        direction = jnp.asarray(components.latent_components[edit.component])
+        direction = by_layer(components.latent_components[edit.component], num_layers, width)
         start, stop = edit.layers or (0, num_layers)
         step = edit.sigma * components.latent_stdevs[edit.component] * direction
         if centred:
-            coordinate = (latents - components.latent_mean) @ direction
-            step = step - coordinate[..., None] * direction
+            away = (latents - by_layer(components.latent_mean, num_layers, width)) * direction
+            is_cut = components.latent_components.shape[1] != width
+            step = step - jnp.sum(away, axis=(1, 2) if is_cut else 2, keepdims=True) * direction
         layer = jnp.arange(num_layers)[:, None]
         result = result + jnp.where((layer >= start) & (layer < stop), step, 0.0)
     return result
+
+
+def by_layer(latent: Float[np.ndarray, "l"], num_layers: int, width: int) -> Float[Array, "layers d"]:
+    """What each layer gets of a latent: all of it, or where layers are narrower a piece each (BigGAN's hierarchical z)."""
+    return jnp.broadcast_to(jnp.reshape(latent, (-1, width)), (num_layers, width))
 
 
 def activation_offset(

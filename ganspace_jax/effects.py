@@ -51,7 +51,7 @@ def measure(
     Raises InputError where components and generator do not fit.
     """
     module, source = generator.merge(), components.source
-    check_latent_space(components, "w" if module.has_mapping else "z", module.latent_shape[1])
+    check_latent_space(components, *base.edited_space(module))
     key, indices = jax.random.key(seed), jnp.arange(num_samples)
     z = latents.sample(key, indices, module.z_dim, module.prior)
     labels = latents.labels(key, indices, source.label if label is None else label, module.num_classes)

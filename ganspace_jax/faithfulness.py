@@ -49,7 +49,7 @@ def measure(
     layers: [start, stop) of the latents moved, None for all. Raises InputError where components and generator do not fit.
     """
     module = generator.merge()
-    check_latent_space(components, "w" if module.has_mapping else "z", module.latent_shape[1])
+    check_latent_space(components, *base.edited_space(module))
     if components.source.layer not in base.activation_shapes(generator):
         raise InputError(
             f"--components: of layer {components.source.layer}, which is the latent itself: nothing to measure"

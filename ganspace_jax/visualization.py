@@ -66,7 +66,7 @@ def edited_images(
         "truncation_cutoff": view.truncation_cutoff,
     }
     if view.mode == "latent":
-        check_latent_space(components, "w" if module.has_mapping else "z", module.latent_shape[1])
+        check_latent_space(components, *base.edited_space(module))
         moved = [edits.apply(start[None], components, column, centred=view.centred) for column in columns]
         return base.synthesize(generator, jnp.concatenate(moved), **settings)
     layer = components.source.layer

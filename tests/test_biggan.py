@@ -9,6 +9,7 @@ import pytest
 from golden_arrays import error, load
 
 from checkpoints_convert import biggan_ajbrock
+from ganspace_jax import edits
 from ganspace_jax.failures import InputError
 from ganspace_jax.generators import base, biggan, zoo
 
@@ -97,6 +98,7 @@ def test_hierarchical_z_is_cut_into_chunks_and_the_remainder_dropped():
     z = jnp.arange(48.0).reshape(2, 24)
     np.testing.assert_array_equal(module.map_latents(z)[1, 2], np.arange(36.0, 42.0))
     np.testing.assert_array_equal(module.map_latents(jnp.pad(z, ((0, 0), (0, 1)))), module.map_latents(z))
+    np.testing.assert_array_equal(edits.by_layer(np.asarray(z[1]), *module.latent_shape), module.map_latents(z)[1])
 
 
 def test_the_label_acts_linearly_at_the_embedding(golden):

@@ -79,6 +79,23 @@ def test_a_centred_edit_sets_the_coordinate(basis, latents):
     np.testing.assert_array_equal(moved[:, 4], latents[:, 4])
 
 
+def test_layers_with_a_piece_of_z_each_move_their_pieces(basis, latents):
+    """Six numbers shared by three layers: an edit of all layers moves z, one of some moves only their numbers."""
+    z = latents.reshape(-1, 6)
+    step = 0.5 * basis.latent_stdevs[1] * basis.latent_components[1]
+    everywhere = edits.apply(z.reshape(-1, 3, 2), basis, [Edit(1, None, 0.5)])
+    np.testing.assert_allclose(np.reshape(everywhere, (-1, 6)), z + step, rtol=1e-5, atol=1e-5)
+    last = edits.apply(z.reshape(-1, 3, 2), basis, [Edit(1, (2, 3), 0.5)])
+    np.testing.assert_allclose(np.reshape(last, (-1, 6)), z + np.r_[np.zeros(4), step[4:]], rtol=1e-5, atol=1e-5)
+
+
+def test_a_centred_edit_sets_the_coordinate_of_a_z_in_pieces(basis, latents):
+    z = latents.reshape(-1, 6)
+    moved = edits.apply(z.reshape(-1, 3, 2), basis, [Edit(2, None, 1.5)], centred=True)
+    coordinates = (np.reshape(moved, (-1, 6)) - basis.latent_mean) @ basis.latent_components[2]
+    np.testing.assert_allclose(coordinates, 1.5 * basis.latent_stdevs[2], rtol=1e-4)
+
+
 def test_edits_add_up_in_any_order(basis, latents):
     both = [Edit(0, (0, 3), 1.0), Edit(1, None, -2.0)]
     together = edits.apply(latents, basis, both)

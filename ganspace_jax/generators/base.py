@@ -117,6 +117,11 @@ def layer_noise(noise: Noise, layer: int) -> Noise:
     return jax.vmap(lambda key: jax.random.fold_in(key, layer))(noise)
 
 
+def edited_space(generator: Generator) -> tuple[Literal["w", "z"], int]:
+    """Where latent edits live, and its size: w where there is a mapping, else z, of which a layer may have a piece only."""
+    return ("w", generator.latent_shape[1]) if generator.has_mapping else ("z", generator.z_dim)
+
+
 class SplitGenerator(NamedTuple):
     """A generator as jit likes it: a hashable definition and a plain nested dict of arrays."""
 

@@ -73,8 +73,8 @@ def _print_table(report, missed):
         print(f"{'share of ' + name:28}{value:8.2f}     (at least {scene_quality.MINIMUM_CLASS_SHARE:.2f})")
     sure = report["sure_of_shape"]
     print(f"{'probe sure of the shape':28}{sure['generated']:8.2f}     (real scenes: {sure['real']:.2f})")
-    if "label_agreement" in report:
-        print(f"{'images of the shape asked for':28}{report['label_agreement']:8.2f}")
+    for name, value in report.get("label_agreement", {}).items():
+        print(f"{name + ' where asked for':28}{value:8.2f}     (at least {scene_quality.MINIMUM_AGREEMENT:.2f})")
     print("the gate holds" if not missed else "the gate does not hold:\n  " + "\n  ".join(missed))
 
 

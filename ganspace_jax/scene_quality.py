@@ -2,7 +2,8 @@
 
 The probe reads each image's factors and the renderer draws these again. An image that is a scene looks like its
 redrawing (PSNR). A generator that knows all scenes spreads its factors as widely as the data do (coverage) and makes
-every shape. Both sides of a coverage come from the probe's readings, so its own errors do not count for the generator.
+every shape; one that is asked for a shape makes that one. Both sides of a coverage come from the probe's readings, so its
+own errors do not count for the generator.
 
 The object is a tenth of the pixels, so PSNR says little of its shape. How often the probe is sure of the shape says more: the
 report has it, for generated and for real images, beside the gate.
@@ -20,6 +21,7 @@ from ganspace_jax.shapes import Array, Float, Int
 MINIMUM_PSNR = 22.0
 MINIMUM_COVERAGE = 0.85
 MINIMUM_CLASS_SHARE = 0.40
+MINIMUM_AGREEMENT = 0.90
 
 SURE = 0.9  # probability of the shape from which on the probe counts as sure
 INNER_SHARE = 0.8  # of the samples, whose extent is the spread: the 10th to the 90th percentile, or an arc
@@ -43,7 +45,7 @@ def measure(images: probes.Images, labels: Labels, probe: probes.SplitProbe, sup
         "class_share": _class_shares(read, real),
     }
     if labels is not None:
-        report["label_agreement"] = float(np.mean(np.asarray(labels) == np.asarray(read.shape)))
+        report["label_agreement"] = _label_agreement(np.asarray(labels), np.asarray(read.shape))
     return report
 
 
@@ -52,6 +54,8 @@ def passes(report: dict[str, Any]) -> list[str]:
     checks = [("median PSNR", report["median_psnr"], MINIMUM_PSNR)]
     checks += [(f"coverage of {name}", value, MINIMUM_COVERAGE) for name, value in report["coverage"].items()]
     checks += [(f"share of {name}", value, MINIMUM_CLASS_SHARE) for name, value in report["class_share"].items()]
+    agreement = report.get("label_agreement", {})
+    checks += [(f"{name} where asked for", value, MINIMUM_AGREEMENT) for name, value in agreement.items()]
     # Not `value < bound`: images that are not numbers have to miss it.
     return [f"{name}: {value:.2f}, at least {bound:.2f} wanted" for name, value, bound in checks if not value >= bound]
 
@@ -122,3 +126,8 @@ def _class_shares(read: scenes.Factors, real: scenes.Factors) -> dict[str, float
     made, wanted = (np.bincount(np.asarray(f.shape), minlength=len(scenes.SHAPES)) for f in (read, real))
     made, wanted = made / made.sum(), wanted / wanted.sum()
     return {name: float(m / w) for name, m, w in zip(scenes.SHAPES, made, wanted, strict=True) if w > 0}
+
+
+def _label_agreement(asked: Int[np.ndarray, "n"], read: Int[np.ndarray, "n"]) -> dict[str, float]:
+    """For each shape that was asked for: how often the probe sees it."""
+    return {scenes.SHAPES[shape]: float(np.mean(read[asked == shape] == shape)) for shape in np.unique(asked)}

@@ -66,8 +66,18 @@ def read(path: str | os.PathLike[str]) -> Source:
         raise InputError(f"--source={path}: no such file")
     for kind, is_of_kind, reader in _KINDS:
         if is_of_kind(path):
-            return Source(str(path), kind, networks.find(reader(path), config))
+            return Source(str(path), kind, _find(path, reader(path), config))
     raise InputError(f"--source={path}: neither a torch file nor a pickle; known formats: {_names()}")
+
+
+def _find(path: pathlib.Path, content: Any, config: Mapping[str, Any]) -> tuple[Network, ...]:
+    try:
+        return networks.find(content, config)
+    except RecursionError:
+        raise InputError(f"--source={path}: its contents are nested too deeply") from None
+    except InputError as error:
+        what = "".join(letter if letter.isprintable() else "?" for letter in str(error))
+        raise InputError(f"--source={path}: {what}") from None
 
 
 def _configuration(directory: pathlib.Path) -> dict[str, Any]:

@@ -11,6 +11,7 @@ import pytest
 
 from checkpoints_convert import formats
 from ganspace_jax.failures import InputError
+from ganspace_jax.inert import pickles
 
 GOLDEN = pathlib.Path(__file__).parent / "golden"
 FILES = (
@@ -130,3 +131,20 @@ def test_mutated_networks_are_converted_or_refused_in_one_line(num_mutations):
             formats.convert(found, network._replace(arrays=arrays), {}, name)
         except InputError as error:
             assert len(str(error).splitlines()) == 1 and str(error).startswith(f"{name}: "), str(error)
+
+
+@pytest.mark.parametrize(
+    ("state", "said"),
+    [
+        ({"variables": 3}, "variables: not a list of names and arrays"),
+        ({"components": {"a\nb": 3}}, "a?b/: a int where a network belongs"),
+    ],
+)
+def test_networks_that_hold_something_else_are_refused_by_the_name_of_the_file(state, said, tmp_path, monkeypatch):
+    path = tmp_path / "network.pkl"
+    path.write_bytes((GOLDEN / "progan_32.pkl").read_bytes())
+    network = pickles.Network(state)
+    monkeypatch.setattr(formats, "_KINDS", (("pickle", lambda _: True, lambda _: (network, network, network)),))
+    with pytest.raises(InputError) as caught:
+        formats.read(path)
+    assert str(caught.value) == f"--source={path}: {said}"

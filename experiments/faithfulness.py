@@ -1,6 +1,6 @@
 """Measures how far a layer really moves along its components when latents move along their directions.
 
-    python -m experiments.faithfulness --generator=DIR --components=runs/c/components.npz --workdir=runs/faithfulness
+    python -m experiments.faithfulness --flagfile=experiments/flags/faithfulness_biggan_deep_scenes.flags
 
 Writes into workdir: faithfulness.json, faithfulness.md (a table at one standard deviation), faithfulness.png and run.flags.
 """
@@ -16,7 +16,7 @@ from ganspace_jax.failures import one_line_errors
 from ganspace_jax.generators import zoo
 
 FLAGS = flags.FLAGS
-flags.DEFINE_string("generator", None, "Zoo name or checkpoint directory.", required=True)
+flags.DEFINE_string("generator", "biggan-deep-scenes", f"Zoo name ({', '.join(zoo.ZOO)}) or checkpoint directory.")
 flags.DEFINE_string("components", None, "File written by experiments.decompose.", required=True)
 flags.DEFINE_integer("num_samples", 256, "Samples to move along each direction.", lower_bound=2)
 flags.DEFINE_integer("seed", 1, "Seed of the samples; not the one that the components were found with.", lower_bound=0)

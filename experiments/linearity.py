@@ -1,6 +1,6 @@
 """How linear each layer is in z: what the least-squares directions of its components can be trusted for.
 
-    python -m experiments.linearity --generator=DIR --layers=gen_z,layers.0,layers.1 --label=all --workdir=runs/linearity
+    python -m experiments.linearity --flagfile=experiments/flags/linearity_biggan_deep_scenes.flags
 
 Decomposes one layer after the other. Writes into workdir: linearity.json, linearity.md (a table of r2, the share of a
 component's variance that is linear in z), and run.flags.
@@ -18,7 +18,7 @@ from ganspace_jax.failures import one_line_errors
 from ganspace_jax.generators import zoo
 
 FLAGS = flags.FLAGS
-flags.DEFINE_string("generator", None, "Zoo name or checkpoint directory.", required=True)
+flags.DEFINE_string("generator", "biggan-deep-scenes", f"Zoo name ({', '.join(zoo.ZOO)}) or checkpoint directory.")
 flags.DEFINE_list("layers", None, "Layers, in the order of the table.", required=True)
 flags.DEFINE_integer("num_samples", 10_000, "Random samples.")
 flags.DEFINE_integer("num_components", 20, "Components of each layer.")

@@ -1,6 +1,6 @@
 """Directions that were found on one class, applied to all others: what transfers, in numbers and in a picture.
 
-    python -m experiments.transfer --generator=DIR --components=runs/biggan_scenes/components.npz --workdir=runs/transfer
+    python -m experiments.transfer --flagfile=experiments/flags/transfer_biggan_deep_scenes.flags
 
 Writes into workdir: transfer.json, transfer.md (a table of correlations with bootstrap intervals), for each of the first
 components transfer_v*.png (rows classes, columns standard deviations), and run.flags.
@@ -17,7 +17,7 @@ from ganspace_jax.failures import InputError, one_line_errors
 from ganspace_jax.generators import zoo
 
 FLAGS = flags.FLAGS
-flags.DEFINE_string("generator", None, "Zoo name or checkpoint directory.", required=True)
+flags.DEFINE_string("generator", "biggan-deep-scenes", f"Zoo name ({', '.join(zoo.ZOO)}) or checkpoint directory.")
 flags.DEFINE_string("components", None, "File written by experiments.decompose, of one class.", required=True)
 flags.DEFINE_string("probe", str(probe.SHIPPED), "Checkpoint directory of the probe.")
 flags.DEFINE_integer("num_samples", 256, "Images of each class to move along each component.", lower_bound=2)

@@ -24,6 +24,7 @@ FAMILIES: dict[str, tuple[type, type]] = {
 _SHIPPED = pathlib.Path(__file__).parents[1] / "models"
 ZOO: dict[str, pathlib.Path] = {
     "stylegan2-scenes": _SHIPPED / "stylegan2-scenes",
+    "biggan-deep-scenes": _SHIPPED / "biggan-deep-scenes",
 }
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from flax import nnx
 
-from ganspace_jax import checkpoints, discriminators, growing, scenes
+from ganspace_jax import checkpoints, discriminators, growing, latents, probe, scenes, spectral
 from ganspace_jax.failures import InputError
 from ganspace_jax.generators import base, biggan_deep, ops, stylegan2, zoo
 
@@ -83,7 +83,7 @@ def test_what_does_not_fit_is_refused(small):
         growing.grow_discriminator(_discriminator((4, 6, 10), 5), directory / "discriminator")
 
 
-def test_the_shipped_networks_can_be_trained_on():
+def test_the_shipped_stylegan2_can_be_trained_on():
     """They fit the present code, and the discriminator tells rendered scenes from the generator's blurred ones."""
     shipped = zoo.ZOO["stylegan2-scenes"]
     channels = tuple(checkpoints.load_config(shipped / "discriminator")["channels"])
@@ -92,6 +92,30 @@ def test_the_shipped_networks_can_be_trained_on():
     real = scenes.render(factors, 32, supersampling=2)
     blurred = ops.upsample2d(real.reshape(32, 16, 2, 16, 2, 3).mean((2, 4)), (1, 3, 3, 1))
     assert float(jnp.mean(discriminator(real) > discriminator(blurred))) > 0.9
+
+
+def test_the_shipped_biggan_draws_what_it_is_asked_for():
+    """Every shape, as the shipped probe reads it."""
+    generator, classes = zoo.load("biggan-deep-scenes"), np.arange(60) % 6
+    z = latents.sample(jax.random.key(1), jnp.arange(60), generator.merge().z_dim, generator.merge().prior)
+    drawn = base.synthesize(generator, base.map_latents(generator, z), label=jax.nn.one_hot(classes, 6))
+    assert np.mean(probe.read_factors(probe.load(probe.SHIPPED), drawn).shape == classes) > 0.9
+
+
+def test_the_shipped_biggan_can_be_trained_on():
+    """Its discriminator fits the present code, and prefers a rendered scene with its own label to others."""
+    shipped = zoo.ZOO["biggan-deep-scenes"]
+    config = {k: v for k, v in checkpoints.load_config(shipped / "discriminator").items() if k != "family"}
+    empty = discriminators.Discriminator(
+        discriminators.Config(**{**config, "channels": tuple(config["channels"])}), key=jax.random.key(0)
+    )
+    definition, params = nnx.split(growing.grow_discriminator(empty, shipped / "discriminator"))
+    vectors = spectral.init(params, jax.random.key(0))
+    discriminator = nnx.merge(definition, spectral.normalize(params, vectors, num_iterations=20)[0])
+    factors = scenes.sample_factors(jax.random.key(1), 64)
+    real, label = scenes.render(factors, 32, supersampling=2), jax.nn.one_hot(factors.shape, 6)
+    right, wrong = (discriminator(real, one) for one in (label, jnp.roll(label, 1, axis=1)))
+    assert np.mean(right > wrong) > 0.9
 
 
 def _biggan(blocks, seed):

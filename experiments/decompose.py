@@ -91,7 +91,7 @@ def _decompose(journal):
             name=FLAGS.generator,
             journal=journal,
             on_progress=bar.update,
-            on_pass=functools.partial(_begin_next_sweep, bar),
+            on_sweep=functools.partial(_begin_next_sweep, bar),
         )
 
 
@@ -115,9 +115,9 @@ def _progress_bar():
     return tqdm(total=total, unit="sample", unit_scale=True, desc=FLAGS.layer, disable=not shown)
 
 
-def _begin_next_sweep(bar, passes, moved):
+def _begin_next_sweep(bar, sweeps, error):
     bar.reset()
-    bar.set_postfix_str(f"sweep {passes + 1}; the last one moved the subspace by {math.degrees(moved):.2g} deg")
+    bar.set_postfix_str(f"sweep {sweeps + 1}; the subspace is known to {math.degrees(error):.2g} deg")
 
 
 def _layers_help(arguments: list[str]) -> str:

@@ -62,7 +62,7 @@ def _decompose(generator, layer, label):
             memory_budget_gb=FLAGS.memory_budget_gb,
             name=FLAGS.generator,
             on_progress=bar.update,
-            on_pass=lambda passes, moved: bar.reset(),
+            on_sweep=lambda sweeps, error: bar.reset(),
         )
 
 

@@ -36,7 +36,7 @@ def decompose(
     name: str = "",
     journal: Journal | None = None,
     on_progress: Callable[[int], object] = lambda count: None,
-    on_pass: Callable[[int, float], object] = lambda passes, moved: None,
+    on_sweep: Callable[[int, float], object] = lambda sweeps, error: None,
 ) -> Components:
     """Principal components of a layer over random samples, and their directions in latent space (GANSpace, section 3).
 
@@ -47,8 +47,8 @@ def decompose(
 
     until_stable: degrees; where not 0, sampling ends as soon as the jackknife angle of every component is smaller, and
     num_samples is the most that is tried. journal: remembers what was done, so that a run that is stopped can go on.
-    on_progress is called with the number of samples that each step added, on_pass after each sweep of "randomized" with the
-    sweeps so far and the angle (radians) by which the leading subspace moved.
+    on_progress is called with the number of samples that each step added, on_sweep after each sweep of "randomized" with the
+    sweeps so far and the angle (radians) by which the leading subspace may be off.
 
     Raises InputError for what cannot be done, and for activations that are not finite.
     """
@@ -71,7 +71,7 @@ def decompose(
         estimate = estimators.incremental_pca(samples, num_components, random)
     elif estimator == "randomized":
         estimate = estimators.randomized_block(
-            samples, num_components, random, until_stable=until_stable, on_pass=on_pass
+            samples, num_components, random, until_stable=until_stable, on_sweep=on_sweep
         )
     else:
         estimate = estimators.exact(samples, num_components, random, until_stable=until_stable)

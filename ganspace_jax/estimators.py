@@ -27,19 +27,21 @@ NAMES = ("auto", "exact", "randomized", "incremental", "analytic")
 # Of D x D, on the host: each group's scatter, and four more while they are worked on.
 _BYTES_PER_NUMBER = 8 * (NUM_GROUPS + 4)
 _FIRST_SET = 1_000  # samples, where their number grows until the components are stable
+_SHARE = 16  # one in so many samples shows where the leading subspace is, roughly
+_ROUGHLY = 100  # times the tolerance, for that share: its samples differ from all by more
 
 
 class Estimate(NamedTuple):
-    """mean: of the layer; covariances of layer and latent, and of the latent; random_variances: of the layer along the
-    random directions that were asked for. No latents (l = 0) where the layer is the latent space itself. num_samples: that
-    were needed. num_sweeps: over them."""
+    """mean: of the layer; covariances of the components' coordinates with the latent, and of the latent; random_variances: of
+    the layer along the random directions that were asked for. No latents (l = 0) where the layer is the latent space itself.
+    num_samples: that were needed. num_sweeps: over them, or the first of them."""
 
     components: pca.PrincipalComponents
     stability: pca.Stability
     mean: Float[np.ndarray, "d"]
     random_variances: Float[np.ndarray, "c"]
     latent_mean: Float[np.ndarray, "l"]
-    cross_covariance: Float[np.ndarray, "d l"]
+    cross_covariance: Float[np.ndarray, "c l"]
     latent_covariance: Float[np.ndarray, "l l"]
     num_samples: int
     num_sweeps: int
@@ -77,7 +79,7 @@ def exact(
             mean=total.mean[layer],
             random_variances=np.sum(random @ matrix[layer, layer] * random, axis=1),
             latent_mean=total.mean[latent],
-            cross_covariance=matrix[layer, latent],
+            cross_covariance=found.directions @ matrix[layer, latent],
             latent_covariance=matrix[latent, latent],
             num_samples=bounds[-1],
             num_sweeps=1,
@@ -109,18 +111,37 @@ def randomized_block(
     *,
     until_stable: float = 0.0,
     tolerance: float = 1e-4,
-    on_pass: Callable[[int, float], object] = lambda passes, moved: None,
+    on_sweep: Callable[[int, float], object] = lambda sweeps, error: None,
 ) -> Estimate:
-    """From a few sweeps that find the leading subspace, and one that measures in it. Memory O(D (components + latents)).
+    """From sweeps that find the leading subspace, over a share of the samples first, and one that measures in it.
 
-    until_stable: see `exact`; each set begins with the subspace of the one before. tolerance: radians that the leading
-    subspace may still move in the last of those sweeps.
+    Memory O(D components). Where the subspace of the share is that of all samples, as in a layer of low rank, one sweep over
+    them is enough. until_stable: see `exact`; each set begins with the subspace of the one before. tolerance: radians by which
+    the leading subspace of the samples may be off.
     """
-    estimate, basis, sweeps = None, None, 0
-    for bounds in _sample_sets(samples.num_samples, num_components, until_stable):
-        found = _leading_subspace(samples, bounds[-1], num_components, tolerance, basis, on_pass)
-        basis, sweeps = found.basis, sweeps + found.passes + 1
-        estimate = _measure(samples, bounds, basis, num_components, random)._replace(num_sweeps=sweeps)
+    sweeps = 0
+
+    def report(error: float) -> None:
+        nonlocal sweeps
+        sweeps += 1
+        on_sweep(sweeps, error)
+
+    sets = _sample_sets(samples.num_samples, num_components, until_stable)
+    basis = randomized.random_block(samples.dimensions()[0], num_components + 10 + num_components // 2)
+    share = max(sets[0][-1] // _SHARE, 4 * basis.shape[1])
+    if share < sets[0][-1]:
+        rough = _leading_subspace(samples, share, num_components, basis, None, _ROUGHLY * tolerance, report)
+        basis = rough.basis
+    estimate = None
+    for bounds in sets:
+        groups = _measure(samples, bounds, basis, random)
+        image = functools.reduce(sketches.merge, groups).cross / (bounds[-1] - 1)
+        found = _leading_subspace(samples, bounds[-1], num_components, basis, image, tolerance, report)
+        if found.passes:
+            basis, sweeps = found.basis, sweeps + 1
+            groups = _measure(samples, bounds, basis, random)
+        _warn(samples.observed.layer, found, tolerance)
+        estimate = _from_groups(groups, basis, num_components)._replace(num_sweeps=sweeps)
         if _is_stable(estimate, until_stable):
             break
     assert estimate is not None  # there is at least one set
@@ -131,33 +152,27 @@ def _leading_subspace(
     samples: Samples,
     num_samples: int,
     num_components: int,
+    start: Float[np.ndarray, "d b"],
+    image: Float[np.ndarray, "d b"] | None,
     tolerance: float,
-    start: Float[np.ndarray, "d b"] | None,
-    on_pass: Callable[[int, float], object],
+    on_pass: Callable[[float], object],
 ) -> randomized.Subspace:
-    """Of the first `num_samples` samples; says so where it is not settled."""
-    size = samples.dimensions()[0]
+    """Of the first `num_samples` samples."""
 
     def apply(block: np.ndarray) -> np.ndarray:
-        state, operand = sketches.init(size, block.shape[1]), jnp.asarray(block, jnp.float32)
+        state, operand = sketches.init(len(block), block.shape[1], block.shape[1]), jnp.asarray(block, jnp.float32)
         found = sampling.sweep(samples, sketches, _add_to_bare_sketch, state, 0, num_samples, operand)
         return found.cross / (num_samples - 1)
 
-    found = randomized.leading_subspace(
-        apply,
-        size,
-        num_components,
-        oversampling=10 + num_components // 2,
-        tolerance=tolerance,
-        start=start,
-        on_pass=on_pass,
-    )
-    if found.moved > tolerance:
+    return randomized.leading_subspace(apply, start, num_components, image=image, tolerance=tolerance, on_pass=on_pass)
+
+
+def _warn(layer: str, found: randomized.Subspace, tolerance: float) -> None:
+    if found.error > tolerance:
         logging.getLogger(__name__).warning(
-            "layer %s: after %d sweeps the subspace still moves by %.1g rad; its last components are not settled",
-            samples.observed.layer, found.passes, found.moved,
+            "layer %s: after %d passes the subspace may be off by %.1g rad; its last components are not settled",
+            layer, found.passes, found.error,
         )  # fmt: skip
-    return found
 
 
 def _add_to_bare_sketch(state, activation, latent, weight, block):
@@ -165,43 +180,49 @@ def _add_to_bare_sketch(state, activation, latent, weight, block):
 
 
 def _measure(
-    samples: Samples,
-    bounds: list[int],
-    basis: Float[np.ndarray, "d b"],
-    num_components: int,
-    random: Float[np.ndarray, "c d"],
-) -> Estimate:
-    """One sweep, in groups: sketches with the block (basis, random directions)."""
+    samples: Samples, bounds: list[int], basis: Float[np.ndarray, "d b"], random: Float[np.ndarray, "c d"]
+) -> list[sketches.Float64Sketch]:
+    """One sweep, in groups: sketches with the block (basis, random directions), crossed with the basis alone."""
     size, latent_size = samples.dimensions()
     block = jnp.asarray(np.concatenate([basis, random.T], axis=1), jnp.float32)
-    state = sketches.init(size, block.shape[1] + latent_size)
-    groups = [
+    state = sketches.init(size, block.shape[1] + latent_size, basis.shape[1])
+    return [
         sampling.sweep(samples, sketches, sketches.update, state, start, stop, block)
         for start, stop in itertools.pairwise(bounds)
     ]
+
+
+def _from_groups(
+    groups: list[sketches.Float64Sketch], basis: Float[np.ndarray, "d b"], num_components: int
+) -> Estimate:
+    """The components lie in the basis, up to its tolerance, and so does their covariance with the latent."""
     total = functools.reduce(sketches.merge, groups)
     found = _nystrom(total, basis, num_components)
     others = [_nystrom(sketches.remove(total, group), basis, num_components) for group in groups]
-    return _from_sketch(total, basis.shape[1], len(random), found, pca.stability(found, others))
+    within = found.directions @ basis
+    crossed = within @ (total.short_scatter[: basis.shape[1]] / (total.count - 1))
+    return _from_sketch(total, basis.shape[1], found, pca.stability(found, others), crossed)
 
 
 def _from_sketch(
     total: sketches.Float64Sketch,
     width: int,
-    num_random: int,
     found: pca.PrincipalComponents,
     stability: pca.Stability,
+    crossed: Float[np.ndarray, "c p"],
 ) -> Estimate:
-    """Of a sketch with a block of `width` directions, then the random ones."""
-    degrees, latent = total.count - 1, slice(width + num_random, None)
+    """Of a sketch with `width` directions of a basis, the random ones, of which there are as many as components, and the
+    latent; crossed: the components' covariance with all of these."""
+    random, latent = slice(width, width + len(found.variances)), slice(width + len(found.variances), None)
+    covariance = total.short_scatter / (total.count - 1)
     return Estimate(
         components=found,
         stability=stability,
         mean=total.mean,
-        random_variances=np.diag(total.short_scatter)[width : width + num_random] / degrees,
+        random_variances=np.diag(covariance)[random],
         latent_mean=total.short_mean[latent],
-        cross_covariance=total.cross[:, latent] / degrees,
-        latent_covariance=total.short_scatter[latent, latent] / degrees,
+        cross_covariance=crossed[:, latent],
+        latent_covariance=covariance[latent, latent],
         num_samples=int(total.count),
         num_sweeps=1,
     )
@@ -214,7 +235,7 @@ def _nystrom(
 
     So a subspace found with all samples shows also how the components turn, out of it too, when a group is left out.
     """
-    image = sketch.cross[:, : basis.shape[1]] / (sketch.count - 1)
+    image = sketch.cross / (sketch.count - 1)
     inner = basis.T @ image
     values, vectors = np.linalg.eigh((inner + inner.T) / 2)
     kept = values > randomized.RESOLVED * values[-1]
@@ -243,7 +264,7 @@ def incremental_pca(samples: Samples, num_components: int, random: Float[np.ndar
     found = components(groups)
     stability = pca.stability(found, [components(groups[:k] + groups[k + 1 :]) for k in range(len(groups))])
     total = functools.reduce(sketches.merge, [group.sketch for group in groups])
-    return _from_sketch(total, 0, len(random), found, stability)
+    return _from_sketch(total, 0, found, stability, found.directions @ total.cross / (total.count - 1))
 
 
 def analytic(
@@ -255,13 +276,14 @@ def analytic(
     variance = latents.variance(module.prior, observed.truncation_psi)
     factor = affine.factor(layer, variance)
     nothing = np.zeros(num_components)
+    found = pca.from_factor(factor, num_components)
     return Estimate(
-        components=pca.from_factor(factor, num_components),
+        components=found,
         stability=pca.Stability(nothing, nothing),
         mean=layer.offsets.mean(0),
         random_variances=np.square(random @ factor).sum(1),
         latent_mean=np.zeros(module.z_dim),
-        cross_covariance=variance * layer.slopes,
+        cross_covariance=variance * found.directions @ layer.slopes,
         latent_covariance=variance * np.eye(module.z_dim),
         num_samples=0,
         num_sweeps=0,

@@ -38,7 +38,8 @@ AnyIncremental = TypeVar("AnyIncremental", Incremental, Float64Incremental)
 def init(dimension: int, num_rows: int, short_dimension: int) -> Incremental:
     """Of no samples; short_dimension: of the sketch."""
     return Incremental(
-        jnp.zeros((min(num_rows, dimension), dimension), jnp.float32), sketches.init(dimension, short_dimension)
+        jnp.zeros((min(num_rows, dimension), dimension), jnp.float32),
+        sketches.init(dimension, short_dimension, short_dimension),
     )
 
 
@@ -51,7 +52,7 @@ def update(
 ) -> Incremental:
     """Adds the samples whose weight is 1, at least one of them; the rest of the rows are padding."""
     mean = (y * weight[:, None]).sum(0) / jnp.maximum(weight.sum(), 1.0)
-    batch = sketches.update(sketches.init(y.shape[1], state.sketch.cross.shape[1]), y, z, weight, block)
+    batch = sketches.update(sketches.init(y.shape[1], *2 * state.sketch.cross.shape[1:]), y, z, weight, block)
     return merge(state, Incremental((y - mean) * weight[:, None], batch))
 
 

@@ -33,51 +33,75 @@ class _Pair(NamedTuple):
 class Subspace(NamedTuple):
     """basis: orthonormal columns, the leading ones first. passes: times that the covariance was applied.
 
-    moved: by what angle, in radians, the leading subspace moved in the last pass.
+    error: by what angle, in radians, the leading subspace may be off.
     """
 
     basis: Float[np.ndarray, "d b"]
     passes: int
-    moved: float
+    error: float
+
+
+def random_block(dimension: int, width: int, seed: int = 0) -> Block:
+    """Orthonormal columns to begin with, where nothing is known."""
+    return np.linalg.qr(np.random.default_rng(seed).standard_normal((dimension, min(width, dimension))))[0]
 
 
 def leading_subspace(
     apply: Apply,
-    dimension: int,
+    start: Block,
     num_components: int,
     *,
-    oversampling: int = 10,
+    image: Block | None = None,
     tolerance: float = 1e-4,
     max_passes: int = 40,
-    seed: int = 0,
-    start: Block | None = None,
-    on_pass: Callable[[int, float], object] = lambda passes, moved: None,
+    on_pass: Callable[[float], object] = lambda error: None,
 ) -> Subspace:
-    """Iterates until the subspace of the `num_components` leading directions moves by less than `tolerance` radians.
+    """Iterates until the subspace of the `num_components` leading directions is known to `tolerance` radians.
 
-    apply: C block, for a symmetric positive semi-definite C, the same in every pass. start: orthonormal columns to begin with;
-    random ones where there are none. on_pass is called after each pass.
+    apply: C block, for a symmetric positive semi-definite C, the same in every pass. start: orthonormal columns to begin with,
+    more than num_components, so that the next directions do not hide behind the last of these. image: C start, where that is
+    known. on_pass is called with the error, first of the start and then after each pass.
+
+    The error is the angle by which the last pass moved the subspace, or by Davis and Kahan's theorem the length of the
+    residuals over the gap to what is outside of the block, whichever is smaller.
     """
-    width = min(num_components + oversampling, dimension)
-    if start is None:
-        start = np.linalg.qr(np.random.default_rng(seed).standard_normal((dimension, width)))[0]
-    present, values, _ = _best(_Pair(start, apply(start)), width)
+    dimension, width = start.shape
+    passes = 0 if image is not None else 1
+    present, values, _ = _best(_Pair(start, apply(start) if image is None else image), width)
+    error = 0.0 if width == dimension else _residual_angle(present, values, num_components)
+    on_pass(error)
     last_step: _Pair | None = None
-    passes, moved = 1, np.pi / 2
-    on_pass(passes, moved)
-    while moved > tolerance and passes < max_passes and width < dimension:
+    while error > tolerance and passes < max_passes:
         known = present if last_step is None else _beside(present, last_step)
-        residuals = _orthonormal(present.images - present.vectors * values, known.vectors)
+        residuals = _orthonormal(_residuals(present, values), known.vectors)
         if not residuals.shape[1]:
             return Subspace(present.vectors, passes, 0.0)
         span = _beside(known, _Pair(residuals, apply(residuals)))
         turned, values, rotation = _best(span, width)
-        resolved = max(1, np.count_nonzero(values[:num_components] > RESOLVED * values[0]))
-        moved = _angle(present.vectors[:, :resolved], turned.vectors[:, :resolved])
+        count = _resolved(values, num_components)
+        moved = _angle(present.vectors[:, :count], turned.vectors[:, :count])
         last_step = _step_beside(turned, span.times(np.concatenate([np.zeros((width, width)), rotation[width:]])))
         present, passes = turned, passes + 1
-        on_pass(passes, moved)
-    return Subspace(present.vectors, passes, 0.0 if width == dimension else float(moved))
+        error = min(moved, _residual_angle(present, values, num_components))
+        on_pass(error)
+    return Subspace(present.vectors, passes, error)
+
+
+def _residuals(present: _Pair, values: np.ndarray) -> np.ndarray:
+    return present.images - present.vectors * values
+
+
+def _residual_angle(present: _Pair, values: np.ndarray, num_components: int) -> float:
+    """Between the leading Ritz vectors and an invariant subspace, if the last Ritz value bounds what is outside."""
+    count = _resolved(values, num_components)
+    length = np.linalg.norm(_residuals(present, values)[:, :count], ord=2)
+    gap = values[count - 1] - values[-1]
+    return float(np.arcsin(min(1.0, length / gap))) if length < gap else np.pi / 2
+
+
+def _resolved(values: np.ndarray, num_components: int) -> int:
+    """How many of the components have a variance that is more than rounding."""
+    return max(1, int(np.count_nonzero(values[:num_components] > RESOLVED * values[0])))
 
 
 def _best(span: _Pair, width: int) -> tuple[_Pair, np.ndarray, np.ndarray]:

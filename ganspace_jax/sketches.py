@@ -1,7 +1,7 @@
 """Streaming covariances of long vectors with short ones: what moments.py keeps, where D x D numbers would not fit.
 
-For y [d] and a block of directions B [d, b], with a latent z [l] beside: the covariance of y with p = (B^T y, z), which is
-(C B, cov(y, z)), the covariance of p, and the total variance of y. Memory O(d (b + l)). Batches merge as in moments.py.
+For y [d] and a block of directions B [d, b], with a latent z [l] beside: the covariance of p = (B^T y, z), that of y with the
+first k of p, which for directions of B is C B, and the total variance of y. Memory O(d k). Batches merge as in moments.py.
 """
 
 from typing import Any, NamedTuple, TypeVar
@@ -14,13 +14,13 @@ from ganspace_jax.shapes import Array, Float
 
 
 class Sketch(NamedTuple):
-    """Of `count` samples: means of y and p; scatters sum (y - mean)(p - mean)^T [d, b + l] and sum (p - mean)(p - mean)^T;
-    power: sum |y - mean|^2."""
+    """Of `count` samples: means of y and p; scatters sum (y - mean)(p - mean)^T, of the first k of p, and
+    sum (p - mean)(p - mean)^T; power: sum |y - mean|^2."""
 
     count: Float[Array, ""]
     mean: Float[Array, "d"]
     short_mean: Float[Array, "p"]
-    cross: Float[Array, "d p"]
+    cross: Float[Array, "d k"]
     short_scatter: Float[Array, "p p"]
     power: Float[Array, ""]
 
@@ -31,7 +31,7 @@ class Float64Sketch(NamedTuple):
     count: Float[np.ndarray, ""]
     mean: Float[np.ndarray, "d"]
     short_mean: Float[np.ndarray, "p"]
-    cross: Float[np.ndarray, "d p"]
+    cross: Float[np.ndarray, "d k"]
     short_scatter: Float[np.ndarray, "p p"]
     power: Float[np.ndarray, ""]
 
@@ -39,10 +39,10 @@ class Float64Sketch(NamedTuple):
 AnySketch = TypeVar("AnySketch", Sketch, Float64Sketch)
 
 
-def init(dimension: int, short_dimension: int) -> Sketch:
-    """Of no samples; short_dimension: b + l."""
-    d, p = dimension, short_dimension
-    return Sketch(*(jnp.zeros(shape, jnp.float32) for shape in ((), (d,), (p,), (d, p), (p, p), ())))
+def init(dimension: int, short_dimension: int, num_crossed: int) -> Sketch:
+    """Of no samples; short_dimension: b + l. num_crossed: k."""
+    d, p, k = dimension, short_dimension, num_crossed
+    return Sketch(*(jnp.zeros(shape, jnp.float32) for shape in ((), (d,), (p,), (d, k), (p, p), ())))
 
 
 def update(
@@ -54,9 +54,8 @@ def update(
     centred, z_centred = (y - mean) * weight[:, None], (z - z_mean) * weight[:, None]
     short = jnp.concatenate([_product(centred, block), z_centred], axis=1)
     short_mean = jnp.concatenate([_product(mean, block), z_mean])
-    batch = Sketch(
-        count, mean, short_mean, _product(centred.T, short), _product(short.T, short), jnp.sum(jnp.square(centred))
-    )
+    cross = _product(centred.T, short[:, : state.cross.shape[1]])
+    batch = Sketch(count, mean, short_mean, cross, _product(short.T, short), jnp.sum(jnp.square(centred)))
     return merge(state, batch)
 
 
@@ -83,7 +82,7 @@ def _with_offset(a, count, share, delta, short_delta, b, weight, sign):
             count,
             a.mean + share * delta,
             a.short_mean + share * short_delta,
-            a.cross + sign * b.cross + weight * (delta[:, None] * short_delta[None, :]),
+            a.cross + sign * b.cross + weight * (delta[:, None] * short_delta[None, : a.cross.shape[1]]),
             a.short_scatter + sign * b.short_scatter + weight * (short_delta[:, None] * short_delta[None, :]),
             a.power + sign * b.power + weight * (delta * delta).sum(),
         )

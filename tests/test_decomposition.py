@@ -56,12 +56,13 @@ def test_the_randomized_estimator_agrees_with_the_exact_one(generator):
     """On the same samples: subspace, variances, directions in z and all figures; the exact one never takes its place."""
     settings = dict(layer="b8.conv0", latent_space="z", num_samples=SAMPLES, num_components=5, batch_size=700, seed=7)
     exact = decomposition.decompose(generator, estimator="exact", **settings)
-    moves = []
+    sweeps = []
     found = decomposition.decompose(
-        generator, memory_budget_gb=1e-6, on_pass=lambda passes, moved: moves.append(moved), **settings
+        generator, memory_budget_gb=1e-6, on_sweep=lambda *said: sweeps.append(said), **settings
     )
     assert found.source.estimator == "randomized" and exact.source.estimator == "exact"
-    assert len(moves) > 2 and moves[-1] < 1e-4
+    assert [number for number, _ in sweeps] == list(range(1, len(sweeps) + 1)) and sweeps[-1][1] < 1e-4
+    assert len(sweeps) > 2 and found.source.num_sweeps == len(sweeps) + 1  # the last one measures
     assert _angle(*(one.activation_components.reshape(5, -1) for one in (exact, found))) < 1e-3
     np.testing.assert_allclose(found.activation_stdevs, exact.activation_stdevs, rtol=5e-5)
     np.testing.assert_allclose(found.activation_components, exact.activation_components, atol=2e-3)

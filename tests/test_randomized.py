@@ -19,45 +19,66 @@ def _angle(a, b):
 def test_it_finds_the_leading_subspace_in_a_few_passes(decay):
     """However slowly the variances fall; and its own estimate of the error is not below the real one."""
     matrix, rotation = _matrix(np.arange(1.0, 301.0) ** -decay)
-    calls, moves = [], []
+    calls, errors = [], []
 
     def apply(block):
         calls.append(block)
         np.testing.assert_allclose(block.T @ block, np.eye(block.shape[1]), atol=1e-10)
         return matrix @ block
 
-    found = randomized.leading_subspace(
-        apply, 300, 12, oversampling=10, on_pass=lambda passes, moved: moves.append((passes, moved))
-    )
+    found = randomized.leading_subspace(apply, randomized.random_block(300, 22), 12, on_pass=errors.append)
     np.testing.assert_allclose(found.basis.T @ found.basis, np.eye(22), atol=1e-10)
-    assert found.passes == len(calls) == moves[-1][0] <= 12
-    assert _angle(rotation[:, :12], found.basis[:, :12]) <= found.moved < 1e-4
+    assert found.passes == len(calls) == len(errors) <= 12
+    assert _angle(rotation[:, :12], found.basis[:, :12]) <= found.error == errors[-1] < 1e-4
 
 
 def test_the_leading_directions_come_first():
     matrix, rotation = _matrix(np.geomspace(1.0, 1e-4, 60))
-    found = randomized.leading_subspace(lambda block: matrix @ block, 60, 5, oversampling=5)
+    found = randomized.leading_subspace(lambda block: matrix @ block, randomized.random_block(60, 10), 5)
     np.testing.assert_allclose(np.abs(np.sum(found.basis[:, :5] * rotation[:, :5], axis=0)), 1.0, atol=1e-7)
 
 
 def test_directions_without_variance_do_not_keep_it_going():
     """A layer of rank 6 of which 10 components are asked for, as rounding shows it."""
     matrix, rotation = _matrix(np.concatenate([np.geomspace(1, 0.1, 6), np.full(194, 1e-9)]))
-    found = randomized.leading_subspace(lambda block: matrix @ block, 200, 10)
+    found = randomized.leading_subspace(lambda block: matrix @ block, randomized.random_block(200, 20), 10)
     assert found.passes < 6
     assert _angle(rotation[:, :6], found.basis[:, :6]) < 1e-4
 
 
 def test_a_block_as_wide_as_the_space_needs_one_pass():
     matrix, rotation = _matrix(np.geomspace(1, 0.1, 8))
-    found = randomized.leading_subspace(lambda block: matrix @ block, 8, 4, oversampling=10)
-    assert found.passes == 1
+    found = randomized.leading_subspace(lambda block: matrix @ block, randomized.random_block(8, 14), 4)
+    assert found.passes == 1 and found.error == 0.0
     assert _angle(rotation[:, :4], found.basis[:, :4]) < 1e-7
 
 
 def test_it_stops_at_the_bound_and_says_how_far_it_was():
     matrix, _ = _matrix(np.ones(200))
     found = randomized.leading_subspace(
-        lambda block: (matrix + np.diag(np.arange(200) * 1e-3)) @ block, 200, 5, max_passes=3
+        lambda block: (matrix + np.diag(np.arange(200) * 1e-3)) @ block,
+        randomized.random_block(200, 15),
+        5,
+        max_passes=3,
     )
-    assert found.passes == 3 and found.moved > 1e-4
+    assert found.passes == 3 and found.error > 1e-4
+
+
+def test_a_start_that_is_good_enough_needs_no_pass():
+    """Where its image is known, and the matrix has no more than the block's rank; a tilted start needs one."""
+    matrix, rotation = _matrix(np.concatenate([np.geomspace(1, 0.01, 12), np.zeros(88)]))
+    passes = []
+    for start in (rotation[:, :15], np.linalg.qr(rotation[:, :15] + 0.01 * rotation[:, 15:30])[0]):
+        found = randomized.leading_subspace(lambda block: matrix @ block, start, 10, image=matrix @ start)
+        passes.append(found.passes)
+        assert _angle(rotation[:, :10], found.basis[:, :10]) <= 1e-4
+    assert passes[0] == 0 < passes[1]
+
+
+def test_directions_just_outside_of_the_block_are_not_overlooked():
+    """A block that is nearly invariant, but lacks one of the leading directions."""
+    matrix, rotation = _matrix(np.geomspace(1, 0.5, 50))
+    start = np.delete(rotation[:, :14], 2, axis=1)
+    start = np.linalg.qr(start + 1e-3 * rotation[:, [2]])[0]
+    found = randomized.leading_subspace(lambda block: matrix @ block, start, 8, image=matrix @ start)
+    assert found.passes and _angle(rotation[:, :8], found.basis[:, :8]) < 2e-4

@@ -9,7 +9,8 @@ def _found(activations, latents, count):
     joint = np.cov(np.concatenate([activations, latents], axis=1).T)
     size = activations.shape[1]
     found = pca.exact(joint[:size, :size], count)
-    return found, regression.latent_directions(found, joint[:size, size:], joint[size:, size:])
+    crossed = found.directions @ joint[:size, size:]
+    return found, regression.latent_directions(found, crossed, joint[size:, size:])
 
 
 def test_it_equals_least_squares_on_the_samples():

@@ -1,0 +1,102 @@
+"""Times images of StyleGAN2 and BigGAN-deep against PyTorch: the same weights, the same images, in one run.
+
+    .venv/bin/pip install -r requirements-bench.txt
+    python -m benchmarks.synthesis
+
+PyTorch's StyleGAN2 is benchmarks/stylegan2_torch.py, its BigGAN-deep the package pytorch-pretrained-biggan. Both networks have
+random weights of the published sizes, which our converters read. Prints a table and writes runs/benchmarks/synthesis.json.
+"""
+
+from collections.abc import Callable, Mapping
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytorch_pretrained_biggan
+import torch
+
+from benchmarks import machine, stylegan2_torch
+from checkpoints_convert import biggan_huggingface, stylegan2_rosinality
+from ganspace_jax.generators import base, biggan_deep
+
+STYLEGAN2_256 = (512, 512, 512, 512, 512, 256, 128)  # channels of the 4x4 to the 256x256 layers, config F
+BATCH, REPEATS = 8, 5
+
+
+def compare_stylegan2(channels: tuple[int, ...], batch: int, repeats: int) -> dict[str, str]:
+    """A row: z -> images of StyleGAN2."""
+    torch.manual_seed(0)
+    theirs = stylegan2_torch.Generator(channels).eval()
+    ours = stylegan2_rosinality.convert(_arrays(theirs.state_dict()))
+    z = np.random.default_rng(0).standard_normal((batch, 512), np.float32)
+    name = f"StyleGAN2, {ours.merge().config.resolution} px, batch {batch}"
+    return _compare(name, theirs, lambda: _images(ours, z, None), torch.from_numpy(z), repeats=repeats)
+
+
+def compare_biggan_deep(resolution: int, batch: int, repeats: int) -> dict[str, str]:
+    """A row: z and classes -> images of BigGAN-deep, at truncation 0.4."""
+    torch.manual_seed(0)
+    layers = [list(block) for block in biggan_deep.PUBLISHED_BLOCKS[resolution]]
+    config = pytorch_pretrained_biggan.BigGANConfig(
+        output_dim=resolution, z_dim=128, class_embed_dim=128, channel_width=128, num_classes=1000, layers=layers,
+        attention_layer_position=8, eps=1e-4, n_stats=51,
+    )  # fmt: skip
+    theirs = pytorch_pretrained_biggan.BigGAN(config)
+    z = np.clip(np.random.default_rng(0).standard_normal((batch, 128), np.float32), -2, 2)
+    label = np.eye(1000, dtype=np.float32)[np.arange(batch)]
+    with torch.no_grad():
+        for _ in range(
+            5
+        ):  # in training, when each pass brings the spectral norms nearer to the largest singular values
+            theirs(torch.from_numpy(z[:1]), torch.from_numpy(label[:1]), 0.4)
+    theirs.eval()
+    ours = biggan_huggingface.convert(_arrays(theirs.state_dict()), config.to_dict())
+    return _compare(
+        f"BigGAN-deep, {resolution} px, batch {batch}", theirs, lambda: _images(ours, z, label, 0.4),
+        torch.from_numpy(z), torch.from_numpy(label), 0.4, repeats=repeats,
+    )  # fmt: skip
+
+
+def _arrays(state: Mapping[str, torch.Tensor]) -> dict[str, np.ndarray]:
+    return {name: tensor.numpy() for name, tensor in state.items()}
+
+
+def _images(
+    generator: base.SplitGenerator, z: np.ndarray, label: np.ndarray | None, truncation_psi: float = 1.0
+) -> jax.Array:
+    y = None if label is None else jnp.asarray(label)
+    mapped = base.map_latents(generator, jnp.asarray(z), y)
+    return base.synthesize(generator, mapped, label=y, truncation_psi=truncation_psi)
+
+
+def _compare(
+    name: str, theirs: torch.nn.Module, make: Callable[[], jax.Array], *inputs: object, repeats: int
+) -> dict[str, str]:
+    with torch.no_grad():
+        expected = theirs(*inputs).permute(0, 2, 3, 1).numpy()
+        slow = machine.seconds(lambda: theirs(*inputs).numpy(), repeats)
+    found = np.asarray(make())  # compiles
+    difference = float(np.abs(found - expected).max() / np.abs(expected).max())
+    if not difference <= 1e-3:
+        raise AssertionError(f"{name}: images differ by {difference:.1g}")
+    fast = machine.seconds(make, repeats)
+    return {
+        "network": name,
+        "ours, images/s": f"{len(found) / fast:.2f}",
+        "PyTorch, images/s": f"{len(found) / slow:.2f}",
+        "times faster": f"{slow / fast:.2f}",
+        "images differ by": f"{difference:.0e}",
+    }
+
+
+def main():
+    """One table."""
+    about = machine.describe()
+    print("\n".join(f"{key}: {value}" for key, value in about.items()), flush=True)
+    rows = [compare_stylegan2(STYLEGAN2_256, BATCH, REPEATS), compare_biggan_deep(128, BATCH, REPEATS)]
+    print(machine.table(rows))
+    machine.write_json("synthesis", {"about": about, "rows": rows})
+
+
+if __name__ == "__main__":
+    main()

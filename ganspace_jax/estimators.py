@@ -110,7 +110,7 @@ def randomized_block(
     random: Float[np.ndarray, "c d"],
     *,
     until_stable: float = 0.0,
-    tolerance: float = 1e-4,
+    tolerance: float = 2e-4,
     on_sweep: Callable[[int, float], object] = lambda sweeps, error: None,
 ) -> Estimate:
     """From sweeps that find the leading subspace, over a share of the samples first, and one that measures in it.

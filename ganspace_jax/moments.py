@@ -1,7 +1,7 @@
 """Streaming first and second moments of vectors: init, update, merge.
 
-A batch is reduced to its own mean and centred scatter, which are then merged into the running ones (Chan, Golub and LeVeque
-1983), so no large sums are ever subtracted from one another. Float32 on the device, matrix products at the highest precision;
+A batch is reduced to its own mean and scatter, which are then merged into the running ones (Chan, Golub and LeVeque 1983), so
+no sums that are large against the scatter are ever subtracted from one another. Float32 on the device, matrix products at the highest precision;
 float64 on the host, where the groups of a run are put together.
 """
 
@@ -41,12 +41,16 @@ def init(dimension: int) -> Moments:
 
 
 def update(state: Moments, x: Float[Array, "n d"], weight: Float[Array, "n"]) -> Moments:
-    """Adds the rows of x whose weight is 1; rows of weight 0 are padding and may hold anything finite."""
+    """Adds the rows of x whose weight is 1; rows of weight 0 are padding and may hold anything finite.
+
+    Sums are taken around the first row, which is as good a centre as the mean, as far as rounding goes, and known beforehand.
+    """
     count = weight.sum()
-    mean = jnp.sum(x * weight[:, None], axis=0) / jnp.maximum(count, 1.0)
-    centred = (x - mean) * weight[:, None]
-    scatter = jnp.matmul(centred.T, centred, precision=lax.Precision.HIGHEST)
-    return merge(state, Moments(count, mean, scatter))
+    shifted = (x - x[0]) * weight[:, None]
+    offset = jnp.matmul(weight, shifted, precision=lax.Precision.HIGHEST) / jnp.maximum(count, 1.0)
+    scatter = jnp.matmul(shifted.T, shifted, precision=lax.Precision.HIGHEST)
+    scatter -= (count * offset)[:, None] * offset
+    return merge(state, Moments(count, x[0] + offset, scatter))
 
 
 def merge(a: AnyMoments, b: AnyMoments) -> AnyMoments:

@@ -52,7 +52,7 @@ def leading_subspace(
     num_components: int,
     *,
     image: Block | None = None,
-    tolerance: float = 1e-4,
+    tolerance: float = 2e-4,
     max_passes: int = 40,
     on_pass: Callable[[float], object] = lambda error: None,
 ) -> Subspace:

@@ -135,8 +135,8 @@ def _step(definition, params, key, observed, update, per_device, devices, states
         indices = first + lax.axis_index(mesh.AXIS) * per_device + jnp.arange(per_device)
         inside = indices < stop
         activation, latent = observation.observe(definition, params, key, observed, indices)
-        finite = jnp.all(jnp.isfinite(activation) | ~inside[:, None])
         state = update(state, activation, latent, inside.astype(activation.dtype), *operands)
+        finite = jnp.all(jnp.stack([jnp.all(jnp.isfinite(x)) for x in jax.tree.leaves(state)]))
         return jax.tree.map(lambda x: x[None], state), finite[None]
 
     specs = (mesh.WHOLE, mesh.WHOLE, mesh.SPLIT, mesh.WHOLE, mesh.WHOLE, mesh.WHOLE)

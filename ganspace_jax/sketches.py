@@ -48,14 +48,27 @@ def init(dimension: int, short_dimension: int, num_crossed: int) -> Sketch:
 def update(
     state: Sketch, y: Float[Array, "n d"], z: Float[Array, "n l"], weight: Float[Array, "n"], block: Float[Array, "d b"]
 ) -> Sketch:
-    """Adds the samples whose weight is 1; rows of weight 0 are padding and may hold anything finite."""
+    """Adds the samples whose weight is 1; rows of weight 0 are padding and may hold anything finite.
+
+    Sums are taken around the first sample, as in moments.py: it saves one way through the long vectors of three.
+    """
     count = weight.sum()
-    mean, z_mean = ((x * weight[:, None]).sum(0) / jnp.maximum(count, 1.0) for x in (y, z))
-    centred, z_centred = (y - mean) * weight[:, None], (z - z_mean) * weight[:, None]
-    short = jnp.concatenate([_product(centred, block), z_centred], axis=1)
-    short_mean = jnp.concatenate([_product(mean, block), z_mean])
-    cross = _product(centred.T, short[:, : state.cross.shape[1]])
-    batch = Sketch(count, mean, short_mean, cross, _product(short.T, short), jnp.sum(jnp.square(centred)))
+    total = jnp.maximum(count, 1.0)
+    shifted, z_shifted = (y - y[0]) * weight[:, None], (z - z[0]) * weight[:, None]
+    short = jnp.concatenate([_product(shifted, block), z_shifted], axis=1)
+    short_offset = short.sum(0) / total
+    short = (short - short_offset) * weight[:, None]  # centred, so that the centre of y plays no part in the products
+    crossed = jnp.concatenate([short[:, : state.cross.shape[1]], weight[:, None]], axis=1)
+    products = _product(crossed.T, shifted)
+    offset = products[-1] / total
+    batch = Sketch(
+        count,
+        y[0] + offset,
+        jnp.concatenate([_product(y[0], block), z[0]]) + short_offset,
+        products[:-1].T,
+        _product(short.T, short),
+        jnp.sum(jnp.square(shifted)) - count * jnp.sum(jnp.square(offset)),
+    )
     return merge(state, batch)
 
 

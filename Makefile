@@ -6,10 +6,10 @@ INSTALL := $(RUN) -m pip install --quiet --disable-pip-version-check
 VERSION := -c 'import sys; print("%d.%d" % sys.version_info[:2])'
 FLAGS := experiments/flags
 
-.PHONY: help demo test lint venv clean FORCE
+.PHONY: help demo test test-tpu lint venv clean FORCE
 
 help:  ## Lists the targets.
-	@sed -n 's/^\([a-z]*\):.*## /  make \1	/p' $(MAKEFILE_LIST)
+	@sed -n 's/^\([a-z-]*\):.*## /  make \1	/p' $(MAKEFILE_LIST)
 
 demo: .venv/installed  ## Decomposes the shipped StyleGAN2 and draws what its directions do.
 	$(RUN) -m experiments.decompose --flagfile=$(FLAGS)/stylegan2_scenes_w.flags
@@ -18,6 +18,9 @@ demo: .venv/installed  ## Decomposes the shipped StyleGAN2 and draws what its di
 
 test: lint  ## Lints, then runs all tests.
 	$(RUN) -m pytest --numprocesses=2 --dist=loadfile
+
+test-tpu: .venv/installed-tpu  ## Compiles the programs of big runs for slices of TPUs, with no TPU present.
+	$(RUN) -m pytest tests/test_tpu.py
 
 lint: .venv/installed-dev  ## Checks style, format and types.
 	$(RUN) -m ruff check
@@ -39,6 +42,11 @@ clean:  ## Removes .venv and caches, and leaves runs/ alone.
 	@echo "Installing requirements-dev.txt into .venv: once, a minute or two"
 	@$(INSTALL) -r requirements-dev.txt
 	@touch $@ .venv/installed
+
+.venv/installed-tpu: requirements-tpu.txt .venv/installed-dev
+	@echo "Installing requirements-tpu.txt into .venv: once, a minute or two"
+	@$(INSTALL) -r requirements-tpu.txt
+	@touch $@
 
 # Asked every time, changed only where .venv is missing or of another Python version.
 .venv/pyvenv.cfg: FORCE

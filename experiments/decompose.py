@@ -30,7 +30,12 @@ flags.DEFINE_string("layer", "w", "w, or a named activation; --generator=NAME --
 flags.DEFINE_string("latent_space", "w", "Where the directions live: w or z.")
 flags.DEFINE_integer("num_samples", 100_000, "Random samples.")
 flags.DEFINE_integer("num_components", 20, "Components to keep.")
-flags.DEFINE_integer("batch_size", 1_000, "Samples a step; does not change the result.")
+flags.DEFINE_integer(
+    "batch_size", None, "Samples a step; changes the result by rounding only. By default as many as fit into memory."
+)
+flags.DEFINE_enum(
+    "compute_dtype", None, ["float32", "bfloat16"], "Of the generator's convolutions; by default the checkpoint's own."
+)
 flags.DEFINE_integer("seed", 0, "Seed of the samples.", lower_bound=0)
 flags.DEFINE_string("label", None, "For conditional generators: class name or index, or all.")
 flags.DEFINE_float("truncation_psi", 1.0, "Truncation of the samples.")
@@ -72,7 +77,7 @@ def main(_):
 
 
 def _decompose(journal):
-    generator = zoo.load(FLAGS.generator)
+    generator = zoo.load(FLAGS.generator, compute_dtype=FLAGS.compute_dtype)
     module = generator.merge()
     with _progress_bar() as bar:
         return decomposition.decompose(

@@ -31,7 +31,10 @@ flags.DEFINE_enum(
 flags.DEFINE_integer("noise_seed", 0, "Seed of random noise.", lower_bound=0)
 flags.DEFINE_bool("save_arrays", False, "Write arrays.npz as well.")
 flags.DEFINE_list("activations", [], "With --save_arrays: layers to write as well.")
-flags.DEFINE_integer("batch_size", 16, "Images a step.", lower_bound=1)
+flags.DEFINE_integer("batch_size", None, "Images a step; by default as many as fit into memory.", lower_bound=1)
+flags.DEFINE_enum(
+    "compute_dtype", None, ["float32", "bfloat16"], "Of the generator's convolutions; by default the checkpoint's own."
+)
 flags.DEFINE_string("workdir", None, "Directory to write into.", required=True)
 
 
@@ -40,7 +43,7 @@ def main(_):
     if FLAGS.activations and not FLAGS.save_arrays:
         raise InputError("--activations: are written with --save_arrays only; add it")
     with workdirs.outputs(FLAGS.workdir) as directory:
-        generator = zoo.load(FLAGS.generator)
+        generator = zoo.load(FLAGS.generator, compute_dtype=FLAGS.compute_dtype)
         inputs = _inputs(generator)
         settings = generation.Settings(
             FLAGS.truncation_psi, FLAGS.truncation_cutoff, FLAGS.noise_mode, FLAGS.noise_seed, FLAGS.activations

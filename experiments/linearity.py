@@ -22,7 +22,7 @@ flags.DEFINE_string("generator", "biggan-deep-scenes", f"Zoo name ({', '.join(zo
 flags.DEFINE_list("layers", None, "Layers, in the order of the table.", required=True)
 flags.DEFINE_integer("num_samples", 10_000, "Random samples.")
 flags.DEFINE_integer("num_components", 20, "Components of each layer.")
-flags.DEFINE_integer("batch_size", 500, "Samples a step; does not change the result.")
+flags.DEFINE_integer("batch_size", None, "Samples a step; see experiments.decompose.")
 flags.DEFINE_integer("seed", 0, "Seed of the samples.", lower_bound=0)
 flags.DEFINE_string("label", None, "For conditional generators: class name or index, or all.")
 flags.DEFINE_float("truncation_psi", 1.0, "Truncation of the samples.")

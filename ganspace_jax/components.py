@@ -20,8 +20,8 @@ from ganspace_jax.shapes import Float
 class Source:
     """Where components come from. fingerprint: of the generator's weights; latent_space: where the directions live.
 
-    label: class index, "all" for a mixture of all, None for an unconditional generator. num_sweeps: over the samples. Files of
-    other programs have no fingerprint ("").
+    label: class index, "all" for a mixture of all, None for an unconditional generator. num_sweeps: over the samples.
+    compute_dtype: of the generator's convolutions. Files of other programs have no fingerprint ("").
     """
 
     generator: str
@@ -34,6 +34,7 @@ class Source:
     estimator: str = "exact"
     truncation_psi: float = 1.0
     num_sweeps: int = 1
+    compute_dtype: str = "float32"
 
 
 @dataclasses.dataclass(frozen=True)

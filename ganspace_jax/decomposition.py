@@ -3,11 +3,12 @@
 import dataclasses
 import hashlib
 from collections.abc import Callable
+from typing import Any
 
 import jax
 import numpy as np
 
-from ganspace_jax import estimators, mesh, observation, regression
+from ganspace_jax import estimators, memory, mesh, observation, regression
 from ganspace_jax.components import Components, Source
 from ganspace_jax.estimators import Estimate
 from ganspace_jax.failures import InputError
@@ -26,7 +27,7 @@ def decompose(
     latent_space: str = "w",
     num_samples: int = 100_000,
     num_components: int = 20,
-    batch_size: int = 1_000,
+    batch_size: int | None = None,
     seed: int = 0,
     label: Label = None,
     truncation_psi: float = 1.0,
@@ -45,6 +46,9 @@ def decompose(
     from several sweeps over them, for layers whose D x D covariance does not fit into memory_budget_gb; "auto", one of these
     two; "incremental", as the original does it; or "analytic", from the weights, for layers that are affine in z.
 
+    batch_size: samples a step, of all devices together; None for as many as fit into the devices' memory. The result is the
+    same but for rounding.
+
     until_stable: degrees; where not 0, sampling ends as soon as the jackknife angle of every component is smaller, and
     num_samples is the most that is tried. journal: remembers what was done, so that a run that is stopped can go on.
     on_progress is called with the number of samples that each step added, on_sweep after each sweep of "randomized" with the
@@ -58,12 +62,24 @@ def decompose(
     _check_numbers(size, layer, num_samples, num_components, batch_size, estimator, until_stable)
     estimator = estimators.choose(estimator, size, memory_budget_gb)
     source = Source(
-        name, fingerprint(generator), layer, latent_space, seed, num_samples, label, estimator, observed.truncation_psi
+        name,
+        fingerprint(generator),
+        layer,
+        latent_space,
+        seed,
+        num_samples,
+        label,
+        estimator,
+        observed.truncation_psi,
+        compute_dtype=getattr(generator.merge().config, "compute_dtype", "float32"),
     )
     random = random_directions(num_components, size, seed)
+    devices = mesh.own_devices()
     samples = Samples(
-        generator, observed, num_samples, batch_size, seed, mesh.own_devices(), on_progress, journal or Journal()
+        generator, observed, num_samples, batch_size or devices.size, seed, devices, on_progress, journal or Journal()
     )
+    if batch_size is None:
+        samples = estimators.fit_batch(estimator, samples, num_components, memory.of_device(devices))
     samples.journal.begin_run(_about(source, samples, num_components, until_stable))
     if estimator == "analytic":
         estimate = estimators.analytic(generator, observed, num_components, random)
@@ -128,11 +144,15 @@ def random_directions(num_directions: int, dimension: int, seed: int) -> Float[n
 
 
 def fingerprint(generator: base.SplitGenerator) -> str:
-    """Twelve hexadecimal digits that identify a generator's configuration and weights."""
-    digest = hashlib.sha256(repr(generator.merge().config).encode())
+    """Twelve hexadecimal digits that identify a generator's configuration and weights, in whatever precision it calculates."""
+    digest = hashlib.sha256(repr(_in_float32(generator.merge().config)).encode())
     for leaf in jax.tree.leaves(generator.params):
         digest.update(np.ascontiguousarray(leaf).tobytes())
     return digest.hexdigest()[:12]
+
+
+def _in_float32(config: Any) -> Any:
+    return dataclasses.replace(config, compute_dtype="float32") if hasattr(config, "compute_dtype") else config
 
 
 def _check_numbers(
@@ -140,14 +160,14 @@ def _check_numbers(
     layer: str,
     num_samples: int,
     num_components: int,
-    batch_size: int,
+    batch_size: int | None,
     estimator: str,
     until_stable: float,
 ) -> None:
     if estimator not in estimators.NAMES:
         raise InputError(f"--estimator={estimator}: there are: {', '.join(estimators.NAMES)}")
     for flag, value in (("num_samples", num_samples), ("num_components", num_components), ("batch_size", batch_size)):
-        if value < 1:
+        if value is not None and value < 1:
             raise InputError(f"--{flag}={value}: must be at least 1")
     if until_stable < 0:
         raise InputError(f"--until_stable={until_stable}: must be an angle in degrees, or 0 for all samples")

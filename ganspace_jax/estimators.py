@@ -12,8 +12,9 @@ import itertools
 import logging
 import math
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 
@@ -52,6 +53,37 @@ def choose(name: str, dimension: int, memory_budget_gb: float) -> str:
     if name != "auto":
         return name
     return "exact" if _BYTES_PER_NUMBER * dimension**2 <= memory_budget_gb * 1e9 else "randomized"
+
+
+def fit_batch(name: str, samples: Samples, num_components: int, limit: int) -> Samples:
+    """The same samples with as large a batch as an estimator's steps have room for in so many bytes on each device."""
+    if name == "analytic":  # without samples
+        return samples
+    update, state, *operands = step(name, samples, num_components)
+    return sampling.fit_batch(samples, limit, update, state, *operands)
+
+
+def step(name: str, samples: Samples, num_components: int) -> tuple[Any, ...]:
+    """(update, state, *operands) of an estimator's largest sweep, for sampling.compile_step: shapes instead of arrays."""
+    size, latent_size = samples.dimensions()
+    width, short = _block_width(num_components, size), num_components + latent_size
+    block = lambda columns: jax.ShapeDtypeStruct((size, columns), jnp.float32)  # noqa: E731
+    shapes = lambda init, *numbers: jax.eval_shape(lambda: init(*numbers))  # noqa: E731
+    if name == "exact":
+        return _add_to_moments, shapes(moments.init, size + latent_size)
+    if name == "incremental":
+        state = shapes(incremental.init, size, _num_rows(num_components), short)
+        return incremental.update, state, block(num_components)
+    return sketches.update, shapes(sketches.init, size, width + short, width), block(width + num_components)
+
+
+def _block_width(num_components: int, size: int) -> int:
+    """Of the subspace that is iterated on: more directions than are asked for make it settle sooner."""
+    return min(size, num_components + 10 + num_components // 2)
+
+
+def _num_rows(num_components: int) -> int:
+    return 2 * num_components + 10
 
 
 def exact(
@@ -127,7 +159,8 @@ def randomized_block(
         on_sweep(sweeps, error)
 
     sets = _sample_sets(samples.num_samples, num_components, until_stable)
-    basis = randomized.random_block(samples.dimensions()[0], num_components + 10 + num_components // 2)
+    size = samples.dimensions()[0]
+    basis = randomized.random_block(size, _block_width(num_components, size))
     share = max(sets[0][-1] // _SHARE, 4 * basis.shape[1])
     if share < sets[0][-1]:
         rough = _leading_subspace(samples, share, num_components, basis, None, _ROUGHLY * tolerance, report)
@@ -248,7 +281,7 @@ def incremental_pca(samples: Samples, num_components: int, random: Float[np.ndar
     """In one sweep, from twice as many directions as are asked for, and ten; the jackknife's groups are left out by merging
     the others."""
     size, latent_size = samples.dimensions()
-    state = incremental.init(size, 2 * num_components + 10, len(random) + latent_size)
+    state = incremental.init(size, _num_rows(num_components), len(random) + latent_size)
     block = jnp.asarray(random.T, jnp.float32)
     groups = [
         sampling.sweep(samples, incremental, incremental.update, state, start, stop, block)

@@ -8,14 +8,17 @@ from typing import Literal, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.sharding import Mesh
+from jax.stages import Compiled
 
-from ganspace_jax import latents
+from ganspace_jax import latents, memory, mesh
 from ganspace_jax.failures import InputError
 from ganspace_jax.generators import base
 from ganspace_jax.observation import check_truncation
 from ganspace_jax.shapes import Float
 
 NoiseMode = Literal["const", "none", "random"]
+_BUSY = 32  # images on a device beyond which nothing becomes faster
 
 
 class Inputs(NamedTuple):
@@ -81,30 +84,59 @@ def generate(
     inputs: Inputs,
     settings: Settings,
     *,
-    batch_size: int = 16,
+    batch_size: int | None = None,
     on_progress: Callable[[int], object] = lambda count: None,
 ) -> Iterator[dict[str, np.ndarray]]:
-    """Batch by batch: `image`, before any clipping, and the activations asked for; raises InputError for unknown names."""
+    """Batch by batch: `image`, before any clipping, and the activations asked for; raises InputError for unknown names.
+
+    batch_size: images a step, shared by all devices; None for as many as fit into their memory, and are of use.
+    """
     shapes = base.activation_shapes(generator)
     for name in settings.activations:
         if name not in shapes:
             raise InputError(f"--activations={name}: this generator has no such layer; it has: {', '.join(shapes)}")
     check_truncation(generator, settings.truncation_psi, settings.truncation_cutoff)
-    keys = jax.random.split(jax.random.key(settings.seed), len(inputs.latents))
-    for first in range(0, len(inputs.latents), batch_size):
-        rows = slice(first, first + batch_size)
+    count, devices = len(inputs.latents), mesh.own_devices()
+    batch_size = min(count, batch_size or _batch_that_fits(generator, settings, devices))
+    batch_size = -(-batch_size // devices.size) * devices.size
+    keys = jax.random.split(jax.random.key(settings.seed), count)
+    generator = generator._replace(params=mesh.replicate(generator.params, devices))
+    for first in range(0, count, batch_size):
+        rows = np.minimum(np.arange(first, first + batch_size), count - 1)  # the last one again, to fill the batch
         image, activations = base.synthesize_with_activations(
             generator,
-            jnp.asarray(inputs.latents[rows]),
+            mesh.spread(inputs.latents[rows], devices),
             settings.activations,
-            label=None if inputs.label is None else jnp.asarray(inputs.label[rows]),
-            noise={"const": "const", "none": None, "random": keys[rows]}[settings.noise_mode],
+            label=None if inputs.label is None else mesh.spread(inputs.label[rows], devices),
+            noise={"const": "const", "none": None, "random": mesh.spread(keys[rows], devices)}[settings.noise_mode],
             truncation_psi=settings.truncation_psi,
             truncation_cutoff=settings.truncation_cutoff,
         )
         made = {"image": image, **activations}
-        yield {name: np.asarray(array, np.float32) for name, array in made.items()}
-        on_progress(len(image))
+        yield {name: np.asarray(array, np.float32)[: count - first] for name, array in made.items()}
+        on_progress(min(batch_size, count - first))
+
+
+def compile_synthesis(generator: base.SplitGenerator, settings: Settings, rows: int, devices: Mesh) -> Compiled:
+    """The program that makes so many images on each device, compiled ahead of time; the devices need not be there."""
+    module, count = generator.merge(), rows * devices.size
+    inputs = [jax.ShapeDtypeStruct((count, *module.latent_shape), jnp.float32)]
+    inputs += [jax.ShapeDtypeStruct((count, module.num_classes), jnp.float32)] if module.num_classes else []
+    latents, *label = mesh.abstract(inputs, devices, mesh.SPLIT)
+    generator = generator._replace(params=mesh.abstract(generator.params, devices))
+    return base.compile_synthesis(
+        generator,
+        latents,
+        settings.activations,
+        label=label[0] if label else None,
+        truncation_psi=settings.truncation_psi,
+        truncation_cutoff=settings.truncation_cutoff,
+    )
+
+
+def _batch_that_fits(generator: base.SplitGenerator, settings: Settings, devices: Mesh) -> int:
+    compile_rows = lambda rows: compile_synthesis(generator, settings, rows, devices)  # noqa: E731
+    return devices.size * memory.rows_that_fit(compile_rows, memory.of_device(devices), devices, _BUSY)
 
 
 def _map(generator: base.SplitGenerator, z: np.ndarray, label: np.ndarray | None, names: list[str]) -> Inputs:

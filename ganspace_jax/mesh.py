@@ -115,6 +115,17 @@ def one_each(tree: Any, mesh: Mesh) -> Any:
     return jax.jit(lambda t: jax.tree.map(copies, t), out_shardings=_sharding(mesh, SPLIT))(tree)
 
 
+def spread(array: Any, mesh: Mesh) -> jax.Array:
+    """Rows that lie split over the devices, which can share them evenly."""
+    return jax.device_put(array, _sharding(mesh, SPLIT))
+
+
+def abstract(tree: Any, mesh: Mesh, spec: PartitionSpec = WHOLE) -> Any:
+    """Shapes and places of a tree of arrays or shapes on the mesh, for programs that are compiled and not run."""
+    place = _sharding(mesh, spec)
+    return jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=place), tree)
+
+
 def parts(tree: Any) -> list[Any]:
     """What `one_each` made, device by device, on the host."""
     leaves, structure = jax.tree.flatten(tree)

@@ -1,8 +1,8 @@
 """Streaming first and second moments of vectors: init, update, merge.
 
 A batch is reduced to its own mean and scatter, which are then merged into the running ones (Chan, Golub and LeVeque 1983), so
-no sums that are large against the scatter are ever subtracted from one another. Float32 on the device, matrix products at the highest precision;
-float64 on the host, where the groups of a run are put together.
+no sums that are large against the scatter are ever subtracted from one another. Float32 on the device, matrix products at the
+highest precision; float64 on the host, where the groups of a run are put together.
 """
 
 from typing import Any, NamedTuple, TypeVar

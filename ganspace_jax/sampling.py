@@ -14,7 +14,7 @@ import numpy as np
 from jax import lax
 from jax.sharding import Mesh
 
-from ganspace_jax import mesh, observation
+from ganspace_jax import memory, mesh, observation
 from ganspace_jax.failures import InputError
 from ganspace_jax.generators import base
 from ganspace_jax.journal import Journal
@@ -52,8 +52,9 @@ class Samples(NamedTuple):
 
     def dimensions(self) -> tuple[int, int]:
         """(d, l): of the layer, and of the latent beside it."""
-        fixed = (self.generator.definition, self.generator.params, jax.random.key(self.seed), self.observed)
-        shapes = jax.eval_shape(lambda indices: observation.observe(*fixed, indices), jnp.arange(1))
+        definition, params = self.generator
+        observe = lambda params, key, i: observation.observe(definition, params, key, self.observed, i)  # noqa: E731
+        shapes = jax.eval_shape(observe, params, jax.random.key(self.seed), jnp.arange(1))
         return shapes[0].shape[1], shapes[1].shape[1]
 
     @property
@@ -61,6 +62,28 @@ class Samples(NamedTuple):
         """Rows of a step on each device; no more than a group of the jackknife has."""
         largest = -(-self.num_samples // NUM_GROUPS)
         return -(-min(self.batch_size, largest) // (self.devices.size * jax.process_count()))
+
+
+def compile_step(samples: Samples, update: Update, state: Any, *operands: Any) -> Any:
+    """The program of a step, compiled ahead of time from arrays or shapes, for devices that need not be there."""
+    devices, shapes = samples.devices, jax.eval_shape(lambda: (jax.random.key(0), jnp.int32(0)))
+    key, number = mesh.abstract(shapes, devices)
+    params, operands = mesh.abstract((samples.generator.params, operands), devices)
+    states = jax.eval_shape(lambda state: mesh.one_each(state, devices), state)
+    return _step.lower(
+        samples.generator.definition, params, key, samples.observed, update, samples.batch_per_device, devices,
+        mesh.abstract(states, devices, mesh.SPLIT), number, number, operands,
+    ).compile()  # fmt: skip
+
+
+def fit_batch(samples: Samples, limit: int, update: Update, state: Any, *operands: Any) -> Samples:
+    """The same samples with as large a batch as a step has room for in so many bytes on each device."""
+
+    def with_rows(rows: int) -> Samples:
+        return samples._replace(batch_size=rows * samples.devices.size * jax.process_count())
+
+    compile_rows = lambda rows: compile_step(with_rows(rows), update, state, *operands)  # noqa: E731
+    return with_rows(memory.rows_that_fit(compile_rows, limit, samples.devices))
 
 
 def bounds(num_samples: int) -> list[int]:

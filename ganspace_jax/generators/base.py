@@ -154,20 +154,36 @@ def _synthesize(definition, params, latents, label, offsets, noise_mode, noise_k
 
 
 def synthesize_with_activations(
+    generator: SplitGenerator, latents: Float[Array, "n layers d"], names: Sequence[str], **settings: Any
+) -> tuple[Float[Array, "n height width c"], Activations]:
+    """Images of latents and the named activations, jitted; settings as those of the generator's call.
+
+    Compiles once for each set of names, offsets and shapes.
+    """
+    return _synthesize(*_arguments(generator, latents, names, **settings))
+
+
+def compile_synthesis(
+    generator: SplitGenerator, latents: jax.ShapeDtypeStruct, names: Sequence[str], **settings: Any
+) -> jax.stages.Compiled:
+    """The program of synthesize_with_activations, compiled ahead of time from shapes, for devices that need not be there."""
+    return _synthesize.lower(*_arguments(generator, latents, names, **settings)).compile()
+
+
+def _arguments(
     generator: SplitGenerator,
-    latents: Float[Array, "n layers d"],
+    latents: Any,
     names: Sequence[str],
     *,
-    label: Array | None = None,
-    offsets: Mapping[str, Array] | None = None,
-    noise: Noise = "const",
+    label: Any = None,
+    offsets: Mapping[str, Any] | None = None,
+    noise: Any = "const",
     truncation_psi: float = 1.0,
     truncation_cutoff: int | None = None,
-) -> tuple[Float[Array, "n height width c"], Activations]:
-    """Images of latents and the named activations, jitted. Compiles once for each set of names, offsets and shapes."""
+) -> tuple[Any, ...]:
     mode = "none" if noise is None else ("const" if isinstance(noise, str) else "random")
     keys = noise if mode == "random" else None
-    return _synthesize(
+    return (
         generator.definition, generator.params, latents, label, dict(offsets or {}),
         mode, keys, float(truncation_psi), truncation_cutoff, tuple(names),
     )  # fmt: skip

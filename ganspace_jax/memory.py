@@ -1,0 +1,57 @@
+"""How many rows of a batch fit into a device's memory: by the compiler's account, before anything runs."""
+
+import os
+from collections.abc import Callable
+from typing import Any
+
+import jax
+from jax.sharding import Mesh
+
+_FEW = 8  # rows of a program whose memory tells that of larger batches
+_BUSY, _BUSY_CPU = 16_384, 1_024  # rows on a device beyond which nothing becomes faster
+
+
+def of_device(mesh: Mesh) -> int:
+    """Bytes that a program may use on each device: three quarters of a GPU's or TPU's, of a CPU's share a quarter."""
+    limit = (mesh.devices.flat[0].memory_stats() or {}).get("bytes_limit")
+    if limit is not None:
+        return int(0.75 * limit)
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // (4 * mesh.size)
+
+
+def of_program(program: Any) -> int:
+    """Bytes that a compiled program takes on each device, its arguments and results included."""
+    sizes = program.memory_analysis()
+    held = sizes.argument_size_in_bytes + sizes.output_size_in_bytes - sizes.alias_size_in_bytes
+    return held + sizes.temp_size_in_bytes
+
+
+def rows_that_fit(compile_rows: Callable[[int], Any], memory: int, mesh: Mesh, most: int | None = None) -> int:
+    """Rows a device, a power of two, with which a program stays within so many bytes; at least 1.
+
+    compile_rows: the program for so many rows on each device. most: rows that are of use; by default what keeps a device busy.
+    Compiled with few rows, and where these say that memory may be short, with more as well: what does not grow with the rows
+    is then told from what does.
+    """
+    most = most or (_BUSY_CPU if mesh.devices.flat[0].platform == "cpu" else _BUSY)
+    few = min(_FEW, most)
+    needed = _bytes(compile_rows, few)
+    if needed is None:
+        return 1
+    rows = few * memory // needed
+    if rows < most:
+        more = max(2 * few, rows)
+        needed_by_more = _bytes(compile_rows, more)
+        growth = 0 if needed_by_more is None else (needed_by_more - needed) / (more - few)
+        rows = int(few + (memory - needed) / growth) if growth > 0 else rows
+    return 1 << max(1, min(rows, most)).bit_length() - 1
+
+
+def _bytes(compile_rows: Callable[[int], Any], rows: int) -> int | None:
+    """None where the compiler itself finds that so many rows do not fit."""
+    try:
+        return of_program(compile_rows(rows))
+    except jax.errors.JaxRuntimeError as error:
+        if "RESOURCE_EXHAUSTED" not in str(error):
+            raise
+        return None

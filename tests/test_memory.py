@@ -1,0 +1,74 @@
+"""Batches by the compiler's account of memory: what is chosen fits, and twice as much would not."""
+
+import jax
+import jax.numpy as jnp
+import pytest
+
+from ganspace_jax import estimators, generation, memory, mesh, observation, sampling
+from ganspace_jax.generators import base, stylegan2
+
+
+@pytest.fixture(scope="module")
+def generator():
+    config = stylegan2.Config(z_dim=8, w_dim=8, channels=(16, 16, 16), mapping_layers=2)
+    return base.split(stylegan2.StyleGAN2(config, key=jax.random.key(0)))
+
+
+def _program(rows):
+    """Takes some memory for each row, and 4 MB that do not depend on the rows."""
+    x, y = (jax.ShapeDtypeStruct(shape, jnp.float32) for shape in ((rows, 1024), (1024, 1024)))
+    return jax.jit(lambda x, y: jnp.sort(x, axis=1) @ y).lower(x, y).compile()
+
+
+def test_a_power_of_two_that_fits_is_chosen():
+    devices = mesh.own_devices()
+    for limit in (5_000_000, 30_000_000):
+        rows = memory.rows_that_fit(_program, limit, devices, 10**6)
+        assert rows & (rows - 1) == 0
+        assert memory.of_program(_program(rows)) <= limit < memory.of_program(_program(2 * rows))
+    assert memory.rows_that_fit(_program, 2**40, devices, 64) == 64
+    assert memory.rows_that_fit(_program, 1, devices, 64) == 1
+    assert memory.of_device(devices) > 0
+
+
+def test_programs_of_which_not_even_a_few_rows_fit_get_one():
+    def too_large(rows):
+        raise jax.errors.JaxRuntimeError("RESOURCE_EXHAUSTED: out of memory")
+
+    assert memory.rows_that_fit(too_large, 10**9, mesh.own_devices(), 64) == 1
+
+    def broken(rows):
+        raise jax.errors.JaxRuntimeError("INTERNAL: something else")
+
+    with pytest.raises(jax.errors.JaxRuntimeError, match="something else"):
+        memory.rows_that_fit(broken, 10**9, mesh.own_devices(), 64)
+
+
+@pytest.mark.parametrize("estimator", ["exact", "randomized", "incremental"])
+def test_the_batch_of_a_decomposition_fits(generator, estimator):
+    """The step that a run takes stays within the limit."""
+    observed = observation.Observed("b16.conv0", "w", None, 1.0)
+    devices = mesh.own_devices()
+    samples = sampling.Samples(generator, observed, 100_000, 8 * devices.size, 0, devices)
+    update, state, *operands = estimators.step(estimator, samples, 3)
+    limit = memory.of_program(sampling.compile_step(samples, update, state, *operands)) + 3_000_000
+    fitting = estimators.fit_batch(estimator, samples, 3, limit)
+    assert 8 < fitting.batch_per_device < 1024
+    assert memory.of_program(sampling.compile_step(fitting, update, state, *operands)) <= limit
+
+
+def test_images_do_not_depend_on_how_many_fit(generator, monkeypatch):
+    inputs = generation.from_seeds(generator, list(range(5)), None, 1.0)
+    settings = generation.Settings(activations=("b8.conv1",))
+
+    def images(**more):
+        batches = list(generation.generate(generator, inputs, settings, **more))
+        return len(batches), {name: jnp.concatenate([batch[name] for batch in batches]) for name in batches[0]}
+
+    count, whole = images()
+    monkeypatch.setattr(memory, "rows_that_fit", lambda *_: 1)
+    other_count, other = images()
+    assert (count, other_count) == (1, 3)  # of two devices, with one image each
+    for name, array in whole.items():
+        assert len(array) == 5
+        assert jnp.abs(other[name] - array).max() < 1e-5 * jnp.abs(array).max()

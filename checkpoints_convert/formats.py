@@ -200,7 +200,7 @@ FORMATS = (
     ),
     Format(
         "progan_tensorflow", "ProGAN of the official TensorFlow code", _has("4x4/Dense/weight", "ToRGB_lod0/weight"),
-        lambda network, _: progan_tensorflow.convert(network.arrays, network.arguments),
+        lambda network, _: progan_tensorflow.convert(network.arrays, network.arguments, network.class_name),
     ),
     Format(
         "progan_netdissect", "ProGAN of netdissect's PyTorch port", _is_progan,

@@ -25,7 +25,7 @@ class Network(NamedTuple):
     name: its own in the file ("G_ema", "Gs", keys of a state dict joined by dots; "" for a file that is one state dict).
     arrays: parameters and buffers; names are joined by dots in PyTorch's files, by slashes in TensorFlow's. arguments: those
     that it was built with, as far as the file says. clamps: conv_clamp of each layer that has one. beside: the arrays that lie
-    next to a state dict.
+    next to a state dict. class_name: of the object, in TensorFlow's files.
     """
 
     name: str
@@ -33,6 +33,7 @@ class Network(NamedTuple):
     arguments: Mapping[str, Any] = {}
     clamps: Mapping[str, float | None] = {}
     beside: Mapping[str, np.ndarray] = {}
+    class_name: str = ""
 
 
 def find(content: Any, arguments: Mapping[str, Any]) -> tuple[Network, ...]:
@@ -101,7 +102,7 @@ def _from_tensorflow(name: str, root: pickles.Network) -> Network:
             raise InputError(f"{path}variables: not a list of names and arrays")
         _add(arrays, path, {key: np.asarray(value) for key, value in variables})
         arguments = {**_plain(_dictionary(part.state.get("static_kwargs", {}), f"{path}static_kwargs")), **arguments}
-    return Network(name, arrays, arguments)
+    return Network(name, arrays, arguments, class_name=root.class_name)
 
 
 def _is_variable(entry: Any) -> bool:

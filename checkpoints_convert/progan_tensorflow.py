@@ -10,6 +10,7 @@ from checkpoints_convert import assembly
 from ganspace_jax.failures import InputError
 from ganspace_jax.generators import base, progan
 
+_OF_STYLEGAN = "dnnlib.tflib.network.Network"  # in files of NVlabs/stylegan, which trains this network too
 # What the published networks have, and what the code would also build; only in the keyword arguments can it be seen.
 _SUPPORTED = {"label_size": 0, "use_wscale": True, "use_pixelnorm": True, "use_leakyrelu": True}
 
@@ -35,10 +36,16 @@ def configuration(arrays: Mapping[str, np.ndarray], static: Mapping[str, Any] | 
     )
 
 
-def convert(arrays: Mapping[str, np.ndarray], static: Mapping[str, Any] | None = None) -> base.SplitGenerator:
-    """The generator of Gs's variables; raises InputError for those missing, left over or of another shape."""
+def convert(
+    arrays: Mapping[str, np.ndarray], static: Mapping[str, Any] | None = None, class_name: str = "tfutil.Network"
+) -> base.SplitGenerator:
+    """The generator of Gs's variables; raises InputError for those missing, left over or of another shape.
+
+    class_name: of the network in its file; it says whether the paper's own code wrote it, or NVlabs/stylegan's.
+    """
     tensors = assembly.Tensors(arrays)
     config = configuration(arrays, static)
+    out_first = _is_out_first(arrays, class_name)
     if "lod" in tensors and (level := float(tensors.take("lod"))) > 0:
         raise InputError(f"lod={level:g}: this network is still growing; only fully grown ones convert")
 
@@ -50,13 +57,24 @@ def convert(arrays: Mapping[str, np.ndarray], static: Mapping[str, Any] | None =
             # [z, channel, row, column]; turned, since our kernel is a correlation with z's one pixel
             return array.reshape(len(array), -1, 4, 4).transpose(2, 3, 0, 1)[::-1, ::-1]
         if leaf == "weight" and theirs.endswith("Conv0_up"):
-            # a transposed convolution, [row, column, out, in]
-            return array.transpose(0, 1, 3, 2)[::-1, ::-1]
+            # a transposed convolution
+            return (array.transpose(0, 1, 3, 2) if out_first else array)[::-1, ::-1]
         return array
 
     generator = assembly.assemble("progan", config, fetch)
     tensors.finish(ignored=lambda name: re.match(r"ToRGB_lod[1-9]\d*/", name) is not None)  # served while it grew
     return generator
+
+
+def _is_out_first(arrays: Mapping[str, np.ndarray], class_name: str) -> bool:
+    """Whether the kernels of fused layers are [row, column, out, in], as the paper's code has them, or [.., in, out].
+
+    The bias tells where the two widths differ, whoever saved the file; where they never do, the class of the network.
+    """
+    for name, kernel in arrays.items():
+        if name.endswith("/Conv0_up/weight") and np.ndim(kernel) == 4 and kernel.shape[2] != kernel.shape[3]:
+            return kernel.shape[2] == np.size(arrays.get(name.removesuffix("weight") + "bias", ()))
+    return class_name != _OF_STYLEGAN
 
 
 def _their_layer(layer: str, tensors: assembly.Tensors) -> str:

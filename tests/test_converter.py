@@ -98,6 +98,22 @@ def test_a_clamp_is_read_from_the_layers():
     assert formats.convert(found, layers, {}, "x").merge().config.conv_clamp == 0.5
 
 
+def test_the_class_of_a_network_says_how_its_kernels_lie():
+    """Fused kernels the other way round, under the class of the code that stores them so: the same ProGAN."""
+    (network, _) = formats.read(GOLDEN / "progan_32.pkl").networks
+    kept = {name: array for name, array in network.arrays.items() if "32x32" not in name and "lod0" not in name}
+    lower = {name.replace("lod1", "lod0"): array for name, array in kept.items()}  # where all layers are of one width
+    turned = {
+        name: array.transpose(0, 1, 3, 2) if name.endswith("Conv0_up/weight") else array
+        for name, array in lower.items()
+    }
+    found, expected = (
+        _converted("progan_32.pkl", lambda network, change=change: change).params
+        for change in ({"arrays": turned, "class_name": "dnnlib.tflib.network.Network"}, {"arrays": lower})
+    )
+    jax.tree.map(np.testing.assert_array_equal, found, expected)
+
+
 def test_wrappers_are_seen_through():
     """A training checkpoint: the generator is found, its moving average before it, and no discriminator taken for it."""
     (state,) = formats.read(GOLDEN / "dcgan_64.pth").networks

@@ -143,7 +143,7 @@ def test_mutated_networks_are_converted_or_refused_in_one_line(num_mutations):
 def test_networks_that_hold_something_else_are_refused_by_the_name_of_the_file(state, said, tmp_path, monkeypatch):
     path = tmp_path / "network.pkl"
     path.write_bytes((GOLDEN / "progan_32.pkl").read_bytes())
-    network = pickles.Network(state)
+    network = pickles.Network("tfutil.Network", state)
     monkeypatch.setattr(formats, "_KINDS", (("pickle", lambda _: True, lambda _: (network, network, network)),))
     with pytest.raises(InputError) as caught:
         formats.read(path)

@@ -65,13 +65,14 @@ def test_constructor_arguments_are_joined_and_clamps_read_from_the_layers():
 
 
 def test_a_components_variables_and_arguments_are_joined():
-    part = pickles.Network({"static_kwargs": {"depth": 8, "own": 1}, "variables": [("w", np.ones(2))]})
+    part = pickles.Network("a.B", {"static_kwargs": {"depth": 8, "own": 1}, "variables": [("w", np.ones(2))]})
     whole = {"static_kwargs": {"own": 2}, "components": {"mapping": part}, "variables": [("lod", np.float32(0))]}
-    (network,) = networks.find((None, None, pickles.Network(whole)), {})
+    (network,) = networks.find((None, None, pickles.Network("c.D", whole)), {})
+    assert network.class_name == "c.D"
     assert set(network.arrays) == {"mapping/w", "lod"} and network.arguments == {"own": 2, "depth": 8}
     for broken in ({"variables": [("w", None)]}, {"static_kwargs": 1}, {"components": {"a": {}}}):
         with pytest.raises(InputError, match="variables|static_kwargs|where a network belongs"):
-            networks.find((None, None, pickles.Network(broken)), {})
+            networks.find((None, None, pickles.Network("c.D", broken)), {})
 
 
 def _read(tmp_path, data):
@@ -118,6 +119,7 @@ def test_numbers_that_python_2_wrote_are_read(tmp_path):
     array += b"cnumpy\ndtype\nU\x02f4K\x00K\x01\x87R(K\x03U\x01<NNNJ\xff\xff\xff\xffJ\xff\xff\xff\xffK\x00tb\x89U\x08"
     array += numbers.tobytes() + b"tb"
     network = _read(tmp_path, b"\x80\x02(ctfutil\nNetwork\no}U\x01a" + array + b"sb.")
+    assert network.class_name == "tfutil.Network"
     np.testing.assert_array_equal(network.state["a"], numbers)
 
 
@@ -202,7 +204,7 @@ def test_a_dictionary_has_no_attributes_and_a_network_only_its_state(tmp_path):
     easy = _read(tmp_path, b"\x80\x02cdnnlib.util\nEasyDict\n)\x81U\x0b__setitem__K\x01s.")
     assert easy == {"__setitem__": 1} and type(easy) is dict
     network = _read(tmp_path, b"\x80\x02cdnnlib.tflib.network\nNetwork\n)\x81}U\x0c__setstate__K\x01sb.")
-    assert network == pickles.Network({"__setstate__": 1})
+    assert network == pickles.Network("dnnlib.tflib.network.Network", {"__setstate__": 1})
     _refused(tmp_path, b"\x80\x02ctfutil\nNetwork\n)\x81](U\x01aK\x01\x86eb.", "attributes are not in a dictionary")
 
 

@@ -71,6 +71,38 @@ def test_every_naming_converts_alike(golden):
         jax.tree.map(np.testing.assert_array_equal, found.params, generator.params)
 
 
+def _variables(channels, inputs=5, image_channels=2):
+    """An official file's arrays without fused up-sampling, all of them from one normal distribution."""
+    shapes = {"4x4/Dense": (inputs, 16 * channels[0]), "4x4/Conv": (3, 3, channels[0], channels[0])}
+    for index in range(1, len(channels)):
+        before, width = channels[index - 1 : index + 1]
+        side = 4 * 2**index
+        shapes |= {f"{side}x{side}/Conv0": (3, 3, before, width), f"{side}x{side}/Conv1": (3, 3, width, width)}
+    shapes["ToRGB_lod0"] = (1, 1, channels[-1], image_channels)
+    rng, arrays = np.random.default_rng(0), {"lod": np.float32(0)}
+    for name, shape in shapes.items():
+        arrays[f"{name}/weight"] = rng.standard_normal(shape, np.float32)
+        width = channels[0] if name == "4x4/Dense" else shape[-1]
+        arrays[f"{name}/bias"] = rng.standard_normal(width, np.float32)
+    return arrays
+
+
+OFFICIAL, OF_STYLEGAN = "tfutil.Network", "dnnlib.tflib.network.Network"
+
+
+@pytest.mark.parametrize("channels", [(4, 4), (4, 3)])
+def test_fused_kernels_are_read_as_their_code_stores_them(channels):
+    """The paper's [row, column, out, in], and StyleGAN's [row, column, in, out]; where these differ, whatever the class."""
+    plain = _variables(channels)
+    expected = progan_tensorflow.convert(plain)
+    kernel = plain.pop("8x8/Conv0/weight")[::-1, ::-1]
+    plain["8x8/Conv0_up/bias"] = plain.pop("8x8/Conv0/bias")
+    for own, stored in ((OFFICIAL, kernel.transpose(0, 1, 3, 2)), (OF_STYLEGAN, kernel)):
+        for class_name in (own,) if channels == (4, 4) else (OFFICIAL, OF_STYLEGAN):
+            found = progan_tensorflow.convert({**plain, "8x8/Conv0_up/weight": stored}, None, class_name)
+            jax.tree.map(np.testing.assert_array_equal, found.params, expected.params)
+
+
 def test_static_arguments_reach_the_configuration(golden):
     variables = _part(golden[0], "param_tf/")
     static = {"normalize_latents": False, "pixelnorm_epsilon": 1e-4}

@@ -19,6 +19,7 @@ from ganspace_jax.inert.pickle_machine import Allowance, Name, Vocabulary
 _PROTOCOLS = (b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05")
 _BYTES_PER_ITEM = 64  # of a dictionary or set
 _NDARRAY = Name("numpy", "ndarray")
+_NETWORKS = (Name("dnnlib.tflib.network", "Network"), Name("tfutil", "Network"))
 _DTYPES = re.compile(r"b1|[iu][1248]|f[248]|c(8|16)|[SU]\d{1,4}")
 
 
@@ -30,8 +31,12 @@ class PersistentObject(NamedTuple):
 
 
 class Network(NamedTuple):
-    """A network of dnnlib.tflib, or of its predecessor tfutil: its name, variables, components and static_kwargs."""
+    """A network of dnnlib.tflib, or of its predecessor tfutil: its class, and its attributes.
 
+    Among the attributes are its name, variables, components and static_kwargs.
+    """
+
+    class_name: str
     state: dict[str, Any]
 
 
@@ -92,8 +97,7 @@ def _vocabulary(path: str, allowance: Allowance) -> Vocabulary:
             Name("torch_utils.persistence", "_reconstruct_persistent_obj"): _persistent_object,
             Name("dnnlib.util", "EasyDict"): make_dict,
             Name("dnnlib", "EasyDict"): make_dict,
-            Name("dnnlib.tflib.network", "Network"): lambda: Network({}),
-            Name("tfutil", "Network"): lambda: Network({}),
+            **{name: functools.partial(_network, str(name)) for name in _NETWORKS},
         },
         states={
             **tensors.states,
@@ -121,6 +125,11 @@ def _persistent_object(meta: Any) -> PersistentObject:
     if meta["type"] != "class" or not isinstance(meta["class_name"], str) or not isinstance(meta["state"], dict):
         raise ValueError("a persistent object without class_name and state")
     return PersistentObject(meta["class_name"], meta["state"])
+
+
+def _network(class_name: str) -> Network:
+    """One without attributes, which come later."""
+    return Network(class_name, {})
 
 
 def _set_attributes(allowance: Allowance, network: Network, state: Any) -> None:

@@ -12,7 +12,7 @@ from ganspace_jax.generators import base, progan
 
 _OF_STYLEGAN = "dnnlib.tflib.network.Network"  # in files of NVlabs/stylegan, which trains this network too
 # What the published networks have, and what the code would also build; only in the keyword arguments can it be seen.
-_SUPPORTED = {"label_size": 0, "use_wscale": True, "use_pixelnorm": True, "use_leakyrelu": True}
+_SUPPORTED = {"use_wscale": True, "use_pixelnorm": True, "use_leakyrelu": True}
 
 
 def configuration(arrays: Mapping[str, np.ndarray], static: Mapping[str, Any] | None = None) -> progan.Config:
@@ -27,9 +27,13 @@ def configuration(arrays: Mapping[str, np.ndarray], static: Mapping[str, Any] | 
     channels = [len(arrays["4x4/Conv/bias"])]
     while (name := f"{(side := 4 * 2 ** len(channels))}x{side}/Conv1/bias") in arrays:
         channels.append(len(arrays[name]))
+    inputs, classes = len(arrays["4x4/Dense/weight"]), int(static.get("label_size", 0))
+    if not 0 <= classes < inputs:
+        raise InputError(f"label_size={classes}: 4x4/Dense has {inputs} inputs with z")
     return progan.Config(
-        z_dim=arrays["4x4/Dense/weight"].shape[0],
+        z_dim=inputs - classes,
         channels=tuple(channels),
+        num_classes=classes,
         image_channels=arrays["ToRGB_lod0/weight"].shape[3],
         normalize_latents=bool(static.get("normalize_latents", True)),
         epsilon=float(static.get("pixelnorm_epsilon", 1e-8)),

@@ -103,6 +103,56 @@ def test_fused_kernels_are_read_as_their_code_stores_them(channels):
             jax.tree.map(np.testing.assert_array_equal, found.params, expected.params)
 
 
+def _definition(variables, x, *, normalize_latents=True):
+    """The official code's network in float64: [n, inputs] -> [n, height, width, channels]."""
+    variables = {name: np.asarray(array, np.float64) for name, array in variables.items()}
+
+    def weight(name, gain=2**0.5):
+        array = variables[f"{name}/weight"]
+        return array * gain / np.sqrt(np.prod(array.shape[:-1]))
+
+    def convolved(name, x):
+        kernel = weight(name)
+        windows = np.lib.stride_tricks.sliding_window_view(np.pad(x, ((0, 0), (1, 1), (1, 1), (0, 0))), (3, 3), (1, 2))
+        return activated(name, np.einsum("nhwikl,klio->nhwo", windows, kernel))
+
+    def activated(name, x):
+        x = x + variables[f"{name}/bias"]
+        return unit(np.where(x > 0, x, 0.2 * x))
+
+    unit = lambda x: x / np.sqrt((x**2).mean(-1, keepdims=True) + 1e-8)  # noqa: E731
+    x = (unit(x) if normalize_latents else x) @ weight("4x4/Dense", 2**0.5 / 4)
+    x = activated("4x4/Dense", np.moveaxis(x.reshape(len(x), -1, 4, 4), 1, -1))
+    x = convolved("4x4/Conv", x)
+    while f"{(side := 2 * x.shape[1])}x{side}/Conv0/weight" in variables:
+        x = convolved(f"{side}x{side}/Conv0", x.repeat(2, axis=1).repeat(2, axis=2))
+        x = convolved(f"{side}x{side}/Conv1", x)
+    return x @ weight("ToRGB_lod0", 1)[0, 0] + variables["ToRGB_lod0/bias"]
+
+
+@pytest.mark.parametrize("normalized", [True, False])
+def test_a_label_is_joined_to_z_as_the_official_code_does(normalized):
+    variables = _variables((4, 3), inputs=5 + 2)
+    static = {"label_size": 2, "normalize_latents": normalized}
+    generator = progan_tensorflow.convert(variables, static)
+    module = generator.merge()
+    assert (module.z_dim, module.num_classes, module.latent_shape) == (5, 2, (1, 5))
+    z, label = np.random.default_rng(1).standard_normal((3, 5), np.float32), np.float32([[1, 0], [0, 1], [0.3, 0.7]])
+    latents = base.map_latents(generator, jnp.asarray(z), jnp.asarray(label))
+    np.testing.assert_array_equal(latents[:, 0], z)
+    expected = _definition(variables, np.concatenate([z, label], axis=1), normalize_latents=normalized)
+    image = base.synthesize(generator, latents, label=jnp.asarray(label))
+    np.testing.assert_allclose(image, expected, rtol=0, atol=1e-5 * np.abs(expected).max())
+
+
+def test_labels_are_checked(small):
+    conditional = progan_tensorflow.convert(_variables((4, 3)), {"label_size": 2})
+    with pytest.raises(ValueError, match=r"label: this generator is conditional; give \[batch, 2\] weights"):
+        base.synthesize(conditional, _latents(conditional))
+    with pytest.raises(ValueError, match="label: this generator is not conditional"):
+        base.map_latents(small, jnp.zeros((1, 5)), jnp.zeros((1, 3)))
+
+
 def test_static_arguments_reach_the_configuration(golden):
     variables = _part(golden[0], "param_tf/")
     static = {"normalize_latents": False, "pixelnorm_epsilon": 1e-4}
@@ -186,5 +236,6 @@ def test_what_does_not_convert_is_named(golden):
         progan_tensorflow.convert({k: v for k, v in variables.items() if k != "8x8/Conv0_up/weight"})
     with pytest.raises(InputError, match="lod=1.5: this network is still growing"):
         progan_tensorflow.convert({**variables, "lod": np.float32(1.5)})
-    with pytest.raises(InputError, match="label_size=10: only networks with 0 convert"):
-        progan_tensorflow.convert(variables, {"label_size": 10})
+    for classes in (-1, 24):
+        with pytest.raises(InputError, match=f"label_size={classes}: 4x4/Dense has 24 inputs with z"):
+            progan_tensorflow.convert(variables, {"label_size": classes})

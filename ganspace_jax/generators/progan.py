@@ -2,6 +2,8 @@
 
     z --4x4 convolution, 3x3--> 4x4 --doubling, two 3x3 convolutions a resolution--> 1x1 convolution --> image
 
+Where there are classes, the label is joined to z, and the two are normalised as one vector.
+
 Names are those of netdissect's port: `layer1`, `layer2` at 4x4, `layer3`, `layer4` at 8x8, ..., `output`. Kernels are HWIO and
 correlations, those of the up-sampling layers with the doubled image; the official code's fused up-sampling is that, turned.
 """
@@ -21,14 +23,20 @@ from ganspace_jax.shapes import Array, Float, PRNGKey
 
 @dataclasses.dataclass(frozen=True)
 class Config:
-    """channels: of the 4x4, 8x8, ... layers; their number sets the resolution. epsilon: of all pixel norms."""
+    """Everything that the architecture depends on.
+
+    channels: of the 4x4, 8x8, ... layers; their number sets the resolution. num_classes: of the label (0: there is none).
+    normalize_latents: whether pixel norm is of z too. epsilon: of all pixel norms.
+    """
 
     z_dim: int
     channels: tuple[int, ...]
+    num_classes: int = 0
     image_channels: int = 3
     normalize_latents: bool = True
     epsilon: float = 1e-8
     compute_dtype: str = "float32"
+    class_names: tuple[str, ...] = ()
 
     @property
     def resolution(self) -> int:
@@ -37,8 +45,8 @@ class Config:
 
     @property
     def widths(self) -> tuple[int, ...]:
-        """Channels of z and of every layer, the output's excepted."""
-        return (self.z_dim, *(width for width in self.channels for _ in range(2)))
+        """Channels of z with the label, and of every layer, the output's excepted."""
+        return (self.z_dim + self.num_classes, *(width for width in self.channels for _ in range(2)))
 
 
 class Layer(nnx.Module):
@@ -51,18 +59,16 @@ class Layer(nnx.Module):
 
     def __call__(self, x: Float[Array, "n height width i"]) -> Float[Array, "n height2 width2 o"]:
         weight = (self.weight[...] * self.scale).astype(x.dtype)
-        # The 4x4 kernel's input is one pixel, z; each of the 16 pixels that it makes has a tap of its own.
+        # The 4x4 kernel's input is one pixel, z and the label; each of the 16 pixels that it makes has a tap of its own.
         y = ops.transposed_conv2d(x, weight, stride=1, padding=3) if self.size == 4 else ops.conv2d(x, weight)
         return y + self.bias[...].astype(x.dtype)
 
 
-class ProGAN(nnx.Module):
+class ProGAN(base.Configured, nnx.Module):
     """The whole generator; see base.Generator for the contract. It has one latent for all layers."""
 
     prior: Literal["normal", "truncated_normal"] = "normal"
     has_mapping = False
-    num_classes = 0
-    class_names: tuple[str, ...] = ()
 
     def __init__(self, config: Config, *, key: PRNGKey):
         self.config = config
@@ -73,18 +79,13 @@ class ProGAN(nnx.Module):
         self.output = Layer(1, widths[-1], config.image_channels, gain=1.0, key=jax.random.fold_in(key, 0))
 
     @property
-    def z_dim(self) -> int:
-        """Size of z."""
-        return self.config.z_dim
-
-    @property
     def latent_shape(self) -> tuple[int, int]:
         """(1, z_dim)."""
         return 1, self.config.z_dim
 
     def map_latents(self, z: Float[Array, "n z"], label: Array | None = None) -> Float[Array, "n 1 z"]:
-        """z itself; the first layer normalises it."""
-        if label is not None:
+        """z itself. The label acts in __call__."""
+        if label is not None and not self.config.num_classes:
             raise ValueError("label: this generator is not conditional")
         return z[:, None, :]
 
@@ -100,11 +101,12 @@ class ProGAN(nnx.Module):
     ) -> tuple[Float[Array, "n height width c"], base.Activations]:
         """Image (about [-1, 1], not clipped) and activations: each layer's output after its leaky ReLU, before pixel norm.
 
-        truncation_psi: ProGAN knows no truncation, and normalises z; here it changes nothing.
+        label: [n, classes] weights, where there are classes. truncation_psi: ProGAN knows no truncation, and normalises z;
+        here it changes nothing.
         """
-        del label, noise, truncation_psi, truncation_cutoff
+        del noise, truncation_psi, truncation_cutoff
         record, epsilon = base.Recorder(offsets), self.config.epsilon
-        x = latents[:, :, None, :].astype(self.config.compute_dtype)
+        x = self._joined(latents, label)[:, :, None, :].astype(self.config.compute_dtype)
         for index in range(1, len(self.config.widths)):
             if index > 1 or self.config.normalize_latents:
                 x = _pixel_norm(x, epsilon)
@@ -113,6 +115,14 @@ class ProGAN(nnx.Module):
             x = record(f"layer{index}", ops.leaky_relu(getattr(self, f"layer{index}")(x)))
         image = self.output(_pixel_norm(x, epsilon))
         return record("output", image.astype(jnp.float32)), record.finish()
+
+    def _joined(self, latents: Float[Array, "n 1 z"], label: Array | None) -> Float[Array, "n 1 width"]:
+        """z, and the label behind it where there are classes."""
+        if not self.config.num_classes:
+            return latents
+        if label is None:
+            raise ValueError(f"label: this generator is conditional; give [batch, {self.config.num_classes}] weights")
+        return jnp.concatenate([latents, label[:, None].astype(latents.dtype)], axis=-1)
 
 
 def _pixel_norm(x: Float[Array, "n height width c"], epsilon: float) -> Float[Array, "n height width c"]:

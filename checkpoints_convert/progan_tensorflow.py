@@ -11,16 +11,11 @@ from ganspace_jax.failures import InputError
 from ganspace_jax.generators import base, progan
 
 _OF_STYLEGAN = "dnnlib.tflib.network.Network"  # in files of NVlabs/stylegan, which trains this network too
-# What the published networks have, and what the code would also build; only in the keyword arguments can it be seen.
-_SUPPORTED = {"use_wscale": True, "use_pixelnorm": True, "use_leakyrelu": True}
 
 
 def configuration(arrays: Mapping[str, np.ndarray], static: Mapping[str, Any] | None = None) -> progan.Config:
     """Widths from the arrays; from Gs's static keyword arguments what these cannot tell. Raises InputError."""
     static = static or {}
-    for name, supported in _SUPPORTED.items():
-        if static.get(name, supported) != supported:
-            raise InputError(f"{name}={static[name]!r}: only networks with {supported!r} convert")
     for name in ("4x4/Dense/weight", "4x4/Conv/bias", "ToRGB_lod0/weight"):
         if name not in arrays:
             raise InputError(f"parameter {name}: missing from the file")
@@ -36,7 +31,9 @@ def configuration(arrays: Mapping[str, np.ndarray], static: Mapping[str, Any] | 
         num_classes=classes,
         image_channels=arrays["ToRGB_lod0/weight"].shape[3],
         normalize_latents=bool(static.get("normalize_latents", True)),
+        pixel_norm=bool(static.get("use_pixelnorm", True)),
         epsilon=float(static.get("pixelnorm_epsilon", 1e-8)),
+        slope=0.2 if static.get("use_leakyrelu", True) else 0.0,
     )
 
 
@@ -47,6 +44,7 @@ def convert(
 
     class_name: of the network in its file; it says whether the paper's own code wrote it, or NVlabs/stylegan's.
     """
+    static = static or {}
     tensors = assembly.Tensors(arrays)
     config = configuration(arrays, static)
     out_first = _is_out_first(arrays, class_name)
@@ -67,7 +65,7 @@ def convert(
 
     generator = assembly.assemble("progan", config, fetch)
     tensors.finish(ignored=lambda name: re.match(r"ToRGB_lod[1-9]\d*/", name) is not None)  # served while it grew
-    return generator
+    return generator if static.get("use_wscale", True) else _equalized(generator)
 
 
 def _is_out_first(arrays: Mapping[str, np.ndarray], class_name: str) -> bool:
@@ -93,3 +91,13 @@ def _their_layer(layer: str, tensors: assembly.Tensors) -> str:
         return f"{side}x{side}/Conv1"
     fused = f"{side}x{side}/Conv0_up"
     return fused if f"{fused}/weight" in tensors else f"{side}x{side}/Conv0"
+
+
+def _equalized(generator: base.SplitGenerator) -> base.SplitGenerator:
+    """The same network, of weights that are scaled where they are used."""
+    module = generator.merge()
+    params = {
+        name: {**layer, "weight": layer["weight"] / getattr(module, name).scale}
+        for name, layer in generator.params.items()
+    }
+    return generator._replace(params=params)

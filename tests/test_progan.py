@@ -103,13 +103,13 @@ def test_fused_kernels_are_read_as_their_code_stores_them(channels):
             jax.tree.map(np.testing.assert_array_equal, found.params, expected.params)
 
 
-def _definition(variables, x, *, normalize_latents=True):
+def _definition(variables, x, *, normalize_latents=True, use_wscale=True, use_pixelnorm=True, use_leakyrelu=True):
     """The official code's network in float64: [n, inputs] -> [n, height, width, channels]."""
     variables = {name: np.asarray(array, np.float64) for name, array in variables.items()}
 
     def weight(name, gain=2**0.5):
         array = variables[f"{name}/weight"]
-        return array * gain / np.sqrt(np.prod(array.shape[:-1]))
+        return array * gain / np.sqrt(np.prod(array.shape[:-1])) if use_wscale else array
 
     def convolved(name, x):
         kernel = weight(name)
@@ -118,7 +118,8 @@ def _definition(variables, x, *, normalize_latents=True):
 
     def activated(name, x):
         x = x + variables[f"{name}/bias"]
-        return unit(np.where(x > 0, x, 0.2 * x))
+        x = np.where(x > 0, x, 0.2 * x if use_leakyrelu else 0)
+        return unit(x) if use_pixelnorm else x
 
     unit = lambda x: x / np.sqrt((x**2).mean(-1, keepdims=True) + 1e-8)  # noqa: E731
     x = (unit(x) if normalize_latents else x) @ weight("4x4/Dense", 2**0.5 / 4)
@@ -143,6 +144,17 @@ def test_a_label_is_joined_to_z_as_the_official_code_does(normalized):
     expected = _definition(variables, np.concatenate([z, label], axis=1), normalize_latents=normalized)
     image = base.synthesize(generator, latents, label=jnp.asarray(label))
     np.testing.assert_allclose(image, expected, rtol=0, atol=1e-5 * np.abs(expected).max())
+
+
+@pytest.mark.parametrize("option", ["use_wscale", "use_pixelnorm", "use_leakyrelu"])
+def test_a_network_trained_without_a_part_is_the_official_codes(option):
+    variables = _variables((4, 3))
+    generator = progan_tensorflow.convert(variables, {option: False})
+    z = np.random.default_rng(1).standard_normal((2, 5), np.float32)
+    images = [_definition(variables, z, **{option: value}) for value in (False, True)]
+    image = base.synthesize(generator, jnp.asarray(z)[:, None])
+    np.testing.assert_allclose(image, images[0], rtol=0, atol=1e-5 * np.abs(images[0]).max())
+    assert np.abs(images[0] - images[1]).max() > 0.1 * np.abs(images[0]).max()
 
 
 def test_labels_are_checked(small):

@@ -26,7 +26,8 @@ class Config:
     """Everything that the architecture depends on.
 
     channels: of the 4x4, 8x8, ... layers; their number sets the resolution. num_classes: of the label (0: there is none).
-    normalize_latents: whether pixel norm is of z too. epsilon: of all pixel norms.
+    normalize_latents, pixel_norm: whether z is normalised, and whether the layers' outputs are. epsilon: of both norms. slope:
+    of the leaky ReLU where its input is negative (0: a plain ReLU).
     """
 
     z_dim: int
@@ -34,7 +35,9 @@ class Config:
     num_classes: int = 0
     image_channels: int = 3
     normalize_latents: bool = True
+    pixel_norm: bool = True
     epsilon: float = 1e-8
+    slope: float = 0.2
     compute_dtype: str = "float32"
     class_names: tuple[str, ...] = ()
 
@@ -105,15 +108,17 @@ class ProGAN(base.Configured, nnx.Module):
         here it changes nothing.
         """
         del noise, truncation_psi, truncation_cutoff
-        record, epsilon = base.Recorder(offsets), self.config.epsilon
-        x = self._joined(latents, label)[:, :, None, :].astype(self.config.compute_dtype)
-        for index in range(1, len(self.config.widths)):
-            if index > 1 or self.config.normalize_latents:
-                x = _pixel_norm(x, epsilon)
+        config, record = self.config, base.Recorder(offsets)
+        x = self._joined(latents, label)[:, :, None, :].astype(config.compute_dtype)
+        if config.normalize_latents:
+            x = _pixel_norm(x, config.epsilon)
+        for index in range(1, len(config.widths)):
             if index > 2 and index % 2 == 1:
                 x = ops.repeat_pixels(x)
-            x = record(f"layer{index}", ops.leaky_relu(getattr(self, f"layer{index}")(x)))
-        image = self.output(_pixel_norm(x, epsilon))
+            x = record(f"layer{index}", ops.leaky_relu(getattr(self, f"layer{index}")(x), slope=config.slope))
+            if config.pixel_norm:
+                x = _pixel_norm(x, config.epsilon)
+        image = self.output(x)
         return record("output", image.astype(jnp.float32)), record.finish()
 
     def _joined(self, latents: Float[Array, "n 1 z"], label: Array | None) -> Float[Array, "n 1 width"]:

@@ -7,7 +7,7 @@ where it has no noise images these are, from a fixed seed: always the same.
 import functools
 import itertools
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -27,6 +27,7 @@ def configuration(state: Mapping[str, np.ndarray]) -> stylegan2.Config:
     depth = max(1, assembly.largest_number(state, r"style\.(\d+)\."))
     widths = [shape_of(f"style.{layer}.weight", 2) for layer in range(1, depth + 1)]
     doublings = (2 + assembly.largest_number(state, r"convs\.(\d+)\.")) // 2
+    blur, image_filter = _filters(state, doublings)
     layers = itertools.chain(["conv1"], (f"convs.{2 * index + 1}" for index in range(doublings)))
     return stylegan2.Config(
         z_dim=widths[0][1],
@@ -35,7 +36,8 @@ def configuration(state: Mapping[str, np.ndarray]) -> stylegan2.Config:
         image_channels=shape_of("to_rgb1.bias", 4)[1],
         mapping_layers=depth,
         mapping_width=widths[0][0] if depth > 1 else None,
-        resample_filter=_filter(state, doublings),
+        resample_filter=blur,
+        image_filter=None if image_filter == blur else image_filter,
         scaled_demodulation=True,
     )
 
@@ -85,12 +87,20 @@ def _mean(content: Mapping[str, Any], w_dim: int) -> np.ndarray | None:
     return np.asarray(mean, np.float32).reshape(w_dim)
 
 
-def _filter(state: Mapping[str, np.ndarray], doublings: int) -> tuple[float, ...]:
-    """The taps of the stored kernels, which are their outer product times four; the paper's where none is stored."""
-    names = [f"convs.{2 * index}.conv.blur.kernel" for index in range(doublings)]
-    names += [f"to_rgbs.{index}.upsample.kernel" for index in range(doublings)]
-    if not any(name in state for name in names):
-        return stylegan2.Config.resample_filter
+def _filters(state: Mapping[str, np.ndarray], doublings: int) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """The taps of the convolutions' filter and of the image's; the paper's where none is stored.
+
+    The code takes a blur_kernel for the convolutions, and leaves the image's as it is.
+    """
+    blurs = [f"convs.{2 * index}.conv.blur.kernel" for index in range(doublings)]
+    images = [f"to_rgbs.{index}.upsample.kernel" for index in range(doublings)]
+    if not any(name in state for name in blurs + images):
+        return stylegan2.Config.resample_filter, stylegan2.Config.resample_filter
+    return _filter(state, blurs), _filter(state, images)
+
+
+def _filter(state: Mapping[str, np.ndarray], names: Sequence[str]) -> tuple[float, ...]:
+    """The taps of the kernels of these names, which are their outer product times four."""
     for name in names:
         assembly.shape_of(state, name, 2)
     rows = state[names[0]].sum(1, dtype=np.float64)
@@ -99,7 +109,7 @@ def _filter(state: Mapping[str, np.ndarray], doublings: int) -> tuple[float, ...
     for name in names:
         kernel = state[name]
         if kernel.shape != expected.shape or tolerance == 0 or not np.abs(kernel - expected).max() <= tolerance:
-            raise InputError(f"parameter {name}: not the one separable filter of gain 4 that all layers share")
+            raise InputError(f"parameter {name}: not the one separable filter of gain 4 that all such layers share")
     return stylegan2_pytorch.taps(tuple(np.round(rows / np.abs(rows[rows != 0]).min(), 6)), names[0])
 
 

@@ -12,6 +12,7 @@ class Definition:
     def __init__(self, state, config, *, scaled=False):
         self.state = {name: array.astype(np.float64) for name, array in state.items()}
         self.config, self.scaled, self.taps = config, scaled, config.resample_filter[::-1]
+        self.image_taps = (config.image_filter or config.resample_filter)[::-1]
 
     def image(self, ws):
         """[layers, w_dim] -> [channels, height, width]."""
@@ -25,7 +26,7 @@ class Definition:
             if index:
                 x, slot = self.layer(f"{name}.conv0", x, ws[slot], up=True), slot + 1
             x, slot = shortcut + self.layer(f"{name}.conv1", x, ws[slot], gain=gain), slot + 1
-            image = None if image is None else _upsampled(image, self.taps)
+            image = None if image is None else _upsampled(image, self.image_taps)
             if f"{name}.torgb.weight" in self.state:
                 own = self.to_rgb(f"{name}.torgb", x, ws[slot])
                 image = own if image is None else image + own

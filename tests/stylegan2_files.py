@@ -77,10 +77,11 @@ def as_tensorflow(generator, *, grown=False):
 
 def as_rosinality(generator):
     """{g_ema, latent_avg}."""
-    params, row = generator.params, np.array(generator.merge().config.resample_filter[::-1])
-    blur = (4 * np.outer(row, row) / row.sum() ** 2).astype(np.float32)
+    params, config = generator.params, generator.merge().config
+    rows = (np.array(taps[::-1]) for taps in (config.resample_filter, config.image_filter or config.resample_filter))
+    blur, image_blur = ((4 * np.outer(row, row) / row.sum() ** 2).astype(np.float32) for row in rows)
     state = {"input.input": np.asarray(params["synthesis"]["b4"]["const"]).transpose(2, 0, 1)[None]}
-    for layer in range(generator.merge().config.mapping_layers):
+    for layer in range(config.mapping_layers):
         one = params["mapping"][f"fc{layer}"]
         state |= {f"style.{layer + 1}.weight": one["weight"].T, f"style.{layer + 1}.bias": one["bias"]}
 
@@ -103,7 +104,7 @@ def as_rosinality(generator):
         add(module, block["torgb"])
         state[f"{module}.bias"] = block["torgb"]["bias"][None, :, None, None]
         if number:
-            state[f"{module}.upsample.kernel"] = blur
+            state[f"{module}.upsample.kernel"] = image_blur
     return {
         "g_ema": {name: np.asarray(array) for name, array in state.items()},
         "latent_avg": np.asarray(params["mapping"]["w_avg"]),

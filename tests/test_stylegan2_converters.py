@@ -219,6 +219,21 @@ def test_a_rosinality_file_gives_its_network_back():
     _assert_same(stylegan2_rosinality.convert(wrapped), generator)
 
 
+def test_a_rosinality_file_may_blur_its_convolutions_otherwise_than_its_image():
+    """Its blur_kernel is of the convolutions alone."""
+    config = dataclasses.replace(
+        CONFIGURATIONS["skip"], mapping_layers=2, mapping_width=6, use_noise=True, scaled_demodulation=True,
+        image_filter=(1.0, 3.0, 3.0, 1.0),
+    )  # fmt: skip
+    generator = _drawn(config)
+    found = stylegan2_rosinality.convert(stylegan2_files.as_rosinality(generator))
+    _assert_same(found, generator)
+    latents = _latents(found)
+    definition = stylegan2_definition.Definition(stylegan2_files.as_pytorch(generator)[0], config, scaled=True)
+    expected = np.stack([definition.image(ws.astype(np.float64)) for ws in np.asarray(latents)])
+    assert error(base.synthesize(found, latents), expected) < 1e-5
+
+
 def test_what_a_training_runs_file_has_not_is_made_always_the_same():
     """Noise images, and the mean w: against another sample, within five standard errors in every coordinate."""
     config = stylegan2.Config(z_dim=6, w_dim=5, channels=(2, 2, 2, 2), mapping_layers=2, scaled_demodulation=True)

@@ -30,8 +30,9 @@ class Config:
 
     channels: of the 4x4, 8x8, ... layers; their number sets the resolution. mapping_width: of the hidden mapping layers
     (None: w_dim). embed_width: of the label embedding (None: w_dim). label_normalization: of z and the embedded label each by
-    itself, as in StyleGAN2-ADA, or of both as one vector, as in the first code. conv_clamp: bound on activations (None: none).
-    scaled_demodulation: of weights times 1 / sqrt(fan in), as in the first code, so that its epsilon weighs more.
+    itself, as in StyleGAN2-ADA, or of both as one vector, as in the first code. resample_filter: of all up-sampling, and
+    image_filter: of the image's alone (None: the same). conv_clamp: bound on activations (None: none). scaled_demodulation: of
+    weights times 1 / sqrt(fan in), as in the first code, so that its epsilon weighs more.
     """
 
     z_dim: int
@@ -47,6 +48,7 @@ class Config:
     label_normalization: Literal["separate", "joint"] = "separate"
     architecture: Literal["skip", "resnet", "orig"] = "skip"
     resample_filter: tuple[float, ...] = (1.0, 3.0, 3.0, 1.0)
+    image_filter: tuple[float, ...] | None = None
     conv_clamp: float | None = None
     scaled_demodulation: bool = False
     use_noise: bool = True
@@ -237,7 +239,7 @@ class Block(nnx.Module):
             x = record(f"{name}.sum", x + shortcut)
         if self.has_image:
             if image is not None:
-                image = ops.upsample2d(image, self.config.resample_filter)
+                image = ops.upsample2d(image, self.config.image_filter or self.config.resample_filter)
             own = self.torgb(x, latents[:, layer + 1], record, f"{name}.torgb")
             image = record(f"{name}.image", own if image is None else image + own)
         return x, image

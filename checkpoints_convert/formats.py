@@ -177,7 +177,8 @@ FORMATS = (
     Format(
         "stylegan2_rosinality", "StyleGAN2 of rosinality/stylegan2-pytorch or its forks",
         _has("input.input", "conv1.conv.modulation.weight"),
-        lambda network, _: stylegan2_rosinality.convert({**network.beside, "g_ema": network.arrays}),
+        lambda network, options: stylegan2_rosinality.convert({**network.beside, "g_ema": network.arrays}, **options),
+        ("lr_mlp",),
     ),
     Format(
         "stylegan3_pytorch", "StyleGAN3 of NVlabs/stylegan3", _has("synthesis.input.freqs"), _convert_stylegan3

@@ -21,8 +21,8 @@ _IMAGE_LEAVES = {"weight": "conv.weight", "bias": "bias"}
 _FILTER_TOLERANCE = 1e-5  # of the largest tap
 
 
-def configuration(state: Mapping[str, np.ndarray]) -> stylegan2.Config:
-    """From the arrays of g_ema alone: the code has one way of everything else. Raises InputError."""
+def configuration(state: Mapping[str, np.ndarray], lr_mlp: float = 0.01) -> stylegan2.Config:
+    """From the arrays of g_ema, but for lr_mlp: the code has one way of everything else. Raises InputError."""
     shape_of = functools.partial(assembly.shape_of, state)
     depth = max(1, assembly.largest_number(state, r"style\.(\d+)\."))
     widths = [shape_of(f"style.{layer}.weight", 2) for layer in range(1, depth + 1)]
@@ -36,20 +36,22 @@ def configuration(state: Mapping[str, np.ndarray]) -> stylegan2.Config:
         image_channels=shape_of("to_rgb1.bias", 4)[1],
         mapping_layers=depth,
         mapping_width=widths[0][0] if depth > 1 else None,
+        mapping_learning_rate=lr_mlp,
         resample_filter=blur,
         image_filter=None if image_filter == blur else image_filter,
         scaled_demodulation=True,
     )
 
 
-def convert(content: Mapping[str, Any]) -> base.SplitGenerator:
+def convert(content: Mapping[str, Any], *, lr_mlp: float = 0.01) -> base.SplitGenerator:
     """The generator of a checkpoint's g_ema, or of such a state dict itself.
 
+    lr_mlp: the learning rate of the mapping network, relative to the rest; no array tells it.
     Raises InputError for parameters that are missing, left over or of another shape, and for filters that differ.
     """
     state = _state(content)
     tensors = assembly.Tensors(state)
-    config = configuration(state)
+    config = configuration(state, lr_mlp)
     with_noise = any(name.startswith("noises.") for name in state)
     noise = np.random.default_rng(0)
     mean = _mean(content, config.w_dim)

@@ -180,6 +180,9 @@ def test_options_reach_the_configuration():
     config = _converted("biggan_ajbrock_32_G_ema.pth", options={"BN_eps": 0.5}).merge().config
     assert config.epsilon == 0.5
     assert _converted("stylegan1_ganspace_64.pt", options={"epsilon": 1e-5}).merge().config.epsilon == 1e-5
+    for options, rate in (({}, 0.01), ({"lr_mlp": 0.5}, 0.5)):
+        config = _converted("stylegan2_rosinality_f32.pt", options=options).merge().config
+        assert config.mapping_learning_rate == rate
 
 
 def test_a_directory_wants_its_configuration(tmp_path):

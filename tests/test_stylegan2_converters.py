@@ -219,6 +219,17 @@ def test_a_rosinality_file_gives_its_network_back():
     _assert_same(stylegan2_rosinality.convert(wrapped), generator)
 
 
+def test_a_rosinality_file_maps_at_the_learning_rate_that_it_is_said_to_have():
+    generator = _drawn(dataclasses.replace(TINY, scaled_demodulation=True))
+    content = stylegan2_files.as_rosinality(generator)
+    state, z = content["g_ema"], np.random.default_rng(1).standard_normal((4, 2))
+    weights = [(state[f"style.{i}.weight"].T, state[f"style.{i}.bias"]) for i in (1, 2)]
+    for rate in (0.01, 0.5):
+        expected = _dense(_unit(z), weights, rate)
+        w = base.map_latents(stylegan2_rosinality.convert(content, lr_mlp=rate), jnp.asarray(z, jnp.float32))[:, 0]
+        np.testing.assert_allclose(w, expected, rtol=1e-4, atol=1e-5 * np.abs(expected).max())
+
+
 def test_a_rosinality_file_may_blur_its_convolutions_otherwise_than_its_image():
     """Its blur_kernel is of the convolutions alone."""
     config = dataclasses.replace(

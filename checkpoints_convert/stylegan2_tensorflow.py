@@ -36,6 +36,7 @@ def configuration(arrays: Mapping[str, np.ndarray], static: Mapping[str, Any] | 
     static = static or {}
     _refuse_others(arrays, static)
     channels = _channels(arrays)
+    const_channels = assembly.shape_of(arrays, "synthesis/4x4/Const/const", 4)[1]
     depth = max(1, 1 + assembly.largest_number(arrays, r"mapping/Dense(\d+)/"))
     widths = [assembly.shape_of(arrays, f"mapping/Dense{layer}/weight", 2) for layer in range(depth)]
     labels = next((name for name in (_JOINT, _SEPARATE) if name in arrays), None)
@@ -50,6 +51,7 @@ def configuration(arrays: Mapping[str, np.ndarray], static: Mapping[str, Any] | 
         z_dim=widths[0][0] - embed_width,
         w_dim=widths[-1][1],
         channels=channels,
+        const_channels=None if const_channels == channels[0] else const_channels,
         num_classes=classes,
         image_channels=assembly.shape_of(arrays, f"{image}/bias", 1)[0],
         mapping_layers=depth,

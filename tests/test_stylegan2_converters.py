@@ -143,6 +143,18 @@ def test_a_tensorflow_file_gives_its_network_back(name):
     jax.tree.map(close, found.params, generator.params)
 
 
+def test_a_tensorflow_file_may_have_a_constant_of_another_width():
+    """StyleGAN2-ADA's fmap_const: against float64."""
+    config = dataclasses.replace(CONFIGURATIONS["resnet"], const_channels=4, scaled_demodulation=True, mapping_width=6)
+    generator = _drawn(config)
+    found = stylegan2_tensorflow.convert(*stylegan2_files.as_tensorflow(generator))
+    assert found.merge().config == config
+    latents = _latents(found)
+    definition = stylegan2_definition.Definition(stylegan2_files.as_pytorch(generator)[0], config, scaled=True)
+    expected = np.stack([definition.image(ws.astype(np.float64)) for ws in np.asarray(latents)])
+    assert error(base.synthesize(found, latents), expected) < 1e-5
+
+
 def _hidden(generator):
     """What the arrays say where the configuration leaves it to w_dim."""
     config = generator.merge().config

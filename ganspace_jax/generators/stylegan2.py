@@ -28,16 +28,18 @@ class Buffer(nnx.Variable):
 class Config:
     """Everything that the architecture depends on.
 
-    channels: of the 4x4, 8x8, ... layers; their number sets the resolution. mapping_width: of the hidden mapping layers
-    (None: w_dim). embed_width: of the label embedding (None: w_dim). label_normalization: of z and the embedded label each by
-    itself, as in StyleGAN2-ADA, or of both as one vector, as in the first code. resample_filter: of all up-sampling, and
-    image_filter: of the image's alone (None: the same). conv_clamp: bound on activations (None: none). scaled_demodulation: of
-    weights times 1 / sqrt(fan in), as in the first code, so that its epsilon weighs more.
+    channels: of the 4x4, 8x8, ... layers; their number sets the resolution. const_channels: of the learned constant (None: as
+    many as 4x4 has). mapping_width: of the hidden mapping layers (None: w_dim). embed_width: of the label embedding (None:
+    w_dim). label_normalization: of z and the embedded label each by itself, as in StyleGAN2-ADA, or of both as one vector, as
+    in the first code. resample_filter: of all up-sampling, and image_filter: of the image's alone (None: the same).
+    conv_clamp: bound on activations (None: none). scaled_demodulation: of weights times 1 / sqrt(fan in), as in the first
+    code, so that its epsilon weighs more.
     """
 
     z_dim: int
     w_dim: int
     channels: tuple[int, ...]
+    const_channels: int | None = None
     num_classes: int = 0
     image_channels: int = 3
     mapping_layers: int = 8
@@ -208,13 +210,14 @@ class Block(nnx.Module):
         self.config, self.index, self.size = config, index, 4 * 2**index
         channels = config.channels[index]
         if index == 0:
-            self.const = nnx.Param(jax.random.normal(next(keys), (4, 4, channels)))
+            between = config.const_channels or channels
+            self.const = nnx.Param(jax.random.normal(next(keys), (4, 4, between)))
         else:
-            before = config.channels[index - 1]
+            before, between = config.channels[index - 1], channels
             self.conv0 = Convolution(config, before, channels, self.size, up=True, key=next(keys))
             if config.architecture == "resnet":
                 self.skip = Skip(before, channels, key=next(keys))
-        self.conv1 = Convolution(config, channels, channels, self.size, up=False, key=next(keys))
+        self.conv1 = Convolution(config, between, channels, self.size, up=False, key=next(keys))
         self.has_image = config.architecture == "skip" or index == len(config.channels) - 1
         if self.has_image:
             self.torgb = ToRGB(config, channels, key=next(keys))

@@ -1,7 +1,8 @@
 """StyleGAN2 of NVlabs/stylegan2-ada-pytorch and of NVlabs/stylegan3: the generator's arrays and constructor arguments -> ours.
 
 The two repositories differ in where they keep the synthesis network's arguments, and in the default of conv_clamp. That is why
-the clamp is taken from the layers. The filters in the file are compared with those of the arguments, and then dropped.
+the clamp is taken from the layers. The filters in the file are compared with those of the arguments, and then dropped. Where a
+network was trained without a mean w (w_avg_beta=None), it is made here, over 10,000 z.
 """
 
 import dataclasses
@@ -73,8 +74,11 @@ def convert(
     """
     tensors = assembly.Tensors(state)
     config = dataclasses.replace(configuration(state, source), conv_clamp=_clamp(clamps))
+    has_mean = (source.get("mapping_kwargs") or {}).get("w_avg_beta", 0.995) is not None
 
     def fetch(name: str) -> np.ndarray:
+        if name == "mapping.w_avg" and not has_mean:
+            return np.zeros(config.w_dim, np.float32)  # until the mapping can be asked
         array = tensors.take(name)
         if array.ndim == 4:
             # Up-sampling layers are transposed convolutions: their kernels meet the zero-inserted image turned.
@@ -85,6 +89,8 @@ def convert(
         return array.T if array.ndim == 2 and name.endswith(".weight") else array
 
     generator = assembly.assemble("stylegan2", config, fetch)
+    if not has_mean:
+        generator.params["mapping"]["w_avg"] = assembly.mean_latent(generator)
     for index in range(1, len(config.channels)):
         for layer in _RESAMPLING[config.architecture]:
             _check_filter(tensors, f"synthesis.b{4 * 2**index}.{layer}resample_filter", config.resample_filter)

@@ -273,6 +273,20 @@ def test_what_a_training_runs_file_has_not_is_made_always_the_same():
     assert abs(np.mean(images[0] * images[1])) < 0.15
 
 
+def test_a_mean_w_that_a_pytorch_file_was_trained_without_is_that_of_all_classes_alike():
+    """Against another sample, within five standard errors in every coordinate."""
+    generator = _drawn(CONFIGURATIONS["orig"])
+    state, source, layers = stylegan2_files.as_pytorch(generator)
+    source["mapping_kwargs"]["w_avg_beta"] = None
+    found = stylegan2_pytorch.convert(_without(state, "mapping.w_avg"), source, layers)
+    z, label = jax.random.normal(jax.random.key(7), (3000, 7)), jnp.tile(jnp.eye(3), (1000, 1))
+    w = np.asarray(base.map_latents(found, z, label)[:, 0])
+    allowed = 5.0 * w.std(0) * np.sqrt(1 / 3000 + 1 / 10_000)
+    assert (np.abs(w.mean(0) - np.asarray(found.params["mapping"]["w_avg"])) < allowed).all()
+    found.params["mapping"]["w_avg"] = generator.params["mapping"]["w_avg"]
+    _assert_same(found, generator)
+
+
 # What cannot be converted.
 
 TINY = stylegan2.Config(z_dim=2, w_dim=3, channels=(2, 3), mapping_layers=2)

@@ -184,6 +184,17 @@ def test_a_constant_passes_like_through_a_plain_nonlinearity(name):
         np.testing.assert_allclose(centre, expected, rtol=0.02)  # the up filter leaves a little of its images
 
 
+def test_to_rgb_inserts_zeros_where_it_changes_the_rate():
+    """Without critically sampled layers; it has no filter of its own, and so the gain of 4 stays with the pixels."""
+    plan = stylegan3.plan_layers(_small("narrow", num_layers=2, num_critical=0))[-1]
+    assert plan.is_torgb and plan.up == 2 and (plan.in_size, plan.out_size) == (64, 64)
+    x = jax.random.normal(jax.random.key(0), (1, 64, 64, 2))
+    inserted = np.zeros((1, 128, 128, 2), np.float32)
+    inserted[:, ::2, ::2] = 4.0 * x
+    y = _layer(plan, gain=1.0, slope=1.0)(x)
+    np.testing.assert_allclose(y, inserted[:, 31:95, 31:95], rtol=1e-6)
+
+
 def test_a_radial_filter_has_the_same_response_in_every_direction():
     """At the cutoff, where a separable filter lets half again as much pass along the diagonal as along the axes."""
     rate, cutoff, taps = 64.0, 8.0, 24
@@ -263,5 +274,6 @@ def test_what_does_not_fit_is_named(golden):
         stylegan3_pytorch.convert(state, {**kwargs, "colours": 3})
     with pytest.raises(InputError, match="constructor argument w_dim: missing"):
         stylegan3_pytorch.convert(state, {key: value for key, value in kwargs.items() if key != "w_dim"})
-    with pytest.raises(InputError, match="num_critical=14: must be"):
-        stylegan3_pytorch.convert(state, {**kwargs, "num_critical": 14})
+    for number in (-1, 14):
+        with pytest.raises(InputError, match=f"num_critical={number}: must be at least 0 and less than num_layers"):
+            stylegan3_pytorch.convert(state, {**kwargs, "num_critical": number})

@@ -35,7 +35,7 @@ class Config:
     last num_critical of them are critically sampled. first_cutoff, first_stopband: in cycles over the image.
     last_stopband_rel: in units of the last cutoff. margin: pixels beyond the image's edge. kernel_size, radial_filters: 1 and
     true for R. filter_size: taps for each sample of the lower rate. inner_upsampling: of the non-linearity. conv_clamp: bound
-    on activations (None: none). Raises ValueError for a num_critical that leaves no layer, or lets ToRGB change the rate.
+    on activations (None: none). Raises ValueError for a num_critical that is negative, or leaves no layer.
     """
 
     z_dim: int
@@ -63,8 +63,8 @@ class Config:
     class_names: tuple[str, ...] = ()
 
     def __post_init__(self):
-        if not 0 < self.num_critical < self.num_layers:
-            raise ValueError(f"num_critical={self.num_critical}: must be at least 1 and less than num_layers")
+        if not 0 <= self.num_critical < self.num_layers:
+            raise ValueError(f"num_critical={self.num_critical}: must be at least 0 and less than num_layers")
 
 
 def plan_layers(config: Config) -> tuple[Plan, ...]:

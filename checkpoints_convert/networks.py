@@ -94,14 +94,20 @@ def _constructor_arguments(state: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _from_tensorflow(name: str, root: pickles.Network) -> Network:
-    """Variables, those of components under `component/`; and arguments, its own where those of a component differ."""
+    """Variables, those of components under `component/`; and arguments, its own where those of a component differ.
+
+    The function that built a component is the argument `component_func`, which a network names only where it is no default.
+    """
     arrays, arguments = {}, {}
     for path, part in _tree(root, "", "components", "/"):
         variables = part.state.get("variables", [])
         if not isinstance(variables, list) or not all(map(_is_variable, variables)):
             raise InputError(f"{path}variables: not a list of names and arrays")
         _add(arrays, path, {key: np.asarray(value) for key, value in variables})
-        arguments = {**_plain(_dictionary(part.state.get("static_kwargs", {}), f"{path}static_kwargs")), **arguments}
+        function = part.state.get("build_func_name")
+        own = {f"{path.removesuffix('/')}_func": function} if path and isinstance(function, str) else {}
+        static = _plain(_dictionary(part.state.get("static_kwargs", {}), f"{path}static_kwargs"))
+        arguments = {**static, **own, **arguments}
     return Network(name, arrays, arguments, class_name=root.class_name)
 
 

@@ -15,13 +15,15 @@ from checkpoints_convert import assembly, stylegan2_pytorch
 from ganspace_jax.failures import InputError
 from ganspace_jax.generators import base, stylegan2
 
+_ADA = "G_synthesis"  # builds StyleGAN2-ADA's synthesis network
+_OF_ADA = ("use_noise", "conv_clamp")  # what only that knows, of the arguments that matter here
 # By the build functions' keyword arguments; those that they do not know they ignore, and so does this.
 _SUPPORTED = {
     "nonlinearity": ("lrelu",),
     "mapping_nonlinearity": ("lrelu",),
     "architecture": ("skip", "resnet", "orig"),
     "mapping_func": ("G_mapping",),
-    "synthesis_func": ("G_synthesis_stylegan2", "G_synthesis_stylegan_revised", "G_synthesis"),
+    "synthesis_func": ("G_synthesis_stylegan2", "G_synthesis_stylegan_revised", _ADA),
 }
 _JOINT, _SEPARATE = "mapping/LabelConcat/weight", "mapping/LabelEmbed/weight"  # the first code's, and ADA's
 _GROWN = "synthesis/ToRGB_lod0"
@@ -35,6 +37,8 @@ def configuration(arrays: Mapping[str, np.ndarray], static: Mapping[str, Any] | 
     """
     static = static or {}
     _refuse_others(arrays, static)
+    if static.get("synthesis_func", _ADA) != _ADA:
+        static = {name: value for name, value in static.items() if name not in _OF_ADA}
     channels = _channels(arrays)
     const_channels = assembly.shape_of(arrays, "synthesis/4x4/Const/const", 4)[1]
     depth = max(1, 1 + assembly.largest_number(arrays, r"mapping/Dense(\d+)/"))

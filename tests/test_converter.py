@@ -114,6 +114,15 @@ def test_the_class_of_a_network_says_how_its_kernels_lie():
     jax.tree.map(np.testing.assert_array_equal, found, expected)
 
 
+def test_the_functions_that_built_a_network_are_read_from_its_components():
+    """By which the first code of StyleGAN2 is known, which has no conv_clamp."""
+    (network, _) = formats.read(GOLDEN / "stylegan2_tf_f32.pkl").networks
+    functions = [network.arguments[name] for name in ("synthesis_func", "mapping_func")]
+    assert functions == ["G_synthesis_stylegan2", "G_mapping"]
+    clamped = lambda network: {"arguments": {**network.arguments, "conv_clamp": 0.5}}  # noqa: E731
+    assert _converted("stylegan2_tf_f32.pkl", clamped).merge().config.conv_clamp is None
+
+
 def test_wrappers_are_seen_through():
     """A training checkpoint: the generator is found, its moving average before it, and no discriminator taken for it."""
     (state,) = formats.read(GOLDEN / "dcgan_64.pth").networks

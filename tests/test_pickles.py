@@ -65,11 +65,15 @@ def test_constructor_arguments_are_joined_and_clamps_read_from_the_layers():
 
 
 def test_a_components_variables_and_arguments_are_joined():
-    part = pickles.Network("a.B", {"static_kwargs": {"depth": 8, "own": 1}, "variables": [("w", np.ones(2))]})
-    whole = {"static_kwargs": {"own": 2}, "components": {"mapping": part}, "variables": [("lod", np.float32(0))]}
+    part = {"static_kwargs": {"depth": 8, "own": 1}, "build_func_name": "f", "variables": [("w", np.ones(2))]}
+    parts = {"mapping": pickles.Network("a.B", part), "other": pickles.Network("a.B", {"build_func_name": b"g"})}
+    whole = {"static_kwargs": {"own": 2}, "components": parts, "variables": [("lod", np.float32(0))]}
     (network,) = networks.find((None, None, pickles.Network("c.D", whole)), {})
     assert network.class_name == "c.D"
-    assert set(network.arrays) == {"mapping/w", "lod"} and network.arguments == {"own": 2, "depth": 8}
+    assert set(network.arrays) == {"mapping/w", "lod"}
+    assert network.arguments == {"own": 2, "depth": 8, "mapping_func": "f"}
+    whole["static_kwargs"] |= {"mapping_func": "h"}
+    assert networks.find((None, None, pickles.Network("c.D", whole)), {})[0].arguments["mapping_func"] == "h"
     for broken in ({"variables": [("w", None)]}, {"static_kwargs": 1}, {"components": {"a": {}}}):
         with pytest.raises(InputError, match="variables|static_kwargs|where a network belongs"):
             networks.find((None, None, pickles.Network("c.D", broken)), {})

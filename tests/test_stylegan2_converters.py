@@ -196,6 +196,17 @@ def test_labels_are_joined_to_z_as_either_tensorflow_code_does(labels, normalize
     np.testing.assert_allclose(w, expected, rtol=1e-4, atol=1e-5 * np.abs(expected).max())
 
 
+def test_what_the_first_code_does_not_know_it_ignores():
+    """StyleGAN2-ADA's conv_clamp and use_noise; which code it is says the function that built the synthesis network."""
+    arrays, static = stylegan2_files.as_tensorflow(_drawn(TINY))
+    static |= {"conv_clamp": 0.5, "use_noise": False}
+    for function in ("G_synthesis_stylegan2", "G_synthesis_stylegan_revised"):
+        config = stylegan2_tensorflow.configuration(arrays, {**static, "synthesis_func": function})
+        assert (config.conv_clamp, config.use_noise) == (None, True)
+    config = stylegan2_tensorflow.configuration(arrays, {**static, "synthesis_func": "G_synthesis"})
+    assert (config.conv_clamp, config.use_noise) == (0.5, False)
+
+
 def test_the_first_code_demodulates_scaled_weights():
     """Seen where weights are so small that the epsilon counts."""
     config = stylegan2.Config(z_dim=4, w_dim=4, channels=(3, 4), mapping_layers=1)

@@ -41,6 +41,17 @@ class Tensors:
             raise InputError(f"parameter {left[0]}: nothing in this architecture uses it ({len(left)} such parameters)")
 
 
+def check_grown(tensors: Tensors) -> None:
+    """Takes the level of detail of a progressively grown network; raises InputError where that is still growing.
+
+    A synthesis network's own is left from whenever it last ran: each time it is set anew, to that of the whole network.
+    """
+    if "lod" in tensors and (level := float(tensors.take("lod"))) > 0:
+        raise InputError(f"lod={level:g}: this network is still growing; only fully grown ones convert")
+    if "synthesis/lod" in tensors:
+        tensors.take("synthesis/lod")
+
+
 def largest_number(names: Iterable[str], pattern: str) -> int:
     """The largest number that the pattern's first group finds, from the beginning of a name; -1 where it finds none."""
     return max((int(match[1]) for name in names if (match := re.match(pattern, name))), default=-1)

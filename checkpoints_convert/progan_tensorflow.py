@@ -48,8 +48,7 @@ def convert(
     tensors = assembly.Tensors(arrays)
     config = configuration(arrays, static)
     out_first = _is_out_first(arrays, class_name)
-    if "lod" in tensors and (level := float(tensors.take("lod"))) > 0:
-        raise InputError(f"lod={level:g}: this network is still growing; only fully grown ones convert")
+    assembly.check_grown(tensors)
 
     def fetch(name: str) -> np.ndarray:
         layer, _, leaf = name.partition(".")

@@ -79,9 +79,7 @@ def convert(arrays: Mapping[str, np.ndarray], static: Mapping[str, Any] | None =
     """
     tensors = assembly.Tensors(arrays)
     config = configuration(arrays, static)
-    for name in ("lod", "synthesis/lod"):
-        if name in tensors and (level := float(tensors.take(name))) > 0:
-            raise InputError(f"{name}={level:g}: this network is still growing; only fully grown ones convert")
+    assembly.check_grown(tensors)
     their_name = functools.partial(_their_name, grown=f"{_GROWN}/bias" in arrays)
 
     def fetch(name: str) -> np.ndarray:

@@ -59,9 +59,7 @@ def convert(arrays: Mapping[str, np.ndarray], static: Mapping[str, Any] | None =
     """The generator of Gs's variables, those of its components under `mapping/` and `synthesis/`; raises InputError."""
     tensors = assembly.Tensors(arrays)
     config = configuration(arrays, static)
-    for name in ("lod", "synthesis/lod"):
-        if name in tensors and (level := float(tensors.take(name))) > 0:
-            raise InputError(f"{name}={level:g}: this network is still growing; only fully grown ones convert")
+    assembly.check_grown(tensors)
 
     def fetch(name: str) -> np.ndarray:
         array = tensors.take(_their_name(name))

@@ -167,6 +167,14 @@ def test_static_arguments_reach_the_configuration():
         np.testing.assert_array_equal(turned[block][layer]["weight"], expected)
 
 
+def test_the_level_of_detail_is_the_whole_networks():
+    """The synthesis network's is set from it whenever it runs, and a file has what it was last."""
+    variables = _part(load("stylegan1_tf_64"), "param/")
+    assert variables["lod"] == variables["synthesis/lod"] == 0
+    found = stylegan_tensorflow.convert({**variables, "synthesis/lod": np.float32(2)})
+    jax.tree.map(np.testing.assert_array_equal, found.params, stylegan_tensorflow.convert(variables).params)
+
+
 def test_fused_layers_make_the_same_image(small):
     latents = _latents(small)
     images = [base.synthesize(_with(small, fused_from=start), latents) for start in (None, 16, 8)]
@@ -320,7 +328,7 @@ def test_what_does_not_convert_is_named():
     with pytest.raises(InputError, match="extra: nothing"):
         stylegan_tensorflow.convert({**variables, "extra": np.zeros(1)})
     with pytest.raises(InputError, match="lod=2: this network is still growing"):
-        stylegan_tensorflow.convert({**variables, "synthesis/lod": np.float32(2)})
+        stylegan_tensorflow.convert({**variables, "lod": np.float32(2)})
     with pytest.raises(InputError, match="use_styles=False: only networks with True convert"):
         stylegan_tensorflow.convert(variables, {"use_styles": False})
     name = "g_synthesis.blocks.8x8.conv0_up.intermediate.kernel"

@@ -135,8 +135,9 @@ def _has(*names: str) -> Callable[[Arrays], bool]:
 
 
 def _is_stylegan(arrays: Arrays) -> bool:
-    """StyleGAN2 has the same constant, but modulates weights."""
-    return "synthesis/4x4/Const/const" in arrays and "synthesis/4x4/Conv/mod_weight" not in arrays
+    """StyleGAN2 has the same constant, but modulates weights; const_input_layer=False has a dense layer in its place."""
+    first = ("synthesis/4x4/Const/const", "synthesis/4x4/Dense/weight")
+    return any(name in arrays for name in first) and "synthesis/4x4/Conv/mod_weight" not in arrays
 
 
 def _is_dcgan(arrays: Arrays) -> bool:

@@ -28,6 +28,10 @@ def configuration(arrays: Mapping[str, np.ndarray], static: Mapping[str, Any] | 
     for name, supported in _SUPPORTED.items():
         if static.get(name, supported) != supported:
             raise InputError(f"{name}={static[name]!r}: only networks with {supported!r} convert")
+    if static.get("mapping_layers") == 0:
+        raise InputError("mapping_layers=0: only networks with a mapping network convert")
+    if np.ndim(blur_filter := static.get("blur_filter", (1, 2, 1)) or ()) != 1:
+        raise InputError(f"blur_filter={blur_filter!r}: only a row of numbers converts")
     shape_of = functools.partial(assembly.shape_of, arrays)
     channels = [shape_of("synthesis/4x4/Const/const", 4)[1]]
     while (name := f"synthesis/{(side := 4 * 2 ** len(channels))}x{side}/Conv1/bias") in arrays:
@@ -50,7 +54,7 @@ def configuration(arrays: Mapping[str, np.ndarray], static: Mapping[str, Any] | 
         mapping_learning_rate=float(static.get("mapping_lrmul", 0.01)),
         normalize_latents=bool(static.get("normalize_latents", True)),
         fused_from=_fused_from(static.get("fused_scale", "auto")),
-        blur_filter=tuple(float(tap) for tap in static.get("blur_filter", (1, 2, 1)) or ()),
+        blur_filter=tuple(float(tap) for tap in blur_filter),
         use_noise=bool(static.get("use_noise", True)),
     )
 

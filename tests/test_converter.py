@@ -184,6 +184,17 @@ def test_what_does_not_fit_is_one_line_that_names_the_file():
         _converted("dcgan_64.pth", options={"a": 1})
 
 
+def test_a_stylegan_with_a_dense_layer_for_its_constant_is_refused_as_such():
+    """It is known as a StyleGAN, so that the option can be named."""
+    (network, _) = formats.read(GOLDEN / "stylegan1_tf_64.pkl").networks
+    renamed = {name.replace("Const/const", "Dense/weight"): array for name, array in network.arrays.items()}
+    network = network._replace(arrays=renamed, arguments={**network.arguments, "const_input_layer": False})
+    found, network = formats.recognize(formats.Source("x.pkl", "pickle", (network,)))
+    assert found.name == "stylegan_tensorflow"
+    with pytest.raises(InputError, match=r"x\.pkl: const_input_layer=False: only networks with True convert"):
+        formats.convert(found, network, {}, "x.pkl")
+
+
 def test_options_reach_the_configuration():
     assert set(biggan_ajbrock.OPTIONS) == {"BN_eps", "SN_eps", "G_depth"}
     config = _converted("biggan_ajbrock_32_G_ema.pth", options={"BN_eps": 0.5}).merge().config

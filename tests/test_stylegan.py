@@ -329,8 +329,15 @@ def test_what_does_not_convert_is_named():
         stylegan_tensorflow.convert({**variables, "extra": np.zeros(1)})
     with pytest.raises(InputError, match="lod=2: this network is still growing"):
         stylegan_tensorflow.convert({**variables, "lod": np.float32(2)})
-    with pytest.raises(InputError, match="use_styles=False: only networks with True convert"):
-        stylegan_tensorflow.convert(variables, {"use_styles": False})
+    bare = {name: array for name, array in variables.items() if "Const/" not in name and "mapping/" not in name}
+    for option, message in (
+        ({"use_styles": False}, "use_styles=False: only networks with True convert"),
+        ({"const_input_layer": False}, "const_input_layer=False: only networks with True convert"),
+        ({"mapping_layers": 0}, "mapping_layers=0: only networks with a mapping network convert"),
+        ({"blur_filter": [[1, 2], [2, 4]]}, r"blur_filter=\[\[1, 2\], \[2, 4\]\]: only a row of numbers converts"),
+    ):
+        with pytest.raises(InputError, match=message):
+            stylegan_tensorflow.convert(bare, option)
     name = "g_synthesis.blocks.8x8.conv0_up.intermediate.kernel"
     with pytest.raises(InputError, match="not one separable blur"):
         stylegan_ganspace.convert({**state, name: np.eye(3, dtype=np.float32)[None, None] / 3})

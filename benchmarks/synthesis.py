@@ -41,20 +41,32 @@ def compare_biggan_deep(resolution: int, batch: int, repeats: int) -> dict[str, 
         output_dim=resolution, z_dim=128, class_embed_dim=128, channel_width=128, num_classes=1000, layers=layers,
         attention_layer_position=8, eps=1e-4, n_stats=51,
     )  # fmt: skip
-    theirs = pytorch_pretrained_biggan.BigGAN(config)
     z = np.clip(np.random.default_rng(0).standard_normal((batch, 128), np.float32), -2, 2)
     label = np.eye(1000, dtype=np.float32)[np.arange(batch)]
-    with torch.no_grad():
-        for _ in range(
-            5
-        ):  # in training, when each pass brings the spectral norms nearer to the largest singular values
-            theirs(torch.from_numpy(z[:1]), torch.from_numpy(label[:1]), 0.4)
-    theirs.eval()
+    theirs = _standing(pytorch_pretrained_biggan.BigGAN(config), torch.from_numpy(z[:2]), torch.from_numpy(label[:2]))
     ours = biggan_huggingface.convert(_arrays(theirs.state_dict()), config.to_dict())
     return _compare(
         f"BigGAN-deep, {resolution} px, batch {batch}", theirs, lambda: _images(ours, z, label, 0.4),
         torch.from_numpy(z), torch.from_numpy(label), 0.4, repeats=repeats,
     )  # fmt: skip
+
+
+def _standing(network: torch.nn.Module, z: torch.Tensor, label: torch.Tensor) -> torch.nn.Module:
+    """The network with spectral norms and batch norm statistics of its random weights: without, its images are not finite."""
+    hooks = [m.register_forward_pre_hook(_take_statistics) for m in network.modules() if hasattr(m, "running_means")]
+    with torch.no_grad():
+        network.generator.bn.weight.fill_(1.0)  # the package leaves these two as the memory was
+        network.generator.bn.bias.zero_()
+        for _ in range(5):  # each pass in training brings the norms nearer to the largest singular values
+            network(z, label, 0.4)
+    for hook in hooks:
+        hook.remove()
+    return network.eval()
+
+
+def _take_statistics(batch_norm: torch.nn.Module, inputs: tuple[torch.Tensor, ...]) -> None:
+    batch_norm.running_means[:] = inputs[0].mean((0, 2, 3))
+    batch_norm.running_vars[:] = inputs[0].var((0, 2, 3))
 
 
 def _arrays(state: Mapping[str, torch.Tensor]) -> dict[str, np.ndarray]:

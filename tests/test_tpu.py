@@ -4,7 +4,6 @@ Compiled for slices of v5e chips, whose memory is 16 GB. What is compiled is wha
 and the synthesis of images, on a mesh of all chips of the slice.
 """
 
-
 import jax
 import numpy as np
 import pytest

@@ -14,6 +14,7 @@ from jax import lax
 from ganspace_jax.shapes import Array, Float
 
 _IMAGE_LAYOUT = ("NHWC", "HWIO", "NHWC")
+_WIDE = 128  # channels
 
 
 def precision_for(dtype: jnp.dtype) -> lax.Precision:
@@ -100,15 +101,42 @@ def _upsample_axis(x: Array, taps: np.ndarray, axis: int) -> Array:
 def upsample_conv2d(
     x: Float[Array, "n height width i"], weight: Float[Array, "k k i o"], taps: Sequence[float]
 ) -> Float[Array, "n height2 width2 o"]:
-    """Zero insertion, correlation with `weight` (3x3), then the separable filter `taps`: one plain convolution.
+    """Zero insertion, correlation with `weight` (3x3), then the separable filter `taps`, in one of two ways.
 
-    Kernel and filter are merged into one kernel for each of the four output phases, which are then interleaved. That is four
-    times the multiplications of a transposed convolution, and yet on a CPU as fast as zero insertion, and four to nine times
-    as fast with gradients (benchmarks/upsampling.py).
+    Wide layers: each output phase of zero insertion and correlation is a small convolution of the weights that meet pixels,
+    and the filter comes after. Narrow ones: kernel and filter are merged into one kernel for each phase, four times the
+    multiplications in a single convolution. On a CPU the first is two to eight times as fast from 256 channels on, and the
+    second is four to nine times as fast with gradients at the widths that are trained here (benchmarks/upsampling.py).
     """
+    if weight.shape[0] == 3 and weight.shape[2] >= _WIDE:
+        return _upsample_conv2d_by_phases(x, weight, np.asarray(taps, np.float64))
     phase_map = jnp.asarray(_phase_map(weight.shape[0], np.asarray(taps, np.float64)), weight.dtype)
     merged = jnp.einsum("apk,bql,klio->abipqo", phase_map, phase_map, weight, precision=precision_for(weight.dtype))
     return depth_to_space(conv2d(x, merged.reshape(*merged.shape[:3], -1)))
+
+
+def _upsample_conv2d_by_phases(x: Array, weight: Array, taps: np.ndarray) -> Array:
+    size = {1: x.shape[1], 2: x.shape[2]}
+    phases = [
+        lax.conv_general_dilated(
+            x,
+            weight[row::2, column::2],
+            (1, 1),
+            ((1 - row, 1), (1 - column, 1)),  # the odd phases begin one pixel later
+            dimension_numbers=_IMAGE_LAYOUT,
+            precision=precision_for(x.dtype),
+        )
+        for row in range(2)
+        for column in range(2)
+    ]
+    y = depth_to_space(jnp.concatenate(phases, axis=-1))[:, : 2 * size[1] + 1, : 2 * size[2] + 1]
+    before = (len(taps) - 1) // 2
+    for axis in (1, 2):
+        margins = (before, len(taps) - 2 - before, 0)
+        padded = lax.pad(y, jnp.zeros((), y.dtype), [margins if a == axis else (0, 0, 0) for a in range(4)])
+        shifted = [lax.slice_in_dim(padded, t, t + 2 * size[axis], axis=axis) for t in range(len(taps))]
+        y = sum(float(2 * tap / taps.sum()) * part for tap, part in zip(taps, shifted, strict=True))
+    return y
 
 
 def _phase_map(kernel_size: int, taps: np.ndarray) -> np.ndarray:

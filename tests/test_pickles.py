@@ -1,6 +1,7 @@
 """Network pickles: the reference's numbers come out, and nothing that a file asks for is imported, called or reserved."""
 
 import contextlib
+import os
 import pathlib
 import pickle
 import struct
@@ -152,7 +153,7 @@ def test_tensors_keep_offset_and_strides(tmp_path):
 NAMES = (
     "posix.system", "builtins.eval", "__builtin__.getattr", "builtins.len", "operator.itemgetter", "functools.partial",
     "copyreg._reconstructor", "copy_reg.__newobj__", "numpy.load", "numpy.core.multiarray.fromfile", "torch.load",
-    "collections.OrderedDict.fromkeys", "collections.defaultdict", "torch_utils.persistence._src_to_module",
+    "collections.OrderedDict.fromkeys", "collections.Counter", "torch_utils.persistence._src_to_module",
     "dnnlib.util.open_url", "numpy.matrix", "dnnlib.tflib.network.Network.clone",
 )  # fmt: skip
 
@@ -236,6 +237,7 @@ HUGE = {
     "shape of a thousand sizes": (_array((1,) * 1000, b"f4", b"NNN", b"\0" * 4), "no row of up to 32"),
     "negative shape": (_array((-1, -2), b"f4", b"NNN", b"\0" * 8), "sizes that are no counts"),
     "shape of floats": (_array((2.0,), b"f4", b"NNN", b"\0" * 8), "sizes that are no counts"),
+    "text of no width": (_array((10**6, 10**6), b"S0", b"NNN", b""), "of the type 'S0'"),
     "a type of many bytes": (_array((1,), b"V2147483647", b"NNN", b""), "of the type 'V2147483647'"),
     "a type with parts": (_array((1,), b"i4,i4", b"NNN", b"\0" * 8), "of the type 'i4,i4'"),
     "a type with names": (_array((1,), b"f4", b"N(U\x01at}", b"\0" * 4), "a type with parts"),
@@ -262,6 +264,26 @@ def test_sizes_are_compared_before_anything_is_reserved(tmp_path, data, message)
         assert tracemalloc.get_traced_memory()[1] < 1_000_000 + 8 * len(data)
     finally:
         tracemalloc.stop()
+
+
+def _long(number):
+    return b"\x8a\x0a" + number.to_bytes(10, "little")
+
+
+_ALIKE = [
+    _long(1 + k * (2**61 - 1)) for k in range(1, 1000)
+]  # numbers of one hash, and more of them than tables can bear
+COLLIDING = {
+    "keys": b"}(" + b"".join(number + b"N" for number in _ALIKE) + b"u.",
+    "items of a set": b"\x8f(" + b"".join(_ALIKE) + b"\x90.",
+    "places": b"N" + b"".join(b"p%d\n" % (1 + k * (2**61 - 1)) for k in range(1, 1000)) + b".",
+}
+
+
+@pytest.mark.parametrize("data", COLLIDING.values(), ids=COLLIDING)
+def test_numbers_that_can_all_have_one_hash_are_no_keys(tmp_path, data):
+    _refused(tmp_path, b"\x80\x04" + data, "a number of more than 60 bits as a key")
+    assert _read(tmp_path, b"\x80\x04}" + _long(2**60 - 1) + b"Ns.") == {2**60 - 1: None}
 
 
 _TOWER = b")" + b"\x85" * 300_000  # at which Python's own hash overruns the stack
@@ -303,6 +325,27 @@ def test_too_many_instructions_are_refused(tmp_path, monkeypatch):
     monkeypatch.setattr(pickle_machine, "_MAX_INSTRUCTIONS", 100)
     assert len(_read(tmp_path, b"\x80\x02](" + b"N" * 90 + b"e.")) == 90
     _refused(tmp_path, b"\x80\x02](" + b"N" * 100 + b"e.", "more than 100 instructions")
+
+
+def test_instructions_are_counted_in_all_pickles_of_a_file_together(tmp_path, monkeypatch):
+    """One blob, of some 30 instructions, that is read time and again."""
+    blob = _blob(range(4))
+    again = b"ctorch.storage\n_load_from_bytes\nq\x00B" + struct.pack("<I", len(blob)) + blob + b"\x85q\x010"
+    monkeypatch.setattr(pickle_machine, "_MAX_INSTRUCTIONS", 200)
+    for times, is_read in ((3, True), (10, False)):
+        data = b"\x80\x02" + again + b"h\x00h\x01R0" * times + b"N." + b"\0" * 10**4
+        if is_read:
+            assert _read(tmp_path, data) is None
+        else:
+            _refused(tmp_path, data, "pickles of more than 200 instructions")
+
+
+def test_what_is_no_regular_file_is_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "pipe.pkl")
+    (tmp_path / "loop.pkl").symlink_to("loop.pkl")
+    for path in (tmp_path / "pipe.pkl", tmp_path / "loop.pkl", pathlib.Path("/dev/zero"), tmp_path):
+        with pytest.raises(InputError, match=f"{path}: is no regular file"):
+            pickles.read(path)
 
 
 @pytest.mark.parametrize("name", ["progan_32", "stylegan1_tf_64", "stylegan3_t_32"])

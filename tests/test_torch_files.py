@@ -45,6 +45,24 @@ def test_the_flags_of_a_training_run_are_a_dictionary(tmp_path):
     assert torch_files.read(tmp_path / "a.pt") == {"args": {"lr": 0.1, "path": "faces"}, "ada_aug_p": 0.2}
 
 
+def test_what_training_runs_keep_beside_their_networks_is_read_inertly(tmp_path):
+    """Numbers and arrays of NumPy, and what torch pickles by these names, which become text and names."""
+    beside = {
+        "loss": np.float64(0.5),
+        "mean": np.arange(3.0),
+        "names": {1, "b"},
+        "history": collections.defaultdict(list, {"fid": [9.5]}),
+    }
+    data = pickle.dumps(beside, protocol=2)
+    _zip_file(tmp_path / "a.pt", data)
+    found = torch_files.read(tmp_path / "a.pt")
+    assert type(found["loss"]) is np.float64 and found["loss"] == 0.5 and found["names"] == {1, "b"}
+    np.testing.assert_array_equal(found["mean"], [0.0, 1.0, 2.0])
+    assert type(found["history"]) is dict and found["history"] == {"fid": [9.5]}
+    _zip_file(tmp_path / "b.pt", b"\x80\x02(ctorch\ndevice\nX\x04\x00\x00\x00cudaK\x01\x86Rctorch\nfloat32\nt.")
+    assert torch_files.read(tmp_path / "b.pt") == ("cuda:1", ("torch", "float32"))
+
+
 class _Call:
     """Pickles as a call of a function by name, as an attacker's file would."""
 
@@ -69,7 +87,7 @@ def _zip_file(path, data, records=()):
         (_Call(os.system, "touch executed"), "posix.system"),
         (_Call(eval, "open('executed', 'w')"), r"__builtin__\.eval"),
         (_Call(getattr, "a", "upper"), r"__builtin__\.getattr"),
-        (np.ones(2), r"numpy\S*"),
+        (_Call(np.load, "executed"), r"numpy\S*"),
     ],
 )
 def test_other_names_are_refused_and_nothing_runs(tmp_path, monkeypatch, legacy, payload, name):
@@ -133,6 +151,28 @@ def test_what_torch_did_not_write_is_told_apart(tmp_path):
         assert not torch_files.is_torch_file(tmp_path / name)
     assert torch_files.is_torch_file(GOLDEN / "dcgan_64.pth")
     assert torch_files.is_torch_file(GOLDEN / "stylegan2_rosinality_f32_oldformat.pt")
+
+
+def test_one_storage_is_not_looked_at_without_end(tmp_path):
+    """A view costs a thousand bytes, and three to ask for."""
+    _tensor_file(tmp_path / "a.pt", 0, (1,) * 32, (0,) * 32)
+    with zipfile.ZipFile(tmp_path / "a.pt") as archive:
+        once = archive.read("a/data.pkl").removesuffix(b"R.")
+    arguments = once.removeprefix(b"ctorch._utils\n_rebuild_tensor_v2\n")
+    again = b"ctorch._utils\n_rebuild_tensor_v2\np0\n" + arguments + b"p1\nR" + b"0g0\ng1\nR" * 2000 + b"."
+    _zip_file(tmp_path / "a.pt", again, [("0", bytes(24))])
+    with pytest.raises(InputError, match=r"a\.pt: damaged: what it asks for is many times the file"):
+        torch_files.read(tmp_path / "a.pt")
+
+
+def test_archives_of_very_many_records_are_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(torch_files, "_MAX_RECORDS", 10)
+    _zip_file(tmp_path / "a.pt", pickle.dumps({"a": 1}, protocol=2), [(str(i), b"") for i in range(10)])
+    with pytest.raises(InputError, match=r"a\.pt: damaged: an archive of 11 records; the most are 10"):
+        torch_files.read(tmp_path / "a.pt")
+    monkeypatch.setattr(torch_files, "_MAX_INDEX", 100)  # and this before there is one object for each
+    with pytest.raises(InputError, match=r"a\.pt: damaged: an archive whose index has \d+ bytes"):
+        torch_files.read(tmp_path / "a.pt")
 
 
 def test_a_record_that_says_it_is_larger_than_the_file_is_refused(tmp_path):

@@ -6,6 +6,7 @@ where the file would call it; any other name ends the reading. No Python object 
 """
 
 import io
+import os
 import pathlib
 import pickletools
 from collections.abc import Callable, Mapping
@@ -14,13 +15,14 @@ from typing import Any, NamedTuple
 from ganspace_jax.failures import InputError
 
 _MAX_PROTOCOL = 5
-_MAX_INSTRUCTIONS = 2_000_000  # StyleGAN3's files have 23,500; an empty set, of 216 bytes, can be had with one
+_MAX_INSTRUCTIONS = 2_000_000  # of a file; StyleGAN3's have 23,500; an empty set, of 216 bytes, can be had with one
 _MAX_GROWTH = 4  # of values against their file
 _MAX_DEPTH = 100  # the networks' files have 16
 _MAX_ARGUMENTS = 16
 _MAX_DIMENSIONS = 32
 _MAX_NAME = 100
 _MAX_BITS = 128  # of an integer: products of long ones take for ever
+_MAX_KEY_BITS = 60  # of an integer as a key: any number of longer ones have one hash
 
 
 class Name(NamedTuple):
@@ -47,20 +49,32 @@ class Vocabulary(NamedTuple):
 
 
 class Allowance:
-    """The bytes that may be copied while a file is read: a few times the file, so that no part is copied for ever."""
+    """What the reading of a file may cost, all pickles in it together, however often one is read.
+
+    That is a number of instructions, and of bytes copied: a few times the file, so that no part is copied for ever.
+    """
 
     def __init__(self, file_size: int):
-        self._left = _MAX_GROWTH * file_size
+        self.file_size = file_size
+        self._bytes, self._instructions = _MAX_GROWTH * file_size, _MAX_INSTRUCTIONS
 
     def spend(self, count: int) -> None:
-        """Raises ValueError when there are no more."""
-        self._left -= count
-        if self._left < 0:
+        """Counts bytes; raises ValueError when there are no more."""
+        self._bytes -= count
+        if self._bytes < 0:
             raise ValueError("what it asks for is many times the file")
+
+    def step(self) -> None:
+        """Counts an instruction; raises ValueError when there are no more."""
+        self._instructions -= 1
+        if self._instructions < 0:
+            raise ValueError(f"pickles of more than {_MAX_INSTRUCTIONS:,} instructions")
 
 
 def readably(path: pathlib.Path, reader: Callable[[pathlib.Path], Any]) -> Any:
-    """reader(path); whatever a damaged file leads to becomes an InputError of one line."""
+    """reader(path); whatever a damaged file leads to, or what is no file, becomes an InputError of one line."""
+    if os.path.lexists(path) and not path.is_file():  # a pipe would be waited for, a device read without end
+        raise InputError(f"{path}: is no regular file")
     try:
         return reader(path)
     except (InputError, FileNotFoundError, PermissionError, IsADirectoryError):
@@ -75,19 +89,18 @@ def readably(path: pathlib.Path, reader: Callable[[pathlib.Path], Any]) -> Any:
     raise InputError(f"{path}: damaged: {reason}")
 
 
-def load(file: io.BufferedIOBase, path: str, vocabulary: Vocabulary, size: int) -> Any:
+def load(file: io.BufferedIOBase, path: str, vocabulary: Vocabulary, allowance: Allowance) -> Any:
     """The value of the pickle that begins here, behind which the file is left.
 
-    size: of the file. Raises InputError for a name that is not in the vocabulary, and for damaged pickles see `readably`.
+    allowance: of the file. Raises InputError for a name that is not in the vocabulary; for damaged pickles see `readably`.
     """
     machine = _Machine(path, vocabulary)
-    instructions = pickletools.genops(_Bounded(file, size))  # type: ignore[arg-type]
-    for done, (opcode, argument, _) in enumerate(instructions):
-        if done >= _MAX_INSTRUCTIONS:
-            raise ValueError(f"a pickle of more than {_MAX_INSTRUCTIONS:,} instructions")
+    instructions = pickletools.genops(_Bounded(file, allowance.file_size))  # type: ignore[arg-type]
+    for opcode, argument, _ in instructions:
+        allowance.step()
         machine.step(opcode.name, argument)
     value = machine.stack.pop()
-    if _extent(value, 0, {})[1] > _MAX_GROWTH * size:
+    if _extent(value, 0, {})[1] > _MAX_GROWTH * allowance.file_size:
         raise ValueError("the same values in so many places that they are many times the file")
     return value
 
@@ -192,6 +205,9 @@ class _Machine:
         self.vocabulary.states[type(target)](target, state)
         self.push(target)
 
+    def remember(self, place: int) -> None:
+        self.memo[as_key(place)] = self.stack[-1]
+
     def refer(self, identifier: Any) -> None:
         if self.vocabulary.record is None:
             raise ValueError("refers to something outside")
@@ -226,9 +242,7 @@ _ACTIONS: dict[str, Callable[[_Machine, Any], Any]] = {
     "SETITEM": lambda machine, _: machine.update(machine.last(2)),
     "SETITEMS": lambda machine, _: machine.update(machine.marked()),
     "ADDITEMS": lambda machine, _: machine.unite(machine.marked()),
-    **dict.fromkeys(
-        ("PUT", "BINPUT", "LONG_BINPUT"), lambda machine, place: machine.memo.update({place: machine.stack[-1]})
-    ),
+    **dict.fromkeys(("PUT", "BINPUT", "LONG_BINPUT"), lambda machine, place: machine.remember(place)),
     "MEMOIZE": lambda machine, _: machine.memo.update({len(machine.memo): machine.stack[-1]}),
     **dict.fromkeys(("GET", "BINGET", "LONG_BINGET"), lambda machine, place: machine.push(machine.memo[place])),
     "GLOBAL": lambda machine, names: machine.name(*names.split(" ", 1)),
@@ -246,6 +260,8 @@ def as_key(value: Any) -> Any:
     """A value that may be a key; raises ValueError for others, for the hash of a nested one is made by recursion."""
     if isinstance(value, str) and not (value.isprintable() and len(value) <= _MAX_NAME):
         raise ValueError("has a key that is no name")  # names find their way into messages
+    if type(value) is int and value.bit_length() > _MAX_KEY_BITS:
+        raise ValueError(f"has a number of more than {_MAX_KEY_BITS} bits as a key")
     return _of_type(value, str, int, float, bool, bytes, type(None))
 
 

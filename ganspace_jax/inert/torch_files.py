@@ -17,12 +17,14 @@ from typing import Any, NamedTuple
 import ml_dtypes
 import numpy as np
 
-from ganspace_jax.inert import pickle_machine
+from ganspace_jax.inert import numpy_pickles, pickle_machine
 from ganspace_jax.inert.pickle_machine import Allowance, Name, Vocabulary
 
 _LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
 _LEGACY_PROTOCOL = 1001
 _BYTES_PER_ITEM = 64  # of a dictionary or set
+_BYTES_PER_VIEW = 256
+_MAX_INDEX, _MAX_RECORDS = 1 << 22, 20_000  # bytes, and records, of an archive; published ones have hundreds
 _ZIP_MAGIC = b"PK\x03\x04"
 _STORAGES: dict[Name, np.dtype] = {
     Name("torch", f"{name}Storage"): np.dtype(dtype)
@@ -31,6 +33,11 @@ _STORAGES: dict[Name, np.dtype] = {
         "Int": np.int32, "Short": np.int16, "Char": np.int8, "Byte": np.uint8, "Bool": np.bool_,
     }.items()
 }  # fmt: skip
+
+_DTYPES = (
+    "float64", "float32", "float16", "bfloat16", "int64", "int32", "int16", "int8", "uint8", "bool", "complex64",
+)  # fmt: skip
+_FACTORIES = [Name(module, kind) for module in ("builtins", "__builtin__") for kind in ("list", "dict", "int", "float")]
 
 Numbers = Callable[[str, np.dtype, int], np.ndarray]
 
@@ -72,6 +79,18 @@ def _dict(allowance: Allowance, pairs: Any = ()) -> dict[Any, Any]:
     return {pickle_machine.as_key(key): value for key, value in pairs}
 
 
+def _default_dict(*_: Any) -> dict[Any, Any]:
+    """What stands for a defaultdict: its items are set afterwards, and its factory makes nothing."""
+    return {}
+
+
+def _device(kind: Any, number: Any = None) -> str:
+    """A torch.device as it is written: cuda:0."""
+    if not isinstance(kind, str) or type(number) not in (int, type(None)):
+        raise ValueError("a device that is none")
+    return pickle_machine.as_key(kind if number is None else f"{kind[:20]}:{number}")
+
+
 class _Flags(dict[str, Any]):
     """What stands for argparse.Namespace, in which training runs keep their flags: attributes and nothing else."""
 
@@ -87,18 +106,20 @@ def _size(sizes: Any = ()) -> tuple[int, ...]:
     return pickle_machine.as_sizes(sizes)
 
 
-def _view(storage: Any, offset: Any, shape: Any, strides: Any, *_: Any) -> np.ndarray:
+def _view(allowance: Allowance, storage: Any, offset: Any, shape: Any, strides: Any, *_: Any) -> np.ndarray:
     """A tensor; raises ValueError where it leaves its storage, or has more numbers than that."""
     shape, strides = pickle_machine.as_sizes(shape), pickle_machine.as_sizes(strides)
     if not isinstance(storage, Storage) or type(offset) is not int:
         raise ValueError("a tensor without a storage")
+    allowance.spend(_BYTES_PER_VIEW)
     values, count = storage.values, math.prod(shape)
     last = offset + sum((n - 1) * stride for n, stride in zip(shape, strides, strict=True))
     if offset < 0 or count > len(values) or (count and last >= len(values)):
         raise ValueError(f"a tensor of shape {shape} reaches beyond its storage")
     if not count:
         return np.zeros(shape, values.dtype)
-    return np.lib.stride_tricks.as_strided(values[offset:], shape, [stride * values.itemsize for stride in strides])
+    steps = [stride * values.itemsize for stride in strides]
+    return np.ndarray(shape, values.dtype, values.view(np.uint8), offset * values.itemsize, steps)
 
 
 def _parameter(data: Any, *_: Any) -> np.ndarray:
@@ -108,17 +129,25 @@ def _parameter(data: Any, *_: Any) -> np.ndarray:
 
 
 def vocabulary(allowance: Allowance, record: Callable[[Any], Any] | None = None) -> Vocabulary:
-    """What a pickle of tensors names. Attributes of its dictionaries, such as `_metadata`, are passed over."""
+    """What a pickle of tensors names, also beside them. Attributes of dictionaries, such as `_metadata`, are passed over."""
+    numbers = numpy_pickles.vocabulary(allowance)
     return Vocabulary(
         calls={
+            **numbers.calls,
             Name("collections", "OrderedDict"): functools.partial(_dict, allowance),
             Name("argparse", "Namespace"): _Flags,
             Name("torch", "Size"): _size,
-            Name("torch._utils", "_rebuild_tensor_v2"): _view,
+            Name("torch._utils", "_rebuild_tensor_v2"): functools.partial(_view, allowance),
             Name("torch._utils", "_rebuild_parameter"): _parameter,
-            **dict.fromkeys(_STORAGES, None),
+            Name("collections", "defaultdict"): _default_dict,
+            Name("torch", "device"): _device,
+            **dict.fromkeys([*_STORAGES, *_FACTORIES, *(Name("torch", dtype) for dtype in _DTYPES)], None),
         },
-        states={dict: lambda mapping, attributes: None, _Flags: functools.partial(_set_flags, allowance)},
+        states={
+            **numbers.states,
+            dict: lambda mapping, attributes: None,
+            _Flags: functools.partial(_set_flags, allowance),
+        },
         record=record,
     )
 
@@ -140,12 +169,28 @@ def _read(path: pathlib.Path) -> Any:
         size = os.fstat(file.fileno()).st_size
         start = file.read(len(_ZIP_MAGIC))
         file.seek(0)
-        return (_read_zip if start == _ZIP_MAGIC else _read_legacy)(file, str(path), size)
+        return (_read_zip if start == _ZIP_MAGIC else _read_legacy)(file, str(path), size, Allowance(size))
 
 
-def _read_zip(file: io.BufferedIOBase, path: str, size: int) -> Any:
-    with zipfile.ZipFile(file) as archive:
-        names = archive.namelist()
+class _Archive:
+    """A file as zipfile takes it, which reads the whole index when it opens: one of bounded size only."""
+
+    def __init__(self, file: io.BufferedIOBase):
+        self._file, self.is_open = file, False
+        self.seek, self.tell, self.seekable = file.seek, file.tell, file.seekable
+
+    def read(self, count: int = -1) -> bytes:
+        if not self.is_open and count > _MAX_INDEX:
+            raise ValueError(f"an archive whose index has {count:,} bytes")
+        return self._file.read(count)
+
+
+def _read_zip(file: io.BufferedIOBase, path: str, size: int, allowance: Allowance) -> Any:
+    bounded = _Archive(file)
+    with zipfile.ZipFile(bounded) as archive:  # type: ignore[arg-type]
+        bounded.is_open, names = True, archive.namelist()
+        if len(names) > _MAX_RECORDS:
+            raise ValueError(f"an archive of {len(names):,} records; the most are {_MAX_RECORDS:,}")
         root = next((name.removesuffix("data.pkl") for name in names if name.endswith("data.pkl")), None)
         if root is None:
             raise ValueError("an archive, but not of torch: has no data.pkl")
@@ -159,7 +204,7 @@ def _read_zip(file: io.BufferedIOBase, path: str, size: int) -> Any:
 
         storages = _Storages(size, numbers)
         pickled = io.BytesIO(_stored(archive, f"{root}data.pkl", size))
-        return pickle_machine.load(pickled, path, vocabulary(Allowance(size), storages.refer), size)
+        return pickle_machine.load(pickled, path, vocabulary(allowance, storages.refer), allowance)
 
 
 def _stored(archive: zipfile.ZipFile, name: str, size: int) -> bytes:
@@ -174,17 +219,17 @@ def _stored(archive: zipfile.ZipFile, name: str, size: int) -> bytes:
     return archive.read(name)
 
 
-def _read_legacy(file: io.BufferedIOBase, path: str, size: int) -> Any:
-    """What lies in a file of the older format; `size`: of the file in bytes."""
-    head = [pickle_machine.load(file, path, Vocabulary(), size) for _ in range(3)]
+def _read_legacy(file: io.BufferedIOBase, path: str, size: int, allowance: Allowance) -> Any:
+    """What lies in a file of the older format. size: of it in bytes; allowance: of the file that it is in, or is."""
+    head = [pickle_machine.load(file, path, Vocabulary(), allowance) for _ in range(3)]
     if head[:2] != [_LEGACY_MAGIC, _LEGACY_PROTOCOL]:
         raise ValueError("not a file of torch.save")
     if isinstance(head[2], dict) and not head[2].get("little_endian", True):
         raise ValueError("numbers are big-endian")
     storages = _Storages(size, lambda key, dtype, count: np.empty(count, dtype))
-    content = pickle_machine.load(file, path, vocabulary(Allowance(size), storages.refer), size)
+    content = pickle_machine.load(file, path, vocabulary(allowance, storages.refer), allowance)
     missing = dict(storages.by_key)
-    for key in pickle_machine.load(file, path, Vocabulary(), size):
+    for key in pickle_machine.load(file, path, Vocabulary(), allowance):
         values = missing.pop(str(pickle_machine.as_key(key))).values
         (count,) = struct.unpack("<q", file.read(8))
         if count != len(values):
@@ -201,7 +246,7 @@ def read_blob(path: str, allowance: Allowance, blob: Any) -> Storage:
     if not isinstance(blob, bytes):
         raise ValueError("a storage that is no bytes")
     allowance.spend(len(blob))
-    content = _read_legacy(io.BytesIO(blob), path, len(blob))
+    content = _read_legacy(io.BytesIO(blob), path, len(blob), allowance)
     if not isinstance(content, Storage):
         raise ValueError("a storage that is none")
     return content

@@ -7,12 +7,12 @@ the other's; the keys `r2`, `stability`, `variance_error` and `about` are ours.
 import dataclasses
 import json
 import os
-import zipfile
 from typing import Any, Literal
 
 import numpy as np
 
 from ganspace_jax.failures import InputError
+from ganspace_jax.inert import array_files
 from ganspace_jax.shapes import Float
 
 
@@ -86,15 +86,9 @@ def save(path: str | os.PathLike[str], components: Components) -> None:
 def read_arrays(path: str | os.PathLike[str]) -> dict[str, Any] | np.ndarray:
     """The arrays of an .npz, or the one of an .npy; raises InputError. Nothing in the file is executed."""
     try:
-        read = np.load(path, allow_pickle=False)
-        if isinstance(read, np.ndarray):
-            return read
-        with read as file:
-            return {name: file[name] for name in file.files}
+        return array_files.read(path)
     except FileNotFoundError:
         raise InputError(f"{path}: no such components file; make one with python -m experiments.decompose") from None
-    except (OSError, ValueError, zipfile.BadZipFile, EOFError) as error:
-        raise InputError(f"{path}: not a components file: {error}") from None
 
 
 def load(path: str | os.PathLike[str]) -> Components:
@@ -117,7 +111,7 @@ def load(path: str | os.PathLike[str]) -> Components:
         )
     except KeyError as error:
         raise InputError(f"{path}: not a components file: it has no array {error}") from None
-    except (TypeError, ValueError, IndexError) as error:
+    except (TypeError, ValueError, IndexError, RecursionError) as error:
         raise InputError(f"{path}: not a components file: {str(error).splitlines()[0]}") from None
 
 

@@ -1,7 +1,6 @@
 """Images of given latents, and what the generator holds on the way: what experiments.generate writes."""
 
 import os
-import zipfile
 from collections.abc import Callable, Iterator, Sequence
 from typing import Literal, NamedTuple
 
@@ -14,6 +13,7 @@ from jax.stages import Compiled
 from ganspace_jax import latents, memory, mesh
 from ganspace_jax.failures import InputError
 from ganspace_jax.generators import base
+from ganspace_jax.inert import array_files
 from ganspace_jax.observation import check_truncation
 from ganspace_jax.shapes import Float
 
@@ -146,14 +146,19 @@ def _map(generator: base.SplitGenerator, z: np.ndarray, label: np.ndarray | None
 
 def _read(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
     try:
-        with np.load(path, allow_pickle=False) as file:
-            arrays = {name: np.asarray(file[name], np.float32) for name in file.files}
+        found = array_files.read(path)
     except FileNotFoundError:
         raise InputError(f"--latents={path}: no such file") from None
-    except (OSError, ValueError, AttributeError, EOFError, zipfile.BadZipFile) as error:
-        raise InputError(f"--latents={path}: not an .npz of numbers: {str(error).splitlines()[0]}") from None
-    for name, array in arrays.items():
-        if not np.isfinite(array).all():
+    except InputError as error:
+        raise InputError(f"--latents={error}") from None
+    if isinstance(found, np.ndarray):
+        raise InputError(f"--latents={path}: is one array, an .npy; wanted is an .npz with z or ws")
+    arrays = {}
+    for name, array in found.items():
+        if array.dtype.kind not in "fiub":
+            raise InputError(f"--latents={path}: not an .npz of numbers: {name} is of the type {array.dtype}")
+        arrays[name] = array.astype(np.float32)
+        if not np.isfinite(arrays[name]).all():
             raise InputError(f"--latents={path}: {name} holds NaN or infinity")
     return arrays
 

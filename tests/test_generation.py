@@ -1,12 +1,15 @@
 """Images of given latents: what goes in comes out as the reference computes it, and what does not fit is refused."""
 
+import os
+import zipfile
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 from golden_arrays import error, load, stylegan2_generator
 
-from ganspace_jax import generation, latents
+from ganspace_jax import components, generation, latents
 from ganspace_jax.failures import InputError
 from ganspace_jax.generators import base, biggan_deep, dcgan
 
@@ -95,12 +98,54 @@ def test_all_takes_the_classes_in_turn(biggan):
         ({"z": np.zeros((2, 4))}, "holds no label"),
         ({"z": np.zeros((2, 4)), "label": np.zeros((1, 3))}, r"label has shape \(1, 3\), .* \(2, 3\)"),
         ({"z": np.full((2, 4), np.nan)}, "z holds NaN"),
-        ({"z": np.array([{}])}, "not an .npz of numbers"),
+        ({"z": np.array([{}])}, "Object arrays cannot be loaded"),
+        ({"z": np.full((2, 4), "a")}, "not an .npz of numbers: z is of the type <U1"),
     ],
 )
 def test_files_that_do_not_fit_are_refused(biggan, tmp_path, arrays, message):
     with pytest.raises(InputError, match=rf"--latents=\S+in.npz: .*{message}"):
         generation.from_file(biggan, _write(tmp_path, **arrays), None)
+
+
+def _hostile_files(directory):
+    """Files of NumPy's kind, each of which raises something else within NumPy, zipfile or zlib."""
+    np.savez_compressed(directory / "sound.npz", z=np.random.default_rng(0).normal(size=(40, 40)))
+    sound = (directory / "sound.npz").read_bytes()
+    yield "text.npz", b"no arrays", "neither an .npz nor an .npy"
+    yield "damaged.npz", sound[:300] + b"\xff" * 40 + sound[340:], "not a sound file"
+    entry = sound.index(b"PK\x01\x02")
+    for name, place, value in (("encrypted.npz", 8, 1), ("method.npz", 10, 99)):
+        changed = bytearray(sound)
+        changed[entry + place] = changed[place - 2] = value
+        yield name, bytes(changed), "not a sound file"
+    for name, shape, code, said in (
+        ("huge.npy", (10**15,), "<f4", "asks for more memory than there is"),
+        ("longer.npy", (10**30,), "<f4", "not a sound file"),
+        ("widthless.npy", (10**15,), "|S0", "something else than arrays of numbers and text"),
+    ):
+        with open(directory / name, "wb") as file:
+            np.lib.format.write_array_header_1_0(file, {"descr": code, "fortran_order": False, "shape": shape})
+        yield name, (directory / name).read_bytes(), said
+    with zipfile.ZipFile(directory / "other.npz", "w") as archive:
+        archive.writestr("z", b"no array")
+    yield "other.npz", (directory / "other.npz").read_bytes(), "something else than arrays of numbers and text"
+
+
+def test_damaged_files_are_refused_in_one_line_whoever_reads_them(biggan, tmp_path):
+    for name, data, message in _hostile_files(tmp_path):
+        (tmp_path / name).write_bytes(data)
+        for read in (lambda path: generation.from_file(biggan, path, None), components.load):
+            with pytest.raises(InputError, match=rf"{name}: .*{message}") as caught:
+                read(tmp_path / name)
+            assert len(str(caught.value).splitlines()) == 1
+    os.mkfifo(tmp_path / "pipe.npz")
+    with pytest.raises(InputError, match=r"--latents=\S+pipe\.npz: is no regular file"):
+        generation.from_file(biggan, tmp_path / "pipe.npz", None)
+    np.save(tmp_path / "z.npy", np.zeros((2, 4)))
+    with pytest.raises(
+        InputError, match=r"--latents=\S+z\.npy: is one array, an \.npy; wanted is an \.npz with z or ws"
+    ):
+        generation.from_file(biggan, tmp_path / "z.npy", None)
 
 
 def test_settings_that_do_not_fit_are_refused(biggan):
@@ -112,7 +157,7 @@ def test_settings_that_do_not_fit_are_refused(biggan):
     for psi in (0.0, 1.5):
         with pytest.raises(InputError, match=f"--truncation_psi={psi}: must be above 0"):
             _made(biggan, inputs, truncation_psi=psi)
-    with pytest.raises(InputError, match="not an .npz of numbers"):
+    with pytest.raises(InputError, match="neither an .npz nor an .npy"):
         generation.from_file(biggan, __file__, None)
     with pytest.raises(InputError, match="no such file"):
         generation.from_file(biggan, "missing.npz", None)

@@ -47,6 +47,27 @@ def test_the_first_layer_is_linear_in_z(golden):
     )
 
 
+def test_a_bias_before_a_batch_norm_goes_into_its_mean_and_the_last_one_stays():
+    """Against the same network whose batch norms and image are moved by hand."""
+    rng, shapes = np.random.default_rng(0), {0: (3, 6, 4, 4), 3: (6, 4, 4, 4), 6: (4, 3, 4, 4)}
+    state = {f"main.{i}.weight": rng.normal(size=shape) for i, shape in shapes.items()}
+    for layer, width in ((1, 6), (4, 4)):
+        state |= {f"main.{layer}.{leaf}": rng.uniform(1, 2, width) for leaf in ("weight", "bias", "running_mean")}
+        state[f"main.{layer}.running_var"] = rng.uniform(1, 2, width)
+    biases = {f"main.{i}.bias": rng.normal(size=width) for i, width in ((0, 6), (3, 4), (6, 3))}
+    generator = dcgan_pytorch.convert({**state, **biases})
+    moved = {
+        **state,
+        "main.1.running_mean": state["main.1.running_mean"] - biases["main.0.bias"],
+        "main.4.running_mean": state["main.4.running_mean"] - biases["main.3.bias"],
+    }
+    latents = jnp.asarray(rng.normal(size=(2, 1, 3)), jnp.float32)
+    at = [base.activation(g, latents, "main.6") for g in (generator, dcgan_pytorch.convert(moved))]
+    np.testing.assert_allclose(at[0], at[1] + biases["main.6.bias"], atol=1e-5)
+    with pytest.raises(InputError, match=r"main\.0\.bias: has shape \(1,\), its batch norm's mean has \(6,\)"):
+        dcgan_pytorch.convert({**state, "main.0.bias": np.zeros(1)})
+
+
 @pytest.mark.parametrize("channels", [(6,), (8, 4, 2)])
 def test_any_depth(channels):
     config = dcgan.Config(z_dim=3, channels=channels, image_channels=1)
@@ -60,6 +81,10 @@ def test_what_is_not_a_dcgan_is_refused(golden):
     state = golden[1]
     with pytest.raises(InputError, match="kernels main.0, main.3, .* are 4x4"):
         dcgan_pytorch.convert({"main.0.weight": np.zeros((3, 4, 3, 3))})
+    with pytest.raises(InputError, match=r"main\.12\.weight: makes 4 channels; an image has 1 or 3"):
+        dcgan_pytorch.convert({**state, "main.12.weight": np.zeros((4, 4, 4, 4))})
+    with pytest.raises(InputError, match="main: has 17 convolutions; networks of up to 16 are converted"):
+        dcgan_pytorch.convert({f"main.{3 * i}.weight": np.zeros((1, 1, 4, 4)) for i in range(17)})
     with pytest.raises(InputError, match=r"main\.4\.bias: missing"):
         dcgan_pytorch.convert({k: v for k, v in state.items() if k != "main.4.bias"})
     with pytest.raises(InputError, match=r"main\.99\.weight: nothing"):

@@ -19,13 +19,17 @@ from ganspace_jax.shapes import Array, Float, PRNGKey
 
 @dataclasses.dataclass(frozen=True)
 class Config:
-    """channels: at 4x4, 8x8, ..., half the image's size, from the first layer on; their number sets the resolution."""
+    """channels: at 4x4, 8x8, ..., half the image's size, from the first layer on; their number sets the resolution.
+
+    output_bias: whether the last layer has one. The tutorial's has none; before a batch norm a bias would have no effect.
+    """
 
     z_dim: int
     channels: tuple[int, ...]
     image_channels: int = 3
     epsilon: float = 1e-5
     compute_dtype: str = "float32"
+    output_bias: bool = False
 
     @property
     def resolution(self) -> int:
@@ -38,14 +42,16 @@ class Statistics(nnx.Variable):
 
 
 class TransposedConvolution(nnx.Module):
-    """4x4, without bias: from 1x1 to 4x4, or to twice the size."""
+    """4x4: from 1x1 to 4x4, or to twice the size."""
 
-    def __init__(self, in_channels: int, out_channels: int, *, key: PRNGKey):
+    def __init__(self, in_channels: int, out_channels: int, *, key: PRNGKey, bias: bool = False):
         self.weight = nnx.Param(0.02 * jax.random.normal(key, (4, 4, in_channels, out_channels)))
+        self.bias = nnx.Param(jnp.zeros(out_channels)) if bias else None
 
     def __call__(self, x: Array, *, up: bool) -> Float[Array, "n height width o"]:
         weight = self.weight[...].astype(x.dtype)
-        return ops.transposed_conv2d(x, weight, stride=2 if up else 1, padding=2 if up else 3)
+        y = ops.transposed_conv2d(x, weight, stride=2 if up else 1, padding=2 if up else 3)
+        return y if self.bias is None else y + self.bias[...].astype(y.dtype)
 
 
 class BatchNorm(nnx.Module):
@@ -73,9 +79,12 @@ class DCGAN(nnx.Module):
         self.config = config
         widths = (config.z_dim, *config.channels, config.image_channels)
         for index in range(len(widths) - 1):
-            layer_key = jax.random.fold_in(key, index)
-            setattr(self, f"main_{3 * index}", TransposedConvolution(widths[index], widths[index + 1], key=layer_key))
-            if index < len(config.channels):
+            layer_key, is_last = jax.random.fold_in(key, index), index == len(config.channels)
+            layer = TransposedConvolution(
+                widths[index], widths[index + 1], key=layer_key, bias=config.output_bias and is_last
+            )
+            setattr(self, f"main_{3 * index}", layer)
+            if not is_last:
                 setattr(self, f"main_{3 * index + 1}", BatchNorm(widths[index + 1], config.epsilon))
 
     @property

@@ -18,6 +18,8 @@ OPTIONS = {"BN_eps": 1e-5, "SN_eps": 1e-12, "G_depth": None}
 # Channels at 4, 8, 16, ... pixels as multiples of the last; each resolution has its own row, from 32 to 512.
 _WIDTHS = ((1, 1, 1, 1), (8, 8, 4, 2, 1), (16, 16, 8, 4, 2, 1), (16, 16, 8, 8, 4, 2, 1), (16, 16, 8, 8, 4, 2, 1, 1))
 
+_MAX_BLOCKS = 64  # the published networks have up to 14
+
 _WITHOUT_EFFECT = re.compile(r".*\.(sv\d+|u[1-9]\d*|accumulation_counter|num_batches_tracked)")
 
 
@@ -37,7 +39,9 @@ def configuration(state: Mapping[str, np.ndarray], options: Mapping[str, Any] | 
 def _configuration(shapes: Mapping[str, tuple[int, ...]], options: Mapping[str, Any]) -> biggan.Config:
     deep, shared = "blocks.0.0.conv4.weight" in shapes, "shared.weight" in shapes
     count = 1 + max((int(name.split(".")[1]) for name in shapes if name.startswith("blocks.")), default=0)
-    depth = (options["G_depth"] or _depth(shapes, count)) if deep else None
+    if count > _MAX_BLOCKS:
+        raise InputError(f"blocks: there are {count:,}; networks of up to {_MAX_BLOCKS} are converted")
+    depth = _depth(shapes, count, options["G_depth"]) if deep else None
     blocks = tuple(_block(shapes, index, depth) for index in range(count))
     linear_out, linear_in = shapes["linear.weight"]
     gain = shapes["blocks.0.0.bn1.gain.weight"]  # [channels, condition]; an embedding of its own is [classes, channels]
@@ -62,13 +66,20 @@ def _configuration(shapes: Mapping[str, tuple[int, ...]], options: Mapping[str, 
     )
 
 
-def _depth(shapes: Mapping[str, tuple[int, ...]], count: int) -> int:
-    """Blocks a stage of BigGAN-deep, of which the last alone changes the width: as many as make the widths published ones."""
+def _depth(shapes: Mapping[str, tuple[int, ...]], count: int, said: float | None) -> int:
+    """Blocks a stage of BigGAN-deep, of which the last alone changes the width: as many as make the widths published ones.
+
+    said: what the user says. Raises ValueError where that cannot be, or where nobody says it and it does not show.
+    """
+    if said is not None:
+        if not (said >= 1 and said == said // 1 and count % said == 0):
+            raise ValueError(f"G_depth={said:g}: wanted is a whole number that divides the number of blocks, {count}")
+        return int(said)
     found = [width for index in range(count) for width in _block(shapes, index, 1)[1:]]
     for row in _WIDTHS:
         depth = count // (len(row) - 1)
         stages = [(before,) * (2 * depth - 1) + (after,) for before, after in itertools.pairwise(row)]
-        if found == [found[-1] * multiple for stage in stages for multiple in stage]:
+        if depth and found == [found[-1] * multiple for stage in stages for multiple in stage]:
             return depth
     raise ValueError(
         "G_depth: the blocks have the widths of no published network, so their number a stage has to be said"
@@ -91,6 +102,10 @@ def convert(state: Mapping[str, np.ndarray], options: Mapping[str, Any] | None =
     """
     state = {name.removeprefix("module."): array for name, array in state.items()}
     config = configuration(state, options)
+    if not any(name.startswith("blocks.") and name.endswith("_mean") for name in state):
+        raise InputError(
+            "norm_style: the blocks keep no statistics, as with nonorm or a group norm; wanted is bn or in"
+        )
     epsilon = (options or {}).get("SN_eps", OPTIONS["SN_eps"])
     tensors = assembly.Tensors(state)
 

@@ -229,6 +229,9 @@ def test_the_depth_of_a_stage_of_other_widths_is_an_option():
         depth: biggan_ajbrock.configuration(golden_state, {"G_depth": depth}).resolution for depth in (1, 2, 3)
     }
     assert resolutions == {1: 256, 2: 32, 3: 16}
+    for depth in (0, -2, 1.5, 2.5, 4, 12, float("nan"), float("inf")):
+        with pytest.raises(InputError, match=f"G_depth={depth:g}: wanted is a whole number that divides .*, 6"):
+            biggan_ajbrock.configuration(golden_state, {"G_depth": depth})
 
 
 def test_a_narrower_truncation_is_not_the_generators_business(golden):
@@ -248,6 +251,11 @@ def test_what_does_not_fit_is_named(golden):
             biggan_ajbrock.convert(without(name), options)
     with pytest.raises(InputError, match="option G_ch: there are: BN_eps"):
         biggan_ajbrock.convert(state, {"G_ch": 8})
+    with pytest.raises(InputError, match="blocks: there are 70; networks of up to 64 are converted"):
+        biggan_ajbrock.convert({**state, "blocks.69.0.conv1.weight": np.zeros(1)}, options)
+    with pytest.raises(InputError, match="norm_style: the blocks keep no statistics, as with nonorm"):
+        kept = {key: value for key, value in state.items() if not key.startswith("blocks.") or "stored" not in key}
+        biggan_ajbrock.convert(kept, options)
     with pytest.raises(InputError, match="128 channels"):
         wide = {**state, "output_layer.2.weight": np.zeros((128, 32, 3, 3))}
         biggan_ajbrock.convert(wide, options)

@@ -27,6 +27,9 @@ from ganspace_jax.inert import pickles, torch_files
 
 Options = Mapping[str, float]
 
+_MAX_CONFIGURATION = 1 << 16  # bytes; the published ones have 1,000
+_MAX_RESOLUTION = 4096  # the published networks make up to 1024 pixels; the preview has sixteen images
+
 
 class Source(NamedTuple):
     """What was read: the checkpoint file, the kind of file that it is, and the networks in it, moving averages first."""
@@ -63,7 +66,7 @@ def read(path: str | os.PathLike[str]) -> Source:
     if path.is_dir():
         config, path = _configuration(path), path / "pytorch_model.bin"
     if not path.is_file():
-        raise InputError(f"--source={path}: no such file")
+        raise InputError(f"--source={path}: {'is no regular file' if os.path.lexists(path) else 'no such file'}")
     for kind, is_of_kind, reader in _KINDS:
         if is_of_kind(path):
             return Source(str(path), kind, _find(path, reader(path), config))
@@ -81,13 +84,18 @@ def _find(path: pathlib.Path, content: Any, config: Mapping[str, Any]) -> tuple[
 
 
 def _configuration(directory: pathlib.Path) -> dict[str, Any]:
+    """What config.json says, and where it is silent the package's defaults; raises InputError."""
+    path = directory / "config.json"
     try:
-        config = json.loads((directory / "config.json").read_text())
-    except (OSError, ValueError):
+        fits = path.is_file() and path.stat().st_size <= _MAX_CONFIGURATION  # a pipe would be waited for
+        config = json.loads(path.read_text()) if fits else None
+    except (OSError, ValueError, RecursionError):
         config = None
     if not isinstance(config, dict):
-        raise InputError(f"--source={directory}: a directory wants pytorch_model.bin and a readable config.json")
-    return config
+        raise InputError(
+            f"--source={directory}: a directory wants pytorch_model.bin and a readable config.json of up to 64 KiB"
+        )
+    return {**biggan_huggingface.DEFAULTS, **config}
 
 
 def recognize(source: Source, wanted: str = "auto", network: str = "auto") -> tuple[Format, Network]:
@@ -118,12 +126,20 @@ def convert(found: Format, network: Network, options: Options, path: str) -> bas
         there = ", ".join(found.options) or "none"
         raise InputError(f"--option={unknown[0]}: for {found.name} there are: {there}")
     try:
-        return found.convert(network, options)
+        made = found.convert(network, options)
     except InputError as error:
         raise InputError(f"{path}: {error}") from None
-    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+    except MemoryError:
+        raise InputError(f"{path}: asks for more memory than there is") from None
+    except (ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError) as error:
         reason = (str(error).splitlines() or [""])[0][:200]
         raise InputError(f"{path}: not a sound {found.description} ({type(error).__name__}: {reason})") from None
+    resolution = made.merge().config.resolution
+    if resolution > _MAX_RESOLUTION:
+        raise InputError(
+            f"{path}: makes images of {resolution:,} pixels; converted are those of up to {_MAX_RESOLUTION:,}"
+        )
+    return made
 
 
 def _names() -> str:

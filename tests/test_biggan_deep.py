@@ -190,6 +190,39 @@ def test_parameters_that_do_not_fit_are_named(golden):
         biggan_huggingface.convert(state, {**config, "num_classes": 8})
 
 
+def test_configurations_are_read_as_the_package_reads_them():
+    """It never looks at class_embed_dim, and builds attention when it comes to the layer of that number, if it does."""
+    config = {**biggan_huggingface.DEFAULTS, "class_embed_dim": 64, "z_dim": 16}
+    found = biggan_huggingface.configuration(config)
+    assert found.condition_width == 32 and found.attention_position == 8
+    for position in (-3, 10, 99, None):
+        there = biggan_huggingface.configuration({**config, "attention_layer_position": position})
+        assert there.attention_position == -1
+    as_numbers = {**config, "layers": [[0, 16, 16], [1, 16, 8]], "eps": 0}
+    assert biggan_huggingface.configuration(as_numbers).blocks == ((False, 16, 16), (True, 16, 8))
+
+
+@pytest.mark.parametrize(
+    ("entry", "message"),
+    [
+        ({"eps": "1e-4"}, "eps is '1e-4', wanted is a number from 0 on"),
+        ({"eps": float("nan")}, "eps is nan"),
+        ({"z_dim": 6.0}, "z_dim is 6.0, wanted is a whole number from 1 on"),
+        ({"num_classes": True}, "num_classes is True"),
+        ({"n_stats": 0}, "n_stats is 0"),
+        ({"channel_width": "\n" * 99}, "channel_width is .*, wanted is a whole number"),
+        ({"layers": []}, "layers is .*, wanted is a list of up to 64"),
+        ({"layers": [[True, 1]]}, "layers is"),
+        ({"layers": [["False", 1, 1]]}, "layers is"),
+        ({"layers": [[False, 1, 1]] * 65}, "layers is"),
+    ],
+)
+def test_entries_that_are_no_such_numbers_are_named(entry, message):
+    with pytest.raises(InputError, match=f"^config.json: {message}") as caught:
+        biggan_huggingface.configuration({**biggan_huggingface.DEFAULTS, **entry})
+    assert len(str(caught.value).splitlines()) == 1
+
+
 def test_a_missing_label_is_asked_for(small, inputs):
     with pytest.raises(ValueError, match=r"label: this generator is conditional; give \[batch, 3\] weights"):
         base.synthesize(small, inputs[0])

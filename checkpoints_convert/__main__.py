@@ -58,11 +58,11 @@ def main(_):
     options = dict(map(_option, FLAGS.option))
     digest = _digest(path)
     _refuse_others(FLAGS.output, digest)
-    found, network, generator = _convert(path, options)
-    gc.collect()  # cycles within JAX hold arrays of the file, and saving wants the memory
-    print(_description(found, generator))
-    record = {"source": path.name, "sha256": digest, "format": found.name, "network": network, "options": options}
-    with workdirs.replacement(FLAGS.output) as made:
+    with workdirs.replacement(FLAGS.output, "--output=") as made:
+        found, network, generator = _convert(path, options)
+        gc.collect()  # cycles within JAX hold arrays of the file, and saving wants the memory
+        print(_description(found, generator))
+        record = {"source": path.name, "sha256": digest, "format": found.name, "network": network, "options": options}
         zoo.save(made, generator)  # before the preview, whose memory JAX keeps
         images.save_png(made / "preview.png", images.grid(_preview(path, generator), 8))
         (made / _RECORD).write_text(json.dumps(record, indent=2) + "\n")

@@ -52,8 +52,8 @@ def default_cache() -> pathlib.Path:
 
 
 def resolve(source: str, cache: str | os.PathLike[str]) -> pathlib.Path:
-    """The path of a source: itself where it exists, else that of the catalogue's checkpoint; raises InputError."""
-    if os.path.exists(source):
+    """The path of a source: itself where something is there, else that of the catalogue's checkpoint; raises InputError."""
+    if os.path.lexists(source):
         return pathlib.Path(source)
     return fetch(catalogue.find(source), cache)
 

@@ -44,9 +44,9 @@ def find(content: Any, arguments: Mapping[str, Any]) -> tuple[Network, ...]:
     if isinstance(content, tuple) and len(content) == 3 and isinstance(content[2], pickles.Network):
         both = {"Gs": content[2], "G": content[0]}
         return tuple(_from_tensorflow(name, root) for name, root in both.items() if isinstance(root, pickles.Network))
-    if not isinstance(content, dict):
+    if not isinstance(content, dict | list | tuple):
         return ()
-    modules = {name: content.get(name) for name in ("G_ema", "G")}
+    modules = {name: content.get(name) for name in ("G_ema", "G")} if isinstance(content, dict) else {}
     found = [
         _from_module(name, module) for name, module in modules.items() if isinstance(module, pickles.PersistentObject)
     ]
@@ -63,14 +63,16 @@ def conv_clamp(network: Network) -> float | None:
     return next(iter(found))
 
 
-def _state_dicts(content: Mapping[str, Any], name: str, beside: Arrays) -> Iterator[Network]:
-    """All dictionaries of arrays in a dictionary, the outermost first."""
+def _state_dicts(content: Any, name: str, beside: Arrays) -> Iterator[Network]:
+    """All dictionaries of arrays in a dictionary, the outermost first; what lies in a list is called by its number."""
+    if not isinstance(content, dict):
+        content = {index: value for index, value in enumerate(content) if not isinstance(value, np.ndarray)}
     arrays = {str(key): value for key, value in content.items() if isinstance(value, np.ndarray)}
     if arrays:
         plain = {key.removeprefix("module."): value for key, value in arrays.items()}  # of torch.nn.DataParallel
         yield Network(name, plain, beside=beside)
     for key, value in content.items():
-        if isinstance(value, dict):
+        if isinstance(value, dict | list | tuple):
             yield from _state_dicts(value, f"{name}.{key}" if name else str(key), arrays)
 
 

@@ -70,20 +70,28 @@ def _lock(directory: int, workdir: str | os.PathLike[str]) -> None:
 
 
 @contextlib.contextmanager
-def replacement(directory: str | os.PathLike[str]) -> Iterator[pathlib.Path]:
+def replacement(directory: str | os.PathLike[str], flag: str = "") -> Iterator[pathlib.Path]:
     """Yields the path of a directory to be made, which takes the place of `directory` when the block succeeds.
 
     So it is whole or absent at every moment; what was there before stays until then, and for good when the block fails. Raises
-    InputError for a file in its place.
+    InputError at once for a file in its place, and where nothing can be made. flag: that named it, for the message: --output=.
     """
-    target = pathlib.Path(directory).resolve()
+    try:
+        target = pathlib.Path(directory).resolve()
+    except (OSError, RuntimeError):
+        raise InputError(f"{flag}{directory}: a link that leads to itself; name another directory") from None
     if target.exists() and not target.is_dir():
-        raise InputError(f"{directory}: is a file; name another directory")
+        raise InputError(f"{flag}{directory}: is a file; name another directory")
     made, old = (target.with_name(f".{target.name}.{word}-{os.getpid()}") for word in ("writing", "replaced"))
     missing = [path for path in target.parents if not path.exists()]
-    target.parent.mkdir(parents=True, exist_ok=True)
-    shutil.rmtree(made, ignore_errors=True)
     try:
+        shutil.rmtree(made, ignore_errors=True)
+        try:
+            made.mkdir(parents=True)
+            made.rmdir()
+        except OSError as error:
+            reason = f"cannot be written: {error.strerror}; name another directory"
+            raise InputError(f"{flag}{directory}: {reason}") from None
         yield made
         if target.exists():
             target.rename(old)

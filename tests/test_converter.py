@@ -20,7 +20,7 @@ from golden_arrays import error, load
 from PIL import Image
 
 from checkpoints_convert import __main__ as command
-from checkpoints_convert import biggan_ajbrock, formats, networks, stylegan_tensorflow
+from checkpoints_convert import biggan_ajbrock, biggan_huggingface, formats, networks, stylegan_tensorflow
 from ganspace_jax.failures import InputError
 from ganspace_jax.generators import base, zoo
 from ganspace_jax.inert import pickles
@@ -135,6 +135,9 @@ def test_wrappers_are_seen_through():
     assert chosen.name == "dcgan" and set(network.arrays) == set(state.arrays) and network.arguments == {"a": 1}
     np.testing.assert_array_equal(network.beside["mean"], np.ones(2))
     assert formats.recognize(formats.Source("x", "torch file", found))[1].name == "ema.netG"
+    listed = networks.find([3, (judge, {"netG": own})], {})
+    assert [network.name for network in listed] == ["1.0", "1.1.netG"]
+    assert formats.recognize(formats.Source("x", "torch file", listed))[1].name == "1.1.netG"
 
 
 @pytest.mark.parametrize(
@@ -163,7 +166,11 @@ def _converted(file, changes=None, options=None):
     return formats.convert(found, network._replace(**(changes(network) if changes else {})), options or {}, "x.pkl")
 
 
-def test_what_does_not_fit_is_one_line_that_names_the_file():
+def _out_of_memory(*_):
+    raise MemoryError
+
+
+def test_what_does_not_fit_is_one_line_that_names_the_file(monkeypatch):
     with pytest.raises(InputError, match=r"x\.pkl: parameter synthesis\.input\.phases: missing"):
         _converted("stylegan3_t_32.pkl", lambda network: {"arrays": {
             name: array for name, array in network.arrays.items() if name != "synthesis.input.phases"}})  # fmt: skip
@@ -174,12 +181,17 @@ def test_what_does_not_fit_is_one_line_that_names_the_file():
         _converted("stylegan3_t_32.pkl", lambda n: {"arguments": {**n.arguments, "filter_size": 10**9}})
     with pytest.raises(InputError, match=r"x\.pkl: not a sound ProGAN of .* \(TypeError: "):
         _converted("progan_32.pkl", lambda n: {"arguments": {"pixelnorm_epsilon": None}})
-    with pytest.raises(InputError, match=r"x\.pkl: not a sound BigGAN-deep of .* \(KeyError: 'z_dim'\)"):
+    with pytest.raises(InputError, match=r"x\.pkl: not a sound BigGAN-deep of .* \(KeyError: 'layers'\)"):
         _converted("biggan_deep_hf_128", lambda n: {"arguments": {"eps": 1}})
     with pytest.raises(InputError, match="configuration is in config.json; give the directory that holds both"):
         _converted("biggan_deep_hf_128/pytorch_model.bin")
     with pytest.raises(InputError, match="--option=G_ch: for biggan_ajbrock there are: BN_eps, SN_eps, G_depth"):
         _converted("biggan_ajbrock_32_G_ema.pth", options={"G_ch": 1})
+    with pytest.raises(InputError, match="x.pkl: makes images of 32 pixels"), monkeypatch.context() as patch:
+        patch.setattr(formats, "_MAX_RESOLUTION", 16)
+        _converted("progan_32.pth")
+    with pytest.raises(InputError, match=r"x\.pkl: asks for more memory than there is"):
+        formats.convert(formats.FORMATS[0]._replace(convert=_out_of_memory), networks.Network("", {}), {}, "x.pkl")
     with pytest.raises(InputError, match="--option=a: for dcgan there are: none"):
         _converted("dcgan_64.pth", options={"a": 1})
 
@@ -205,14 +217,32 @@ def test_options_reach_the_configuration():
         assert config.mapping_learning_rate == rate
 
 
+def _refuses_the_configuration(directory):
+    with pytest.raises(InputError, match=r"wants pytorch_model\.bin and a readable config\.json of up to 64 KiB"):
+        formats.read(directory)
+
+
+def test_where_a_configuration_is_silent_the_packages_defaults_hold(tmp_path):
+    shutil.copy(GOLDEN / "biggan_deep_hf_128" / "pytorch_model.bin", tmp_path)
+    for config, eps in (({}, 1e-4), ({"eps": 0.5}, 0.5)):
+        (tmp_path / "config.json").write_text(json.dumps(config))
+        (network,) = formats.read(tmp_path).networks
+        assert dict(network.arguments) == {**biggan_huggingface.DEFAULTS, "eps": eps}
+
+
 def test_a_directory_wants_its_configuration(tmp_path):
     (tmp_path / "config.json").write_text(json.dumps({}))
     with pytest.raises(InputError, match=r"pytorch_model\.bin: no such file"):
         formats.read(tmp_path)
-    for text in ("[]", "{"):
+    for text in ("[]", "{", "[" * 30_000, json.dumps({"a": " " * 2**16})):
         (tmp_path / "config.json").write_text(text)
-        with pytest.raises(InputError, match=r"wants pytorch_model\.bin and a readable config\.json"):
-            formats.read(tmp_path)
+        _refuses_the_configuration(tmp_path)
+    (tmp_path / "config.json").unlink()
+    os.mkfifo(tmp_path / "config.json")
+    _refuses_the_configuration(tmp_path)
+    (tmp_path / "config.json").unlink()
+    (tmp_path / "config.json").symlink_to("/dev/zero")
+    _refuses_the_configuration(tmp_path)
     (tmp_path / "config.json").unlink()
     with pytest.raises(InputError, match=r"wants pytorch_model\.bin and a readable config\.json"):
         formats.read(tmp_path)
@@ -256,6 +286,24 @@ def _convert(source, output, **more):
     flags.FLAGS.mark_as_parsed()
     with flagsaver.flagsaver(source=str(source), output=str(output), **more):
         command.main([])
+
+
+@pytest.mark.parametrize("place", ["file/out", "/proc/out", "loop"])
+def test_an_output_that_cannot_be_made_is_named_before_the_work(tmp_path, monkeypatch, place):
+    (tmp_path / "file").write_text("in the way")
+    (tmp_path / "loop").symlink_to("loop")
+    monkeypatch.setattr(command, "_convert", None)  # the work
+    with pytest.raises(InputError, match=rf"--output=\S*{place}: .*; name another directory"):
+        _convert(GOLDEN / "progan_32.pth", tmp_path / place)
+    assert {path.name for path in tmp_path.iterdir()} == {"file", "loop"}
+
+
+def test_a_source_that_is_no_regular_file_is_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "loop").symlink_to("loop")
+    for source in (tmp_path / "pipe", tmp_path / "loop", "/dev/zero"):
+        with pytest.raises(InputError, match=f"--source={source}: is no regular file"):
+            _convert(source, tmp_path / "out")
 
 
 def _files(directory):

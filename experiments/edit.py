@@ -5,8 +5,9 @@ r"""Applies edits to images of chosen seeds: a strip an edit and seed.
     python -m experiments.edit --list
 
 Writes into workdir: edit.png (rows: seeds, columns: steps from -sigma to +sigma), run.flags, and with --export the edit as the
-original's viewer exports it. Several --edit are applied together. --edit=ganspace:NAME is one of the edits that the original
-published, which --list shows; --components are then those of the network that it is of.
+original's viewer exports it; where --components is such a file, edit.pkl stays of its network and component. Several --edit
+are applied together. --edit=ganspace:NAME is one of the edits that the original published, which --list shows; --components
+are then those of the network that it is of.
 """
 
 import dataclasses
@@ -69,6 +70,9 @@ def main(_):
         shares = np.linspace(-1.0, 1.0, FLAGS.num_columns)
         columns = [[dataclasses.replace(edit, sigma=edit.sigma * share) for edit in wanted] for share in shares]
         view = _view(generator.merge())
+        for edit in wanted:  # before the strip's smaller and negative steps, of which a message would speak
+            checked = edit if view.mode == "latent" else dataclasses.replace(edit, layers=None)
+            edits.check(checked, len(found), generator.merge().latent_shape[0])
         starts = [visualization.starting_latents(generator, found, seed, view) for seed in seeds]
         rows = np.stack([visualization.edited_images(generator, found, start, columns, view) for start in starts])
         labels = [" ".join(f"{edit.sigma:+.1f}" for edit in column) for column in columns]
@@ -102,10 +106,16 @@ def _parse(text, found):
 def _export(path, found, wanted, module, seed):
     if len(wanted) != 1:
         raise InputError(f"--export={FLAGS.export}: of a single --edit only, there are {len(wanted)}")
-    psi, num_layers = FLAGS.truncation_psi, module.latent_shape[0]
-    exchange.save_edit(
-        path, exchange.export(found, wanted[0], name=FLAGS.export, num_layers=num_layers, truncation=psi, seed=seed)
+    exported = exchange.export(
+        found,
+        wanted[0],
+        name=FLAGS.export,
+        num_layers=module.latent_shape[0],
+        truncation=FLAGS.truncation_psi,
+        seed=seed,
+        published=exchange.load_edit(FLAGS.components) if FLAGS.components.endswith(".pkl") else None,
     )
+    exchange.save_edit(path, exported)
 
 
 def _view(module):

@@ -23,12 +23,15 @@ from ganspace_jax.inert import pickles, torch_files
 
 # {model}-{class}_{layer}_{estimator}_c{components}_n{samples}[_w][_seed{seed}]
 _FILE_NAME = re.compile(
-    r".+?_(?P<layer>.+)_(?P<estimator>[a-z-]+)_c\d+_n(?P<samples>\d+)(?:_w)?(?:_seed(?P<seed>\d+))?"
+    r".+?_(?P<layer>.+)_(?P<estimator>[a-z-]+)_c\d+_n(?P<samples>\d+)(?P<w>_w)?(?:_seed(?P<seed>\d+))?"
 )
 _EXPORTED = {
     "name": str, "sigma_range": float, "component_index": int, "act_comp": np.ndarray, "lat_comp": np.ndarray,
     "latent_space": str, "act_stdev": float, "lat_stdev": float, "model_name": str, "output_class": str,
     "decomposition": dict, "edit_type": str, "truncation": float, "edit_start": int, "edit_end": int, "example_seed": int,
+}  # fmt: skip
+_KINDS: dict[type, tuple[type, ...]] = {
+    float: (float, int, np.floating, np.integer), int: (int, np.integer),
 }  # fmt: skip
 _FIGURES = ("variance_ratio", "random_stdevs", "r2", "stability", "variance_error")
 
@@ -36,10 +39,11 @@ _FIGURES = ("variance_ratio", "random_stdevs", "r2", "stability", "variance_erro
 def load_components(path: str | os.PathLike[str]) -> Components:
     """Components from a file of this program or of one of those above; raises InputError. Nothing in it is executed."""
     suffix = pathlib.Path(path).suffix
-    if suffix == ".pkl":
-        return components_of(load_edit(path))
-    arrays: Any = torch_files.read(path) if suffix == ".pt" else components.read_arrays(path)
+    readers = {".pkl": load_edit, ".pt": torch_files.read}
+    arrays: Any = readers.get(suffix, components.read_arrays)(path)
     try:
+        if suffix == ".pkl":
+            return components_of(arrays)
         if isinstance(arrays, np.ndarray):
             return _from_boundary(path, arrays)
         if "about" in arrays:
@@ -51,12 +55,16 @@ def load_components(path: str | os.PathLike[str]) -> Components:
         raise
     except KeyError as error:
         raise InputError(f"{path}: not a components file: it has no array {error}") from None
-    except (AttributeError, IndexError, ValueError, TypeError) as error:
-        raise InputError(f"{path}: not a components file: {error}") from None
+    except (AttributeError, IndexError, OverflowError, TypeError, ValueError) as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[0][:200]
+        raise InputError(f"{path}: not a components file: {reason}") from None
 
 
 def _from_ganspace(path: str | os.PathLike[str], arrays: dict[str, np.ndarray]) -> Components:
-    """In w the original's latent components are those of the activation; its file's name says the rest, if it was kept."""
+    """The layer w, where the directions are its components; else the file's name says what and where, if it was kept.
+
+    Of any layer the original finds directions in w, and not in z, where its name ends so.
+    """
     match = _FILE_NAME.fullmatch(pathlib.Path(path).stem)
     found = match.groupdict() if match else {}
     in_w = np.array_equal(arrays["act_comp"], arrays["lat_comp"])
@@ -64,7 +72,7 @@ def _from_ganspace(path: str | os.PathLike[str], arrays: dict[str, np.ndarray]) 
         generator=pathlib.Path(path).stem,
         fingerprint="",
         layer="w" if in_w else found.get("layer", "unknown"),
-        latent_space="w" if in_w else "z",
+        latent_space="w" if in_w or found.get("w") else "z",
         seed=int(found.get("seed") or 0),
         num_samples=int(found.get("samples") or 0),
         estimator=found.get("estimator", "unknown"),
@@ -104,6 +112,9 @@ def _in_w(path: str | os.PathLike[str], directions: np.ndarray, mean: np.ndarray
 
 def _with_unknowns(**known: Any) -> Components:
     """Raises ValueError for arrays that do not fit one another."""
+    for name, array in known.items():
+        if isinstance(array, np.ndarray) and array.dtype.kind not in "fiu":
+            raise ValueError(f"{name} of the type {array.dtype}, wanted are numbers")
     count = len(known["activation_stdevs"])
     if len(known["activation_components"]) != count or len(known["latent_components"]) != count:
         raise ValueError(f"{count} standard deviations for {len(known['activation_components'])} components")
@@ -118,7 +129,7 @@ def load_edit(path: str | os.PathLike[str]) -> dict[str, Any]:
     read = pickles.read(path)
     for name, kind in _EXPORTED.items():
         value = read.get(name) if isinstance(read, dict) else None
-        if not isinstance(value, (kind, np.floating) if kind is float else kind):
+        if not isinstance(value, _KINDS.get(kind, (kind,))) or isinstance(value, bool):
             raise InputError(f"{path}: not an exported edit: {name} is {type(value).__name__}, not {kind.__name__}")
     return read
 
@@ -159,14 +170,33 @@ def components_of(exported: dict[str, Any]) -> Components:
 
 
 def export(
-    found: Components, edit: Edit, *, name: str, num_layers: int, truncation: float, seed: int
+    found: Components,
+    edit: Edit,
+    *,
+    name: str,
+    num_layers: int,
+    truncation: float,
+    seed: int,
+    published: dict[str, Any] | None = None,
 ) -> dict[str, Any]:
-    """The dictionary of one of our edits, as the original's viewer would export it."""
+    """The dictionary of one of our edits, as the original's viewer would export it.
+
+    published: the exported edit that the components are of, whose network, component and analysis then stay as they are.
+    """
     start, stop = edit.layers or (0, num_layers)
     source, k = found.source, edit.component
-    return {
+    own = {
         "name": name,
         "sigma_range": float(edit.sigma),
+        "edit_start": start,
+        "edit_end": stop,
+        "truncation": float(truncation),
+        "example_seed": seed,
+    }
+    if published is not None:
+        return {**published, **own}
+    return {
+        **own,
         "component_index": k,
         "act_comp": components.channels_first(found.activation_components[k : k + 1]),
         "lat_comp": found.latent_components[k : k + 1],
@@ -183,8 +213,4 @@ def export(
             "class_name": "" if source.label is None else str(source.label),
         },
         "edit_type": "latent",
-        "truncation": float(truncation),
-        "edit_start": start,
-        "edit_end": stop,
-        "example_seed": seed,
     }

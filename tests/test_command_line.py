@@ -123,12 +123,15 @@ def test_damaged_checkpoints_are_named(damage, tmp_path):
     assert not (tmp_path / "new").exists()
 
 
-@pytest.mark.parametrize("edit", ["E(v99)=1", "E(v0, 0-99)=1", "v3"])
-def test_bad_edits_are_named(edit, workdir, tmp_path):
+@pytest.mark.parametrize(
+    ("edit", "message"),
+    [("E(v99)=1", "--edit=E(v99, all)=1: "), ("E(v0, 0-99)=1", "--edit=E(v0, 0-99)=1: "), ("v3", "--edit=v3: ")],
+)
+def test_bad_edits_are_named(edit, message, workdir, tmp_path):
     result = _run(
         "edit", f"--components={workdir / 'components.npz'}", f"--edit={edit}", f"--workdir={tmp_path / 'new'}"
     )
-    _check_failure(result, "--edit=")
+    _check_failure(result, message)
     assert not (tmp_path / "new").exists()
 
 

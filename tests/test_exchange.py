@@ -43,6 +43,7 @@ def _original(rng, layer, latent, in_w=False):
             False,
             ("generator.gen_z", "z", 300_000, 0, "ipca"),
         ),
+        ("stylegan2-ffhq_convs.3_ipca_c80_n1000000_w", (8, 4, 4), False, ("convs.3", "w", 1_000_000, 0, "ipca")),
         ("renamed", (8, 4, 4), False, ("unknown", "z", 0, 0, "unknown")),
     ],
 )
@@ -115,6 +116,23 @@ def test_our_edit_reads_as_the_originals(tmp_path):
     assert one.latent_stdevs == pytest.approx(found.latent_stdevs[2])
 
 
+def test_a_published_edit_that_is_exported_again_stays_of_its_network():
+    """The viewer looks for the network's name, class and layer, and for the component's number."""
+    published = exchange.load_edit(EDIT)
+    found, edit = exchange.components_of(published), Edit(0, (2, 5), 3.5)
+    again = exchange.export(found, edit, name="x", num_layers=18, truncation=0.5, seed=7, published=published)
+    own = {"name": "x", "sigma_range": 3.5, "edit_start": 2, "edit_end": 5, "truncation": 0.5, "example_seed": 7}
+    assert again.keys() == published.keys()
+    for key, value in published.items():
+        np.testing.assert_array_equal(again[key], own.get(key, value), err_msg=key)
+
+
+def test_whole_numbers_are_read_however_they_were_written(tmp_path):
+    written = {**exchange.load_edit(EDIT), "sigma_range": 2, "edit_start": np.int64(8), "component_index": np.int32(3)}
+    exchange.save_edit(tmp_path / "e.pkl", written)
+    assert exchange.edit_of(exchange.load_edit(tmp_path / "e.pkl")) == Edit(0, (8, 9), 2.0)
+
+
 class _Malicious:
     def __reduce__(self):
         return os.system, ("touch executed",)
@@ -133,11 +151,20 @@ def test_other_files_are_refused_by_name(tmp_path):
     np.savez(tmp_path / "b.npz", act_comp=np.zeros((2, 1, 4)), lat_comp=np.zeros((2, 1, 4)))
     np.save(tmp_path / "c.npy", np.zeros(4))
     (tmp_path / "d.pkl").write_bytes(pickle.dumps({"name": "x", "sigma_range": "wide"}))
+    exported = exchange.load_edit(EDIT)
+    exchange.save_edit(tmp_path / "e.pkl", {**exported, "act_comp": np.zeros((0, 512))})
+    exchange.save_edit(tmp_path / "f.pkl", {**exported, "decomposition": {"samples": "many"}})
+    exchange.save_edit(tmp_path / "g.pkl", {**exported, "edit_start": True})
+    np.savez(tmp_path / "h.npz", comp=np.full((2, 1, 4), "a"), mean=np.zeros((1, 4)), std=np.zeros(2))
     messages = {
         "a.npz": "3 standard deviations for 2 components",
         "b.npz": "it has no array 'act_mean'",
         "c.npy": r"a boundary has the shape \[1, d\]",
         "d.pkl": "not an exported edit: sigma_range is str, not float",
+        "e.pkl": "1 standard deviations for 0 components",
+        "f.pkl": "not a components file: invalid literal",
+        "g.pkl": "edit_start is bool, not int",
+        "h.npz": "activation_components of the type <U1, wanted are numbers",
         "missing.npz": "no such components file",
     }
     for name, message in messages.items():

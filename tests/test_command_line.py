@@ -11,6 +11,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from ganspace_jax import exchange
+from ganspace_jax.edits import Edit
+
 ROOT = pathlib.Path(__file__).parents[1]
 MODEL = ROOT / "ganspace_jax" / "models" / "stylegan2-scenes"
 
@@ -72,6 +75,20 @@ def test_edit_draws_strips(workdir, tmp_path):
     )  # fmt: skip
     assert result.returncode == 0, result.stderr
     assert np.asarray(Image.open(tmp_path / "edit.png")).std() > 10
+
+
+def test_an_edit_exported_again_stays_of_its_network_and_component(workdir, tmp_path):
+    found = exchange.load_components(workdir / "components.npz")
+    first = exchange.export(found, Edit(4, (0, 3), 2.0), name="tilt", num_layers=8, truncation=1.0, seed=1)
+    exchange.save_edit(tmp_path / "first.pkl", {**first, "model_name": "StyleGAN2", "output_class": "ffhq"})
+    result = _run(
+        "edit", f"--components={tmp_path / 'first.pkl'}", "--edit=E(v0, 1-4)=3", "--seeds=7", "--export=more",
+        f"--workdir={tmp_path}",
+    )  # fmt: skip
+    assert result.returncode == 0, result.stderr
+    again = exchange.load_edit(tmp_path / "edit.pkl")
+    assert (again["model_name"], again["output_class"], again["component_index"]) == ("StyleGAN2", "ffhq", 4)
+    assert (again["name"], again["sigma_range"], again["edit_start"], again["edit_end"]) == ("more", 3.0, 1, 5)
 
 
 def test_help_lists_the_generators_and_the_layers_of_the_one_named():

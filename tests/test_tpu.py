@@ -49,7 +49,7 @@ def _biggan_deep():
 
 STEPS = {
     "StyleGAN2, w": (_stylegan2, Observed("w", "w", None, 1.0), "exact"),
-    "StyleGAN2, b16.conv1": (_stylegan2, Observed("b16.conv1", "w", None, 1.0), "randomized"),
+    "StyleGAN2, b8.conv1": (_stylegan2, Observed("b8.conv1", "w", None, 1.0), "randomized"),
     "BigGAN-deep, gen_z": (_biggan_deep, Observed("gen_z", "z", 0, 1.0), "randomized"),
 }
 

@@ -77,13 +77,14 @@ def compile_step(samples: Samples, update: Update, state: Any, *operands: Any) -
 
 
 def fit_batch(samples: Samples, limit: int, update: Update, state: Any, *operands: Any) -> Samples:
-    """The same samples with as large a batch as a step has room for in so many bytes on each device."""
+    """The same samples with as large a batch as a step has room for in so many bytes on each device of every process."""
 
     def with_rows(rows: int) -> Samples:
         return samples._replace(batch_size=rows * samples.devices.size * jax.process_count())
 
     compile_rows = lambda rows: compile_step(with_rows(rows), update, state, *operands)  # noqa: E731
-    return with_rows(memory.rows_that_fit(compile_rows, limit, samples.devices))
+    own = memory.rows_that_fit(compile_rows, limit, samples.devices)
+    return with_rows(int(mesh.fold_processes(np.asarray(own), np.minimum)))
 
 
 def bounds(num_samples: int) -> list[int]:

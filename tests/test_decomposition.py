@@ -237,3 +237,15 @@ def test_mixing_keeps_the_kept_layers(generator):
     np.testing.assert_allclose(none[0, 1:], none[1, 1:], atol=1e-5)
     for mixed in (early, late):
         assert np.abs(mixed[:, 1:] - whole[:, 1:]).max() > 0.01 and np.abs(mixed[:, 1:] - none[:, 1:]).max() > 0.01
+
+
+def test_convolutions_of_lower_precision_find_nearly_the_same_and_belong_to_the_same_generator(generator):
+    config = stylegan2.Config(**{**vars(generator.merge().config), "compute_dtype": "bfloat16"})
+    abstract = jax.eval_shape(lambda: base.split(stylegan2.StyleGAN2(config, key=jax.random.key(0))))
+    half = abstract._replace(params=generator.params)
+    assert decomposition.fingerprint(half) == decomposition.fingerprint(generator)
+    settings = dict(layer="b8.conv0", latent_space="z", num_samples=SAMPLES, num_components=3, seed=7)
+    exact, found = (decomposition.decompose(one, **settings) for one in (generator, half))
+    assert (exact.source.compute_dtype, found.source.compute_dtype) == ("float32", "bfloat16")
+    assert 1e-5 < _angle(*(one.activation_components.reshape(3, -1) for one in (exact, found))) < 0.05
+    np.testing.assert_allclose(found.activation_stdevs, exact.activation_stdevs, rtol=0.02)

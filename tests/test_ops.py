@@ -9,16 +9,13 @@ from ganspace_jax.generators import ops
 
 
 @pytest.mark.parametrize("taps", [(1.0, 3.0, 3.0, 1.0), (1.0, 1.0), (1.0, 2.0, 1.0), (1.0, 4.0, 2.0, 5.0, 3.0), (2.0,)])
-def test_wide_layers_are_up_sampled_like_narrow_ones(taps, monkeypatch):
+def test_wide_layers_are_up_sampled_like_narrow_ones(taps):
     """Zero insertion, correlation and filter one after the other, in float64, is what both ways calculate."""
     rng = np.random.default_rng(0)
     x, weight = rng.standard_normal((2, 3, 5, 4)), rng.standard_normal((3, 3, 4, 2))
-    found = []
-    for wide in (1, 1000):
-        monkeypatch.setattr(ops, "_WIDE", wide)
-        found.append(ops.upsample_conv2d(jnp.asarray(x, jnp.float32), jnp.asarray(weight, jnp.float32), taps))
     expected = _filtered(_correlated(x, weight), np.array(taps) * 2 / sum(taps))
-    for image in found:
+    for way in (ops.upsample_conv2d_by_phases, ops.upsample_conv2d_merged):
+        image = way(jnp.asarray(x, jnp.float32), jnp.asarray(weight, jnp.float32), taps)
         np.testing.assert_allclose(image, expected, atol=1e-5)
 
 
@@ -43,8 +40,10 @@ def _filtered(y, taps):
     return y
 
 
-def test_wide_layers_keep_their_precision(monkeypatch):
-    monkeypatch.setattr(ops, "_WIDE", 1)
-    x = jax.random.normal(jax.random.key(0), (1, 4, 4, 3), jnp.bfloat16)
-    image = ops.upsample_conv2d(x, jnp.ones((3, 3, 3, 2), jnp.bfloat16), (1.0, 3.0, 3.0, 1.0))
+def test_wide_layers_keep_their_precision_and_are_the_only_ones_up_sampled_by_phases(monkeypatch):
+    x = jax.random.normal(jax.random.key(0), (1, 4, 4, 128), jnp.bfloat16)
+    monkeypatch.setattr(ops, "upsample_conv2d_merged", None)
+    image = ops.upsample_conv2d(x, jnp.ones((3, 3, 128, 2), jnp.bfloat16), (1.0, 3.0, 3.0, 1.0))
     assert image.dtype == jnp.bfloat16 and image.shape == (1, 8, 8, 2)
+    with pytest.raises(TypeError, match="not callable"):
+        ops.upsample_conv2d(x[..., :127], jnp.ones((3, 3, 127, 2), jnp.bfloat16), (1.0, 3.0, 3.0, 1.0))

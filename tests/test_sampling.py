@@ -76,13 +76,13 @@ def test_not_finite_activations_are_found_on_every_device():
 
 
 def test_eight_devices_agree_with_one():
-    """1, 4 and 8 devices in a process of its own, as a process cannot change their number."""
+    """1, 2, 4 and 8 devices in a process of its own, as a process cannot change their number."""
     code = (
         "import jax; jax.config.update('jax_num_cpu_devices', 8)\n"
         "import sys; sys.path.insert(0, 'tests')\n"
         "import numpy as np, test_sampling as t\n"
         "one = t._swept(t._samples(t._mesh(1)))\n"
-        "for count in (4, 8):\n"
+        "for count in (2, 4, 8):\n"
         "    other = t._swept(t._samples(t._mesh(count)))\n"
         "    assert other.count == one.count\n"
         "    np.testing.assert_allclose(other.mean, one.mean, atol=1e-6)\n"

@@ -4,6 +4,7 @@ Precision: float32 operands are multiplied at the highest precision (no TF32 on 
 types, which a caller chooses for speed, at the platform's own.
 """
 
+import functools
 from collections.abc import Sequence
 
 import jax
@@ -108,14 +109,24 @@ def upsample_conv2d(
     multiplications in a single convolution. On a CPU the first is two to eight times as fast from 256 channels on, and the
     second is four to nine times as fast with gradients at the widths that are trained here (benchmarks/upsampling.py).
     """
-    if weight.shape[0] == 3 and weight.shape[2] >= _WIDE:
-        return _upsample_conv2d_by_phases(x, weight, np.asarray(taps, np.float64))
+    is_wide = weight.shape[0] == 3 and weight.shape[2] >= _WIDE
+    return (upsample_conv2d_by_phases if is_wide else upsample_conv2d_merged)(x, weight, taps)
+
+
+def upsample_conv2d_merged(
+    x: Float[Array, "n height width i"], weight: Float[Array, "k k i o"], taps: Sequence[float]
+) -> Float[Array, "n height2 width2 o"]:
+    """The way for narrow layers, with kernels of any odd size."""
     phase_map = jnp.asarray(_phase_map(weight.shape[0], np.asarray(taps, np.float64)), weight.dtype)
     merged = jnp.einsum("apk,bql,klio->abipqo", phase_map, phase_map, weight, precision=precision_for(weight.dtype))
     return depth_to_space(conv2d(x, merged.reshape(*merged.shape[:3], -1)))
 
 
-def _upsample_conv2d_by_phases(x: Array, weight: Array, taps: np.ndarray) -> Array:
+def upsample_conv2d_by_phases(
+    x: Float[Array, "n height width i"], weight: Float[Array, "3 3 i o"], taps: Sequence[float]
+) -> Float[Array, "n height2 width2 o"]:
+    """The way for wide layers."""
+    filter_taps = 2.0 * np.asarray(taps, np.float64) / np.sum(taps)
     size = {1: x.shape[1], 2: x.shape[2]}
     phases = [
         lax.conv_general_dilated(
@@ -135,7 +146,8 @@ def _upsample_conv2d_by_phases(x: Array, weight: Array, taps: np.ndarray) -> Arr
         margins = (before, len(taps) - 2 - before, 0)
         padded = lax.pad(y, jnp.zeros((), y.dtype), [margins if a == axis else (0, 0, 0) for a in range(4)])
         shifted = [lax.slice_in_dim(padded, t, t + 2 * size[axis], axis=axis) for t in range(len(taps))]
-        y = sum(float(2 * tap / taps.sum()) * part for tap, part in zip(taps, shifted, strict=True))
+        weighted = [float(tap) * part for tap, part in zip(filter_taps, shifted, strict=True)]
+        y = functools.reduce(jnp.add, weighted)
     return y
 
 

@@ -24,7 +24,7 @@ from ganspace_jax.generators import base, biggan_deep, stylegan2
 
 
 class Size(NamedTuple):
-    """Of a decomposition."""
+    """Of a decomposition. batch_size: the original's; ours is its own default."""
 
     num_samples: int
     num_components: int
@@ -131,7 +131,6 @@ def _time(
         estimator=estimator,
         num_samples=size.num_samples,
         num_components=size.num_components,
-        batch_size=size.batch_size,
     )
     return time.perf_counter() - start, found.source.num_sweeps
 

@@ -28,7 +28,7 @@ NAMES = ("auto", "exact", "randomized", "incremental", "analytic")
 # Of D x D, on the host: each group's scatter, and four more while they are worked on.
 _BYTES_PER_NUMBER = 8 * (NUM_GROUPS + 4)
 _FIRST_SET = 1_000  # samples, where their number grows until the components are stable
-_SHARE = 16  # one in so many samples shows where the leading subspace is, roughly
+_SHARE = 64  # one in so many samples shows where the leading subspace is, roughly
 _ROUGHLY = 100  # times the tolerance, for that share: its samples differ from all by more
 
 

@@ -8,7 +8,7 @@ import jax
 from jax.sharding import Mesh
 
 _FEW = 8  # rows of a program whose memory tells that of larger batches
-_BUSY, _BUSY_CPU = 16_384, 1_024  # rows on a device beyond which nothing becomes faster
+_BUSY, _BUSY_CPU = 16_384, 2_048  # rows on a device beyond which nothing becomes faster
 
 
 def of_device(mesh: Mesh) -> int:

@@ -19,6 +19,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from absl import app, flags, logging
+from tqdm import tqdm
 
 from checkpoints_convert import catalogue, downloads, formats
 from ganspace_jax import images, latents, workdirs
@@ -132,7 +133,7 @@ def _preview(path: pathlib.Path, generator: base.SplitGenerator) -> np.ndarray:
     if module.num_classes:
         label = jax.nn.one_hot(jnp.arange(16) % module.num_classes, module.num_classes)
     made = []
-    for i in range(16):
+    for i in tqdm(range(16), desc="preview", unit="image"):
         one = None if label is None else label[i : i + 1]
         made.append(base.synthesize(generator, base.map_latents(generator, z[i : i + 1], one), label=one))
     made = np.concatenate(made)

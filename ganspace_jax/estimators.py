@@ -67,7 +67,7 @@ def step(name: str, samples: Samples, num_components: int) -> tuple[Any, ...]:
     """(update, state, *operands) of an estimator's largest sweep, for sampling.compile_step: shapes instead of arrays."""
     size, latent_size = samples.dimensions()
     width, short = _block_width(num_components, size), num_components + latent_size
-    block = lambda columns: jax.ShapeDtypeStruct((size, columns), jnp.float32)  # noqa: E731
+    block = lambda rows: jax.ShapeDtypeStruct((rows, size), jnp.float32)  # noqa: E731
     shapes = lambda init, *numbers: jax.eval_shape(lambda: init(*numbers))  # noqa: E731
     if name == "exact":
         return _add_to_moments, shapes(moments.init, size + latent_size)
@@ -168,7 +168,7 @@ def randomized_block(
     estimate = None
     for bounds in sets:
         groups = _measure(samples, bounds, basis, random)
-        image = functools.reduce(sketches.merge, groups).cross / (bounds[-1] - 1)
+        image = functools.reduce(sketches.merge, groups).cross.T / (bounds[-1] - 1)
         found = _leading_subspace(samples, bounds[-1], num_components, basis, image, tolerance, report)
         if found.passes:
             basis, sweeps = found.basis, sweeps + 1
@@ -193,9 +193,10 @@ def _leading_subspace(
     """Of the first `num_samples` samples."""
 
     def apply(block: np.ndarray) -> np.ndarray:
-        state, operand = sketches.init(len(block), block.shape[1], block.shape[1]), jnp.asarray(block, jnp.float32)
+        size, width = block.shape
+        state, operand = sketches.init(size, width, width), jnp.asarray(block.T, jnp.float32)
         found = sampling.sweep(samples, sketches, _add_to_bare_sketch, state, 0, num_samples, operand)
-        return found.cross / (num_samples - 1)
+        return found.cross.T / (num_samples - 1)
 
     return randomized.leading_subspace(apply, start, num_components, image=image, tolerance=tolerance, on_pass=on_pass)
 
@@ -217,8 +218,8 @@ def _measure(
 ) -> list[sketches.Float64Sketch]:
     """One sweep, in groups: sketches with the block (basis, random directions), crossed with the basis alone."""
     size, latent_size = samples.dimensions()
-    block = jnp.asarray(np.concatenate([basis, random.T], axis=1), jnp.float32)
-    state = sketches.init(size, block.shape[1] + latent_size, basis.shape[1])
+    block = jnp.asarray(np.concatenate([basis.T, random]), jnp.float32)
+    state = sketches.init(size, len(block) + latent_size, basis.shape[1])
     return [
         sampling.sweep(samples, sketches, sketches.update, state, start, stop, block)
         for start, stop in itertools.pairwise(bounds)
@@ -268,7 +269,7 @@ def _nystrom(
 
     So a subspace found with all samples shows also how the components turn, out of it too, when a group is left out.
     """
-    image = sketch.cross / (sketch.count - 1)
+    image = sketch.cross.T / (sketch.count - 1)
     inner = basis.T @ image
     values, vectors = np.linalg.eigh((inner + inner.T) / 2)
     kept = values > randomized.RESOLVED * values[-1]
@@ -282,7 +283,7 @@ def incremental_pca(samples: Samples, num_components: int, random: Float[np.ndar
     the others."""
     size, latent_size = samples.dimensions()
     state = incremental.init(size, _num_rows(num_components), len(random) + latent_size)
-    block = jnp.asarray(random.T, jnp.float32)
+    block = jnp.asarray(random, jnp.float32)
     groups = [
         sampling.sweep(samples, incremental, incremental.update, state, start, stop, block)
         for start, stop in itertools.pairwise(sampling.bounds(samples.num_samples))
@@ -297,7 +298,7 @@ def incremental_pca(samples: Samples, num_components: int, random: Float[np.ndar
     found = components(groups)
     stability = pca.stability(found, [components(groups[:k] + groups[k + 1 :]) for k in range(len(groups))])
     total = functools.reduce(sketches.merge, [group.sketch for group in groups])
-    return _from_sketch(total, 0, found, stability, found.directions @ total.cross / (total.count - 1))
+    return _from_sketch(total, 0, found, stability, found.directions @ total.cross.T / (total.count - 1))
 
 
 def analytic(

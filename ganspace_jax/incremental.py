@@ -48,11 +48,11 @@ def update(
     y: Float[Array, "n d"],
     z: Float[Array, "n l"],
     weight: Float[Array, "n"],
-    block: Float[Array, "d b"],
+    block: Float[Array, "b d"],
 ) -> Incremental:
     """Adds the samples whose weight is 1, at least one of them; the rest of the rows are padding."""
     mean = (y * weight[:, None]).sum(0) / jnp.maximum(weight.sum(), 1.0)
-    batch = sketches.update(sketches.init(y.shape[1], *2 * state.sketch.cross.shape[1:]), y, z, weight, block)
+    batch = sketches.update(sketches.init(y.shape[1], *2 * state.sketch.cross.shape[:1]), y, z, weight, block)
     return merge(state, Incremental((y - mean) * weight[:, None], batch))
 
 

@@ -12,6 +12,7 @@ In a run of many processes each has such a directory of its own; see mesh.py.
 """
 
 import json
+import math
 import os
 import pathlib
 import shutil
@@ -28,7 +29,9 @@ Tree = TypeVar("Tree")
 
 
 class Journal:
-    """Remembers nothing: for runs that nobody will continue."""
+    """Remembers nothing: for runs that nobody will continue. seconds: between saves."""
+
+    seconds = math.inf
 
     def begin_run(self, about: dict[str, Any]) -> None:
         """To be called first; `about` is all that the result depends on, for JSON. Raises InputError for another run."""
@@ -61,7 +64,7 @@ class DirectoryJournal(Journal):
     ):
         self._root = pathlib.Path(directory)
         self._directory = self._root if jax.process_count() == 1 else self._root / f"process-{jax.process_index()}"
-        self._seconds, self._should_stop = seconds, should_stop
+        self.seconds, self._should_stop = seconds, should_stop
         self._about: dict[str, Any] = {}
         self._sweep, self._last_save = -1, time.monotonic()
         self._pending: dict[int, Any] = {}  # results that are not yet saved
@@ -112,7 +115,7 @@ class DirectoryJournal(Journal):
 
     def keep(self, position: int, states: Any) -> None:
         stopping = self._should_stop()
-        if not stopping and time.monotonic() - self._last_save < self._seconds:
+        if not stopping and time.monotonic() - self._last_save < self.seconds:
             return
         self._save(position, states)
         self._last_save = time.monotonic()

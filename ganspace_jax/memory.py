@@ -1,5 +1,6 @@
 """How many rows of a batch fit into a device's memory: by the compiler's account, before anything runs."""
 
+import math
 import os
 from collections.abc import Callable
 from typing import Any
@@ -26,14 +27,20 @@ def of_program(program: Any) -> int:
     return held + sizes.temp_size_in_bytes
 
 
-def rows_that_fit(compile_rows: Callable[[int], Any], memory: int, mesh: Mesh, most: int | None = None) -> int:
-    """Rows a device, a power of two, with which a program stays within so many bytes; at least 1.
+def busy_rows(mesh: Mesh) -> int:
+    """Rows that keep each device busy."""
+    return _BUSY_CPU if _is_cpu(mesh) else _BUSY
 
-    compile_rows: the program for so many rows on each device. most: rows that are of use; by default what keeps a device busy.
-    Compiled with few rows, and where these say that memory may be short, with more as well: what does not grow with the rows
-    is then told from what does.
+
+def rows_that_fit(compile_rows: Callable[[int], Any], memory: int, mesh: Mesh, most: int) -> int:
+    """Rows a device with which a program stays within so many bytes: `most`, or a power of two below that; at least 1.
+
+    compile_rows: the program for so many rows on each device. A CPU's compiler takes any number of them, so what will run is
+    compiled first, once. Others might take long for what is far too large: there a few rows are compiled, and where these say
+    that memory may be short, more as well, since what does not grow with the rows is then told from what does.
     """
-    most = most or (_BUSY_CPU if mesh.devices.flat[0].platform == "cpu" else _BUSY)
+    if _is_cpu(mesh) and (_bytes(compile_rows, most) or math.inf) <= memory:
+        return most
     few = min(_FEW, most)
     needed = _bytes(compile_rows, few)
     if needed is None:
@@ -44,7 +51,11 @@ def rows_that_fit(compile_rows: Callable[[int], Any], memory: int, mesh: Mesh, m
         needed_by_more = _bytes(compile_rows, more)
         growth = 0 if needed_by_more is None else (needed_by_more - needed) / (more - few)
         rows = int(few + (memory - needed) / growth) if growth > 0 else rows
-    return 1 << max(1, min(rows, most)).bit_length() - 1
+    return most if rows >= most else 1 << max(1, rows).bit_length() - 1
+
+
+def _is_cpu(mesh: Mesh) -> bool:
+    return mesh.devices.flat[0].platform == "cpu"
 
 
 def _bytes(compile_rows: Callable[[int], Any], rows: int) -> int | None:

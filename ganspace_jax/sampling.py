@@ -5,6 +5,7 @@ then the devices, and the processes that they belong to, have nothing to tell on
 """
 
 import functools
+import time
 from collections.abc import Callable
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
@@ -21,6 +22,7 @@ from ganspace_jax.journal import Journal
 from ganspace_jax.observation import Observed
 
 NUM_GROUPS = 8
+STEP_SECONDS = 3.0  # of work for one call of the devices: nobody hears of progress meanwhile, and no signal is answered
 
 Update = Callable[..., Any]  # (state, activation [n, d], latent [n, l], weight [n], *operands) -> state
 
@@ -64,15 +66,24 @@ class Samples(NamedTuple):
         return -(-min(self.batch_size, largest) // (self.devices.size * jax.process_count()))
 
 
+class Span(NamedTuple):
+    """Batches of one step: `count` of them from sample `first` on, `stride` apart; samples from `stop` on are padding."""
+
+    first: Any
+    stop: Any
+    stride: Any
+    count: Any
+
+
 def compile_step(samples: Samples, update: Update, state: Any, *operands: Any) -> Any:
     """The program of a step, compiled ahead of time from arrays or shapes, for devices that need not be there."""
-    devices, shapes = samples.devices, jax.eval_shape(lambda: (jax.random.key(0), jnp.int32(0)))
-    key, number = mesh.abstract(shapes, devices)
+    devices, span = samples.devices, Span(*4 * [jax.ShapeDtypeStruct((), jnp.int32)])
+    key = mesh.abstract(jax.eval_shape(lambda: jax.random.key(0)), devices)
     params, operands = mesh.abstract((samples.generator.params, operands), devices)
     states = jax.eval_shape(lambda state: mesh.one_each(state, devices), state)
     return _step.lower(
         samples.generator.definition, params, key, samples.observed, update, samples.batch_per_device, devices,
-        mesh.abstract(states, devices, mesh.SPLIT), number, number, operands,
+        mesh.abstract(states, devices, mesh.SPLIT), span, operands,
     ).compile()  # fmt: skip
 
 
@@ -83,8 +94,15 @@ def fit_batch(samples: Samples, limit: int, update: Update, state: Any, *operand
         return samples._replace(batch_size=rows * samples.devices.size * jax.process_count())
 
     compile_rows = lambda rows: compile_step(with_rows(rows), update, state, *operands)  # noqa: E731
-    own = memory.rows_that_fit(compile_rows, limit, samples.devices)
+    most = _even_rows(with_rows(samples.num_samples).batch_per_device, memory.busy_rows(samples.devices))
+    own = memory.rows_that_fit(compile_rows, limit, samples.devices, most)
     return with_rows(int(mesh.fold_processes(np.asarray(own), np.minimum)))
+
+
+def _even_rows(num_rows: int, most: int) -> int:
+    """Of a batch, so that as few batches as there must be have little padding: 7 of 1792 for 12,500, not of 2048."""
+    batches = -(-num_rows // most)
+    return min(most, -(-num_rows // (64 * batches)) * 64)
 
 
 def bounds(num_samples: int) -> list[int]:
@@ -130,20 +148,25 @@ def _fold(samples: Samples, update: Update, state: Any, start: int, stop: int, o
     if (resumed := samples.journal.resume(states)) is not None:
         position, states = resumed
         samples.on_progress(position - start)
-    own = jax.process_index() * per_device * devices.size
-    for first in range(position, stop, batch_size):
+    own, count = jax.process_index() * per_device * devices.size, 1
+    while position < stop:
+        began, end = time.monotonic(), min(position + count * batch_size, stop)
+        span = Span(*map(np.int32, (position + own, stop, batch_size, -(-(end - position) // batch_size))))
         states, finite = _step(
-            generator.definition, params, key, samples.observed, update, per_device, devices,
-            states, first + own, stop, operands,
-        )  # fmt: skip
+            generator.definition, params, key, samples.observed, update, per_device, devices, states, span, operands
+        )
         if not all(np.all(shard.data) for shard in finite.addressable_shards):
-            last = min(first + batch_size, stop) - 1
-            raise InputError(
-                f"layer {samples.observed.layer}: NaN or infinity in the batch of samples {first} to {last}"
-            )
-        samples.on_progress(min(batch_size, stop - first))
-        samples.journal.keep(min(first + batch_size, stop), states)
+            raise InputError(f"layer {samples.observed.layer}: NaN or infinity in samples {position} to {end - 1}")
+        count = _next_count(count, time.monotonic() - began, min(STEP_SECONDS, samples.journal.seconds))
+        samples.on_progress(end - position)
+        samples.journal.keep(end, states)
+        position = end
     return states
+
+
+def _next_count(count: int, took: float, seconds: float) -> int:
+    """Batches that take about so many seconds, after `count` of them took `took`: at least 1, and no sudden rise."""
+    return max(1, int(count * min(8.0, seconds / max(took, 1e-6))))
 
 
 @functools.partial(
@@ -151,18 +174,21 @@ def _fold(samples: Samples, update: Update, state: Any, start: int, stop: int, o
     static_argnames=("definition", "observed", "update", "per_device", "devices"),
     donate_argnames=("states",),
 )
-def _step(definition, params, key, observed, update, per_device, devices, states, first, stop, operands):
-    """One batch, from `first` on; samples from `stop` on are padding."""
+def _step(definition, params, key, observed, update, per_device, devices, states, span, operands):
+    """Some batches. In one program they share its memory, of which a CPU would otherwise ask for every page again."""
 
-    def on_one(params, key, states, first, stop, operands):
-        state = jax.tree.map(lambda x: x[0], states)
-        indices = first + lax.axis_index(mesh.AXIS) * per_device + jnp.arange(per_device)
-        inside = indices < stop
-        activation, latent = observation.observe(definition, params, key, observed, indices)
-        state = update(state, activation, latent, inside.astype(activation.dtype), *operands)
+    def on_one(params, key, states, span, operands):
+        own = span.first + lax.axis_index(mesh.AXIS) * per_device + jnp.arange(per_device)
+
+        def add_batch(number, state):
+            indices = own + number * span.stride
+            activation, latent = observation.observe(definition, params, key, observed, indices)
+            return update(state, activation, latent, (indices < span.stop).astype(activation.dtype), *operands)
+
+        state = lax.fori_loop(0, span.count, add_batch, jax.tree.map(lambda x: x[0], states))
         finite = jnp.all(jnp.stack([jnp.all(jnp.isfinite(x)) for x in jax.tree.leaves(state)]))
         return jax.tree.map(lambda x: x[None], state), finite[None]
 
-    specs = (mesh.WHOLE, mesh.WHOLE, mesh.SPLIT, mesh.WHOLE, mesh.WHOLE, mesh.WHOLE)
+    specs = (mesh.WHOLE, mesh.WHOLE, mesh.SPLIT, mesh.WHOLE, mesh.WHOLE)
     spread = jax.shard_map(on_one, mesh=devices, in_specs=specs, out_specs=(mesh.SPLIT, mesh.SPLIT), check_vma=False)
-    return spread(params, key, states, first, stop, operands)
+    return spread(params, key, states, span, operands)

@@ -1,7 +1,9 @@
 """Streaming covariances of long vectors with short ones: what moments.py keeps, where D x D numbers would not fit.
 
-For y [d] and a block of directions B [d, b], with a latent z [l] beside: the covariance of p = (B^T y, z), that of y with the
-first k of p, which for directions of B is C B, and the total variance of y. Memory O(d k). Batches merge as in moments.py.
+For y [d] and directions B [b, d], with a latent z [l] beside: the covariance of p = (B y, z), that of the first k of p with y,
+which for those of B is B C, and the total variance of y. Memory O(k d). Batches merge as in moments.py.
+
+What is short is kept as rows [p, n]: products with long vectors whose other side lies so in memory are half as fast again.
 """
 
 from typing import Any, NamedTuple, TypeVar
@@ -14,13 +16,13 @@ from ganspace_jax.shapes import Array, Float
 
 
 class Sketch(NamedTuple):
-    """Of `count` samples: means of y and p; scatters sum (y - mean)(p - mean)^T, of the first k of p, and
+    """Of `count` samples: means of y and p; scatters sum (p - mean)(y - mean)^T, of the first k of p, and
     sum (p - mean)(p - mean)^T; power: sum |y - mean|^2."""
 
     count: Float[Array, ""]
     mean: Float[Array, "d"]
     short_mean: Float[Array, "p"]
-    cross: Float[Array, "d k"]
+    cross: Float[Array, "k d"]
     short_scatter: Float[Array, "p p"]
     power: Float[Array, ""]
 
@@ -31,7 +33,7 @@ class Float64Sketch(NamedTuple):
     count: Float[np.ndarray, ""]
     mean: Float[np.ndarray, "d"]
     short_mean: Float[np.ndarray, "p"]
-    cross: Float[np.ndarray, "d k"]
+    cross: Float[np.ndarray, "k d"]
     short_scatter: Float[np.ndarray, "p p"]
     power: Float[np.ndarray, ""]
 
@@ -42,11 +44,11 @@ AnySketch = TypeVar("AnySketch", Sketch, Float64Sketch)
 def init(dimension: int, short_dimension: int, num_crossed: int) -> Sketch:
     """Of no samples; short_dimension: b + l. num_crossed: k."""
     d, p, k = dimension, short_dimension, num_crossed
-    return Sketch(*(jnp.zeros(shape, jnp.float32) for shape in ((), (d,), (p,), (d, k), (p, p), ())))
+    return Sketch(*(jnp.zeros(shape, jnp.float32) for shape in ((), (d,), (p,), (k, d), (p, p), ())))
 
 
 def update(
-    state: Sketch, y: Float[Array, "n d"], z: Float[Array, "n l"], weight: Float[Array, "n"], block: Float[Array, "d b"]
+    state: Sketch, y: Float[Array, "n d"], z: Float[Array, "n l"], weight: Float[Array, "n"], block: Float[Array, "b d"]
 ) -> Sketch:
     """Adds the samples whose weight is 1; rows of weight 0 are padding and may hold anything finite.
 
@@ -55,18 +57,17 @@ def update(
     count = weight.sum()
     total = jnp.maximum(count, 1.0)
     shifted, z_shifted = (y - y[0]) * weight[:, None], (z - z[0]) * weight[:, None]
-    short = jnp.concatenate([_product(shifted, block), z_shifted], axis=1)
-    short_offset = short.sum(0) / total
-    short = (short - short_offset) * weight[:, None]  # centred, so that the centre of y plays no part in the products
-    crossed = jnp.concatenate([short[:, : state.cross.shape[1]], weight[:, None]], axis=1)
-    products = _product(crossed.T, shifted)
+    short = jnp.concatenate([_product(block, shifted.T), z_shifted.T])
+    short_offset = short.sum(1) / total
+    short = (short - short_offset[:, None]) * weight  # centred, so that the centre of y plays no part in the products
+    products = _product(jnp.concatenate([short[: len(state.cross)], weight[None]]), shifted)
     offset = products[-1] / total
     batch = Sketch(
         count,
         y[0] + offset,
-        jnp.concatenate([_product(y[0], block), z[0]]) + short_offset,
-        products[:-1].T,
-        _product(short.T, short),
+        jnp.concatenate([_product(block, y[0]), z[0]]) + short_offset,
+        products[:-1],
+        _product(short, short.T),
         jnp.sum(jnp.square(shifted)) - count * jnp.sum(jnp.square(offset)),
     )
     return merge(state, batch)
@@ -95,7 +96,7 @@ def _with_offset(a, count, share, delta, short_delta, b, weight, sign):
             count,
             a.mean + share * delta,
             a.short_mean + share * short_delta,
-            a.cross + sign * b.cross + weight * (delta[:, None] * short_delta[None, : a.cross.shape[1]]),
+            a.cross + sign * b.cross + weight * (short_delta[: len(a.cross), None] * delta[None, :]),
             a.short_scatter + sign * b.short_scatter + weight * (short_delta[:, None] * short_delta[None, :]),
             a.power + sign * b.power + weight * (delta * delta).sum(),
         )

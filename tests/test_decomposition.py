@@ -169,7 +169,7 @@ def test_what_cannot_be_done_is_refused_by_flag(generator, settings, message):
 
 def test_not_finite_activations_name_the_layer_and_the_batch(generator):
     broken = generator._replace(params=jax.tree.map(lambda x: x * jnp.nan, generator.params))
-    with pytest.raises(InputError, match=r"layer b8.conv0: NaN or infinity in the batch of samples 0 to"):
+    with pytest.raises(InputError, match=r"layer b8.conv0: NaN or infinity in samples 0 to"):
         decomposition.decompose(broken, layer="b8.conv0", num_samples=100, num_components=2)
 
 

@@ -19,7 +19,7 @@ def data():
     stdevs = 2.0 ** -np.arange(DIMENSION)
     rotation = np.linalg.qr(generator.standard_normal((DIMENSION, DIMENSION)))[0]
     y = (generator.standard_normal((NUM_SAMPLES, DIMENSION)) * stdevs + z @ np.eye(3, DIMENSION)) @ rotation + 5.0
-    return y.astype(np.float32), z, jnp.asarray(generator.standard_normal((DIMENSION, 2)), jnp.float32)
+    return y.astype(np.float32), z, jnp.asarray(generator.standard_normal((2, DIMENSION)), jnp.float32)
 
 
 def _streamed(data, num_rows, sizes):
@@ -60,10 +60,10 @@ def test_the_leading_directions_survive_forgetting(data):
 def test_what_is_kept_beside_it_is_exact(data):
     y, z, block = data
     found = _streamed(data, 4, [200] * 3).sketch
-    short = np.concatenate([y @ block, z], axis=1).astype(np.float64)
+    short = np.concatenate([y @ block.T, z], axis=1).astype(np.float64)
     assert found.count == NUM_SAMPLES
     np.testing.assert_allclose(found.mean, y.mean(0, np.float64), rtol=1e-5)
-    np.testing.assert_allclose(found.cross / (NUM_SAMPLES - 1), np.cov(y.T, short.T)[:DIMENSION, DIMENSION:], atol=1e-3)
+    np.testing.assert_allclose(found.cross / (NUM_SAMPLES - 1), np.cov(y.T, short.T)[DIMENSION:, :DIMENSION], atol=1e-3)
     np.testing.assert_allclose(found.power, np.trace(_exact(y)), rtol=1e-5)
 
 

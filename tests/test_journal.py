@@ -13,7 +13,7 @@ import jax
 import numpy as np
 import pytest
 
-from ganspace_jax import components, decomposition
+from ganspace_jax import components, decomposition, sampling
 from ganspace_jax.failures import InputError, Interrupted
 from ganspace_jax.generators import base, stylegan2, zoo
 from ganspace_jax.journal import DirectoryJournal
@@ -33,6 +33,12 @@ def generator():
 def whole(generator):
     """Results of runs that nothing interrupted."""
     return {name: decomposition.decompose(generator, estimator=name, **SETTINGS) for name in ESTIMATORS}
+
+
+@pytest.fixture(autouse=True)
+def one_batch_a_step(monkeypatch):
+    """So that what is stopped at some step is stopped within a group; the commands below run as they are."""
+    monkeypatch.setattr(sampling, "STEP_SECONDS", 0.0)
 
 
 def _assert_equal(found, expected):

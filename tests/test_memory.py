@@ -20,14 +20,24 @@ def _program(rows):
     return jax.jit(lambda x, y: jnp.sort(x, axis=1) @ y).lower(x, y).compile()
 
 
-def test_a_power_of_two_that_fits_is_chosen():
-    devices = mesh.own_devices()
+@pytest.mark.parametrize("cpu", [True, False])
+def test_what_is_of_use_or_a_power_of_two_that_fits_is_chosen(monkeypatch, cpu):
+    """A CPU's programs are compiled as they will run, others with few rows first; what is found is the same."""
+    devices, compiled = mesh.own_devices(), []
+
+    def program(rows):
+        compiled.append(rows)
+        return _program(rows)
+
+    monkeypatch.setattr(memory, "_is_cpu", lambda mesh: cpu)
     for limit in (5_000_000, 30_000_000):
-        rows = memory.rows_that_fit(_program, limit, devices, 10**6)
+        rows = memory.rows_that_fit(program, limit, devices, 10**6)
         assert rows & (rows - 1) == 0
         assert memory.of_program(_program(rows)) <= limit < memory.of_program(_program(2 * rows))
-    assert memory.rows_that_fit(_program, 2**40, devices, 64) == 64
-    assert memory.rows_that_fit(_program, 1, devices, 64) == 1
+    assert memory.rows_that_fit(program, 1, devices, 72) == 1
+    compiled.clear()
+    assert memory.rows_that_fit(program, 2**40, devices, 72) == 72
+    assert compiled == ([72] if cpu else [8])
     assert memory.of_device(devices) > 0
 
 
@@ -55,6 +65,15 @@ def test_the_batch_of_a_decomposition_fits(generator, estimator):
     fitting = estimators.fit_batch(estimator, samples, 3, limit)
     assert 8 < fitting.batch_per_device < 1024
     assert memory.of_program(sampling.compile_step(fitting, update, state, *operands)) <= limit
+
+
+def test_the_batch_of_a_decomposition_leaves_little_padding(generator):
+    """12,500 samples a group in 7 batches."""
+    devices = jax.sharding.Mesh(jax.local_devices()[:1], (mesh.AXIS,))
+    samples = sampling.Samples(generator, observation.Observed("w", "w", None, 1.0), 100_000, 1, 0, devices)
+    assert memory.busy_rows(devices) == 2048
+    assert estimators.fit_batch("exact", samples, 3, 10**9).batch_size == 1792
+    assert estimators.fit_batch("exact", samples._replace(num_samples=800), 3, 10**9).batch_per_device == 100
 
 
 def test_images_do_not_depend_on_how_many_fit(generator, monkeypatch):

@@ -57,12 +57,24 @@ def test_a_sweep_sees_every_sample_once():
     assert part.count == 120
 
 
+@pytest.mark.parametrize("seconds", [0.0, 1e9])
+def test_batches_of_one_step_are_those_of_many(monkeypatch, seconds):
+    """To the last bit, and nothing is reported twice."""
+    monkeypatch.setattr(sampling, "STEP_SECONDS", seconds)
+    counts = []
+    found = _swept(_samples(_mesh(2), batch_size=64)._replace(on_progress=counts.append))
+    assert sum(counts) == SAMPLES and counts == ([64] * 15 + [41] if seconds == 0.0 else [64, 512, 425])
+    monkeypatch.undo()
+    for one, other in zip(found, _swept(_samples(_mesh(2), batch_size=64)), strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
 def test_devices_do_not_communicate_while_they_sweep():
     """So the traffic of a step does not depend on the batch: there is none."""
     samples = _samples(_mesh(2))
     generator, states = samples.generator, mesh.one_each(moments.init(sum(samples.dimensions())), samples.devices)
     fixed = (generator.definition, generator.params, jax.random.key(0), samples.observed)
-    lowered = sampling._step.lower(*fixed, _add, 50, samples.devices, states, 0, 100, ())
+    lowered = sampling._step.lower(*fixed, _add, 50, samples.devices, states, sampling.Span(0, 100, 100, 1), ())
     text = lowered.compile().as_text()
     collectives = r"all-reduce|all-gather|all-to-all|collective-permute|reduce-scatter"
     assert not re.search(collectives, text)
@@ -71,7 +83,7 @@ def test_devices_do_not_communicate_while_they_sweep():
 
 
 def test_not_finite_activations_are_found_on_every_device():
-    with pytest.raises(InputError, match="layer b8.conv1: NaN or infinity in the batch of samples 1000 to 1000"):
+    with pytest.raises(InputError, match="layer b8.conv1: NaN or infinity in samples 1000 to 1000"):
         _swept(_samples(_mesh(2), broken=True), 1000, 1001)
 
 

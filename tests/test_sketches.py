@@ -15,7 +15,7 @@ def _samples():
     rng = np.random.default_rng(0)
     y = 50.0 + rng.standard_normal((COUNT, SIZE)) @ rng.standard_normal((SIZE, SIZE))  # far from the origin
     z = rng.standard_normal((COUNT, 2)) + y[:, :2]
-    return y, z, np.linalg.qr(rng.standard_normal((SIZE, BLOCK)))[0]
+    return y, z, np.linalg.qr(rng.standard_normal((SIZE, BLOCK)))[0].T
 
 
 def _streamed(y, z, block, size):
@@ -30,14 +30,14 @@ def _streamed(y, z, block, size):
 
 def test_streaming_equals_numpy_in_batches_of_any_size():
     y, z, block = _samples()
-    short = np.concatenate([y @ block, z], axis=1)
+    short = np.concatenate([y @ block.T, z], axis=1)
     centred, short_centred = y - y.mean(0), short - short.mean(0)
     for size in (7, 60):
         found = _streamed(y, z, block, size)
         assert found.count == COUNT
         np.testing.assert_allclose(found.mean, y.mean(0), rtol=1e-5)
         np.testing.assert_allclose(found.short_mean, short.mean(0), rtol=1e-5)
-        np.testing.assert_allclose(found.cross, centred.T @ short_centred[:, :CROSSED], rtol=1e-4, atol=1e-2)
+        np.testing.assert_allclose(found.cross, short_centred[:, :CROSSED].T @ centred, rtol=1e-4, atol=1e-2)
         np.testing.assert_allclose(found.short_scatter, short_centred.T @ short_centred, rtol=1e-4, atol=1e-2)
         np.testing.assert_allclose(found.power, np.sum(centred**2), rtol=1e-5)
 

@@ -109,10 +109,10 @@ def replicate(tree: Tree, mesh: Mesh) -> Tree:
     return jax.device_put(tree, _sharding(mesh, WHOLE))
 
 
+@functools.partial(jax.jit, static_argnames="mesh")
 def one_each(tree: Any, mesh: Mesh) -> Any:
     """Arrays [devices, ...] with a copy of every array for each device, to be changed there."""
-    copies = lambda x: jax.numpy.broadcast_to(x, (mesh.size, *x.shape))  # noqa: E731
-    return jax.jit(lambda t: jax.tree.map(copies, t), out_shardings=_sharding(mesh, SPLIT))(tree)
+    return split_batch(jax.tree.map(lambda x: jax.numpy.broadcast_to(x, (mesh.size, *x.shape)), tree), mesh)
 
 
 def spread(array: Any, mesh: Mesh) -> jax.Array:

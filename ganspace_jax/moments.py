@@ -5,6 +5,7 @@ no sums that are large against the scatter are ever subtracted from one another.
 highest precision; float64 on the host, where the groups of a run are put together.
 """
 
+import itertools
 from typing import Any, NamedTuple, TypeVar
 
 import jax.numpy as jnp
@@ -15,7 +16,8 @@ from ganspace_jax.shapes import Array, Float
 
 
 class Moments(NamedTuple):
-    """Of `count` vectors: their mean [d] and scatter [d, d] = sum (x - mean)(x - mean)^T."""
+    """Of `count` vectors: their mean [d] and scatter [d, d] = sum (x - mean)(x - mean)^T, of which only what is on and above
+    the diagonal is right on the device."""
 
     count: Float[Array, ""]
     mean: Float[Array, "d"]
@@ -23,12 +25,14 @@ class Moments(NamedTuple):
 
 
 class Float64Moments(NamedTuple):
-    """The same on the host, in float64."""
+    """The same on the host, in float64, with the whole scatter."""
 
     count: Float[np.ndarray, ""]
     mean: Float[np.ndarray, "d"]
     scatter: Float[np.ndarray, "d d"]
 
+
+_STRIPES = 4
 
 AnyMoments = TypeVar("AnyMoments", Moments, Float64Moments)
 
@@ -48,9 +52,18 @@ def update(state: Moments, x: Float[Array, "n d"], weight: Float[Array, "n"]) ->
     count = weight.sum()
     shifted = (x - x[0]) * weight[:, None]
     offset = jnp.matmul(weight, shifted, precision=lax.Precision.HIGHEST) / jnp.maximum(count, 1.0)
-    scatter = jnp.matmul(shifted.T, shifted, precision=lax.Precision.HIGHEST)
-    scatter -= (count * offset)[:, None] * offset
+    scatter = _upper_gram(shifted) - (count * offset)[:, None] * offset
     return merge(state, Moments(count, x[0] + offset, scatter))
+
+
+def _upper_gram(x: Float[Array, "n d"]) -> Float[Array, "d d"]:
+    """x^T x on and above the diagonal, in stripes that leave out most of what is below: 5/8 of the multiplications."""
+    edges = sorted({x.shape[1] * part // _STRIPES for part in range(_STRIPES + 1)})
+    stripes = [
+        jnp.pad(jnp.matmul(x[:, start:stop].T, x[:, start:], precision=lax.Precision.HIGHEST), ((0, 0), (start, 0)))
+        for start, stop in itertools.pairwise(edges)
+    ]
+    return jnp.concatenate(stripes)
 
 
 def merge(a: AnyMoments, b: AnyMoments) -> AnyMoments:
@@ -74,7 +87,8 @@ def remove(total: AnyMoments, part: AnyMoments) -> AnyMoments:
 
 def to_float64(state: Any) -> Float64Moments:
     """Moments of device or host arrays, on the host, in float64."""
-    return Float64Moments(*(np.asarray(x, np.float64) for x in state))
+    count, mean, scatter = (np.asarray(x, np.float64) for x in state)
+    return Float64Moments(count, mean, np.where(np.tri(len(mean), k=-1, dtype=bool), scatter.T, scatter))
 
 
 def covariance(state: Float64Moments) -> Float[np.ndarray, "d d"]:

@@ -3,6 +3,7 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 
 from ganspace_jax import moments
 
@@ -28,6 +29,16 @@ def test_moments_are_those_of_numpy():
     covariance = moments.covariance(moments.to_float64(state))
     np.testing.assert_allclose(covariance, np.cov(samples.T), rtol=1e-5, atol=1e-5 * np.abs(covariance).max())
     np.testing.assert_allclose(state.mean, samples.mean(0), rtol=1e-6)
+
+
+@pytest.mark.parametrize("dimension", [1, 3, 4, 23])
+def test_the_scatter_is_whole_whatever_the_dimension(dimension):
+    samples = _samples(40, dimension).astype(np.float32).astype(np.float64)
+    found = moments.to_float64(_of(samples))
+    centred = samples - samples.mean(0)
+    expected = centred.T @ centred
+    np.testing.assert_allclose(found.scatter, expected, rtol=1e-4, atol=1e-5 * np.abs(expected).max())
+    np.testing.assert_array_equal(found.scatter, found.scatter.T)
 
 
 def test_merge_is_associative_and_commutative():

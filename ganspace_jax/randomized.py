@@ -17,6 +17,7 @@ Block = Float[np.ndarray, "d b"]
 Apply = Callable[[Block], Block]
 
 _RANK_TOLERANCE = 1e-12  # squared lengths below it are rounding, in a set of vectors of length about 1
+_ROUNDING = 1e-5  # times the largest variance: residuals below it that no longer shrink are rounding
 RESOLVED = 1e-6  # variances below this share of the largest one are rounding, in products made in float32
 
 
@@ -62,27 +63,29 @@ def leading_subspace(
     more than num_components, so that the next directions do not hide behind the last of these. image: C start, where that is
     known. on_pass is called with the error, first of the start and then after each pass.
 
-    The error is the angle by which the last pass moved the subspace, or by Davis and Kahan's theorem the length of the
-    residuals over the gap to what is outside of the block, whichever is smaller.
+    The error is, by Davis and Kahan's theorem, the length of the residuals over the gap to what is outside of the block; how
+    far the subspace moves in a pass says less. Where only rounding is left of the residuals, it ends with what error there is.
     """
     dimension, width = start.shape
     passes = 0 if image is not None else 1
     present, values, _ = _best(_Pair(start, apply(start) if image is None else image), width)
-    error = 0.0 if width == dimension else _residual_angle(present, values, num_components)
+    length = _residual_length(present, values, num_components)
+    error = 0.0 if width == dimension else _gap_angle(length, values, num_components)
     on_pass(error)
     last_step: _Pair | None = None
-    while error > tolerance and passes < max_passes:
+    is_rounding = False
+    while error > tolerance and passes < max_passes and not is_rounding:
         known = present if last_step is None else _beside(present, last_step)
         residuals = _orthonormal(_residuals(present, values), known.vectors)
         if not residuals.shape[1]:
             return Subspace(present.vectors, passes, 0.0)
         span = _beside(known, _Pair(residuals, apply(residuals)))
         turned, values, rotation = _best(span, width)
-        count = _resolved(values, num_components)
-        moved = _angle(present.vectors[:, :count], turned.vectors[:, :count])
         last_step = _step_beside(turned, span.times(np.concatenate([np.zeros((width, width)), rotation[width:]])))
         present, passes = turned, passes + 1
-        error = min(moved, _residual_angle(present, values, num_components))
+        before, length = length, _residual_length(present, values, num_components)
+        is_rounding = before / 2 < length < _ROUNDING * values[0]
+        error = _gap_angle(length, values, num_components)
         on_pass(error)
     return Subspace(present.vectors, passes, error)
 
@@ -91,11 +94,13 @@ def _residuals(present: _Pair, values: np.ndarray) -> np.ndarray:
     return present.images - present.vectors * values
 
 
-def _residual_angle(present: _Pair, values: np.ndarray, num_components: int) -> float:
+def _residual_length(present: _Pair, values: np.ndarray, num_components: int) -> float:
+    return float(np.linalg.norm(_residuals(present, values)[:, : _resolved(values, num_components)], ord=2))
+
+
+def _gap_angle(length: float, values: np.ndarray, num_components: int) -> float:
     """Between the leading Ritz vectors and an invariant subspace, if the last Ritz value bounds what is outside."""
-    count = _resolved(values, num_components)
-    length = np.linalg.norm(_residuals(present, values)[:, :count], ord=2)
-    gap = values[count - 1] - values[-1]
+    gap = values[_resolved(values, num_components) - 1] - values[-1]
     return float(np.arcsin(min(1.0, length / gap))) if length < gap else np.pi / 2
 
 
@@ -139,9 +144,3 @@ def _whitening(vectors: np.ndarray) -> np.ndarray:
     values, rotation = np.linalg.eigh(vectors.T @ vectors)
     kept = values > _RANK_TOLERANCE
     return rotation[:, kept] / np.sqrt(values[kept])
-
-
-def _angle(a: Block, b: Block) -> float:
-    """The largest principal angle between two subspaces of orthonormal columns."""
-    outside = b - a @ (a.T @ b)
-    return float(np.arcsin(min(1.0, np.linalg.norm(outside, ord=2))))

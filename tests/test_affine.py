@@ -144,3 +144,13 @@ def test_labels_are_for_conditional_generators():
     assert latents.parse_label(None, (), 0) is None
     with pytest.raises(InputError, match="--label=0: this generator is not conditional"):
         latents.parse_label("0", (), 0)
+
+
+def test_a_layer_of_low_rank_needs_little_more_than_one_sweep(biggan):
+    """The share that the randomized estimator begins with shows the whole subspace; from a random block it would be two."""
+    counts = []
+    settings = dict(layer="gen_z", latent_space="z", num_samples=3001, num_components=3, label=1)
+    found = decomposition.decompose(biggan, estimator="randomized", on_progress=counts.append, **settings)
+    exact = decomposition.decompose(biggan, estimator="exact", **settings)
+    assert 3001 < sum(counts) < 1.1 * 3001
+    np.testing.assert_allclose(found.activation_components, exact.activation_components, atol=1e-4)

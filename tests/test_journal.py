@@ -88,6 +88,15 @@ def test_a_resumed_run_does_not_sample_again(tmp_path, generator, whole):
     _assert_equal(found, whole["exact"])
 
 
+@pytest.mark.parametrize(("seconds", "asked"), [(0.0, 32), (1e9, 16)])
+def test_a_step_takes_no_longer_than_the_time_between_saves(tmp_path, generator, monkeypatch, seconds, asked):
+    """With 4 batches in each of 8 groups: one by one, or the first and the other three."""
+    monkeypatch.setattr(sampling, "STEP_SECONDS", 1e9)
+    stop = Stop()
+    decomposition.decompose(generator, journal=DirectoryJournal(tmp_path / "state", seconds, stop), **SETTINGS)
+    assert stop.count == asked
+
+
 def test_another_run_is_refused_by_what_differs(tmp_path, generator):
     with pytest.raises(Interrupted):
         decomposition.decompose(generator, journal=DirectoryJournal(tmp_path / "state", 1e9, Stop(3)), **SETTINGS)

@@ -64,15 +64,32 @@ def test_it_stops_at_the_bound_and_says_how_far_it_was():
     assert found.passes == 3 and found.error > 1e-4
 
 
+@pytest.mark.parametrize(("decay", "off"), [(2.0, 3e-4), (3.0, 2e-2)])
+def test_what_rounding_hides_is_not_sought_for_long(decay, off):
+    """The products of a sweep are in float32; the last of 80 components has a variance of 2e-4 or 2e-6 of the first."""
+    matrix, rotation = _matrix(np.arange(1.0, 601.0) ** -decay)
+    apply = lambda block: np.float64(np.float32(matrix) @ np.float32(block))  # noqa: E731
+    found = randomized.leading_subspace(apply, randomized.random_block(600, 130), 80)
+    assert found.passes <= 6
+    assert _angle(rotation[:, :80], found.basis[:, :80]) < off
+    assert off / 10 < found.error < off  # and it says so
+
+
 def test_a_start_that_is_good_enough_needs_no_pass():
     """Where its image is known, and the matrix has no more than the block's rank; a tilted start needs one."""
     matrix, rotation = _matrix(np.concatenate([np.geomspace(1, 0.01, 12), np.zeros(88)]))
-    passes = []
+    calls, counts = [], []
+
+    def apply(block):
+        calls.append(block)
+        return matrix @ block
+
     for start in (rotation[:, :15], np.linalg.qr(rotation[:, :15] + 0.01 * rotation[:, 15:30])[0]):
-        found = randomized.leading_subspace(lambda block: matrix @ block, start, 10, image=matrix @ start)
-        passes.append(found.passes)
+        found = randomized.leading_subspace(apply, start, 10, image=matrix @ start)
+        counts.append(len(calls))
+        assert found.passes == len(calls)
         assert _angle(rotation[:, :10], found.basis[:, :10]) <= 1e-4
-    assert passes[0] == 0 < passes[1]
+    assert counts[0] == 0 < counts[1]
 
 
 def test_directions_just_outside_of_the_block_are_not_overlooked():

@@ -19,8 +19,8 @@ demo: .venv/installed  ## Decomposes the shipped StyleGAN2 and draws what its di
 test: lint  ## Lints, then runs all tests.
 	$(RUN) -m pytest --numprocesses=2 --dist=loadfile
 
-test-tpu: .venv/installed-tpu  ## Compiles the programs of big runs for slices of TPUs, with no TPU present.
-	$(RUN) -m pytest tests/test_tpu.py
+test-tpu: .venv/installed-tpu  ## Compiles the programs of big runs for slices of TPUs, with no TPU present: half an hour.
+	$(RUN) -m pytest --numprocesses=2 --dist=load tests/test_tpu.py
 
 lint: .venv/installed-dev  ## Checks style, format and types.
 	$(RUN) -m ruff check

@@ -1,12 +1,12 @@
 """What a decomposition looks at in every sample: one of the generator's layers, and the latent behind it."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax.numpy as jnp
 
 from ganspace_jax import latents
 from ganspace_jax.failures import InputError
-from ganspace_jax.generators import base
+from ganspace_jax.generators import base, pieces
 from ganspace_jax.latents import Label
 from ganspace_jax.shapes import Array, Float, PRNGKey
 
@@ -83,7 +83,12 @@ def observe(definition, params, key: PRNGKey, observed: Observed, indices: Array
     if observed.layer == MEAN_LATENT_LAYER and module.has_mapping:
         activation = mapped[:, 0]
     else:
-        activations = module(mapped, label=label, truncation_psi=observed.truncation_psi)[1]
-        activation = activations[observed.layer].reshape(len(indices), -1).astype(jnp.float32)
+
+        def run(batch: Any) -> Array:
+            activations = module(batch[0], label=batch[1], truncation_psi=observed.truncation_psi)[1]
+            return activations[observed.layer].reshape(len(batch[0]), -1).astype(jnp.float32)
+
+        largest = base.largest_activation(base.SplitGenerator(definition, params), observed.layer)
+        activation = pieces.in_pieces(run, (mapped, label), largest)
     latent: Float[Array, "n l"] = z if observed.latent_space == "z" else mapped[:, 0]
     return activation, latent[:, :0] if observed.is_latent else latent

@@ -27,6 +27,7 @@ class Rule(NamedTuple):
 SHAPES = "ganspace_jax.shapes"
 GENERATORS = "ganspace_jax.generators"
 BASE, OPS, ZOO = f"{GENERATORS}.base", f"{GENERATORS}.ops", f"{GENERATORS}.zoo"
+PIECES = f"{GENERATORS}.pieces"  # how a batch is run
 ALIAS_FREE = f"{GENERATORS}.alias_free"  # of StyleGAN3
 CHECKPOINTS = "ganspace_jax.checkpoints"
 INERT = "ganspace_jax.inert"
@@ -35,7 +36,8 @@ RULES = (
     Rule("ganspace_jax*", never=("experiments", "checkpoints_convert")),
     Rule(SHAPES, only=()),
     Rule(OPS, only=(SHAPES,)),
-    Rule(BASE, only=(SHAPES, OPS)),
+    Rule(BASE, only=(SHAPES, OPS, PIECES)),
+    Rule(PIECES, only=()),
     Rule(ALIAS_FREE, only=(SHAPES, OPS)),
     Rule(f"{GENERATORS}.*", but=(BASE, OPS, ZOO), only=(SHAPES, OPS, BASE, ALIAS_FREE)),  # one paper, one file
     Rule(f"{INERT}*", only=(INERT, "ganspace_jax.failures")),

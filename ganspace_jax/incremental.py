@@ -52,7 +52,8 @@ def update(
 ) -> Incremental:
     """Adds the samples whose weight is 1, at least one of them; the rest of the rows are padding."""
     mean = (y * weight[:, None]).sum(0) / jnp.maximum(weight.sum(), 1.0)
-    batch = sketches.update(sketches.init(y.shape[1], *2 * state.sketch.cross.shape[:1]), y, z, weight, block)
+    short = len(state.sketch.cross)
+    batch = sketches.update(sketches.init(y.shape[1], short, short), y, z, weight, block)
     return merge(state, Incremental((y - mean) * weight[:, None], batch))
 
 

@@ -1,12 +1,14 @@
 """Batches in pieces are what they are as a whole, on the CPU alone."""
 
+import math
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
 from ganspace_jax import observation
-from ganspace_jax.generators import base, pieces, stylegan2
+from ganspace_jax.generators import base, biggan_deep, pieces, stylegan2
 
 
 def _run(batch):
@@ -46,7 +48,10 @@ def test_images_and_activations_are_those_of_whole_batches(monkeypatch):
     assert base.largest_activation(generator, "b8.conv0") == 4 * 8 * 8 * 5
     assert base.largest_activation(generator, "b4.conv1.style") == 0
     z = jax.random.normal(jax.random.key(1), (5, 4))
-    offsets = {"b8.conv1": jnp.ones((1, *shapes["b8.conv1"])), "b4.conv1": jnp.arange(5.0)[:, None, None, None]}
+    offsets = {
+        "b8.conv1": jnp.arange(math.prod(shapes["b8.conv1"]) / 1.0).reshape(shapes["b8.conv1"]) / 100,
+        "b4.conv1": jnp.arange(5.0)[:, None, None, None],
+    }
     observed = observation.Observed("b16.conv0", "w", None, 1.0)
 
     def results():
@@ -64,3 +69,13 @@ def test_images_and_activations_are_those_of_whole_batches(monkeypatch):
     *cut, in_pieces = results()
     assert in_pieces
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5), cut, whole)
+
+
+def test_each_sample_keeps_its_class(monkeypatch):
+    config = biggan_deep.Config(5, 3, 4, ((False, 2, 2),), attention_position=-1, embed_width=2, num_statistics=3)
+    generator = base.split(biggan_deep.BigGANDeep(config, key=jax.random.key(0)))
+    observed = observation.Observed("layers.0", "z", "all", 1.0)
+    observe = lambda: observation.observe(*generator, jax.random.key(0), observed, jnp.arange(6))  # noqa: E731
+    whole = observe()
+    monkeypatch.setattr(pieces, "_CACHE", 1)
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5), observe(), whole)

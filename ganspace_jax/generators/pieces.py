@@ -22,9 +22,8 @@ def in_pieces(run: Callable[[Any], Tree], batch: Any, bytes_per_row: int) -> Tre
     if pieces <= 1:
         return run(batch)
     rows = -(-count // pieces)
-    numbers = jnp.minimum(jnp.arange(pieces * rows), count - 1).reshape(
-        pieces, rows
-    )  # the last row again, to fill them
+    # The last row again, to fill the last piece.
+    numbers = jnp.minimum(jnp.arange(pieces * rows), count - 1).reshape(pieces, rows)
 
     def one_by_one(batch: Any) -> Tree:
         made = lax.map(lambda own: run(jax.tree.map(lambda x: x[own], batch)), numbers)

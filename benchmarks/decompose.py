@@ -19,8 +19,8 @@ import scipy.stats
 import torch
 
 from benchmarks import machine, original
-from ganspace_jax import decomposition
 from ganspace_jax.generators import base, biggan_deep, stylegan2
+from ganspace_jax.methods import decomposition
 
 
 class Size(NamedTuple):

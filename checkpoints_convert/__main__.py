@@ -22,9 +22,10 @@ from absl import app, flags, logging
 from tqdm import tqdm
 
 from checkpoints_convert import catalogue, downloads, formats
-from ganspace_jax import images, latents, workdirs
-from ganspace_jax.failures import InputError, one_line_errors
+from ganspace_jax.errors import InputError, one_line_errors
+from ganspace_jax.files import outputs, pictures
 from ganspace_jax.generators import base, zoo
+from ganspace_jax.sampling import latents
 
 FLAGS = flags.FLAGS
 flags.DEFINE_string(
@@ -59,13 +60,13 @@ def main(_):
     options = dict(map(_option, FLAGS.option))
     digest = _digest(path)
     _refuse_others(FLAGS.output, digest)
-    with workdirs.replacement(FLAGS.output, "--output=") as made:
+    with outputs.replacement(FLAGS.output, "--output=") as made:
         found, network, generator = _convert(path, options)
         gc.collect()  # cycles within JAX hold arrays of the file, and saving wants the memory
         print(_description(found, generator))
         record = {"source": path.name, "sha256": digest, "format": found.name, "network": network, "options": options}
         zoo.save(made, generator)  # before the preview, whose memory JAX keeps
-        images.save_png(made / "preview.png", images.grid(_preview(path, generator), 8))
+        pictures.save_png(made / "preview.png", pictures.grid(_preview(path, generator), 8))
         (made / _RECORD).write_text(json.dumps(record, indent=2) + "\n")
     print(f"written: {FLAGS.output}")
 

@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ganspace_jax.failures import InputError
+from ganspace_jax.errors import InputError
 from ganspace_jax.generators import base, zoo
 
 _SAMPLES = 10_000

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from checkpoints_convert import assembly
-from ganspace_jax.failures import InputError
+from ganspace_jax.errors import InputError
 from ganspace_jax.generators import base, biggan
 
 # That code's names and defaults, of what no array shows. G_depth, where None: from the widths of the published networks.

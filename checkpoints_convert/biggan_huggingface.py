@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from checkpoints_convert import assembly
-from ganspace_jax.failures import InputError
+from ganspace_jax.errors import InputError
 from ganspace_jax.generators import base, biggan_deep
 
 # The package's names and defaults: of its network of 128 pixels. It has class_embed_dim besides, and never reads it.

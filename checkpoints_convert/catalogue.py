@@ -7,7 +7,7 @@ those of whoever published the weights, and stay theirs.
 import difflib
 from typing import NamedTuple
 
-from ganspace_jax.failures import InputError
+from ganspace_jax.errors import InputError
 
 
 class File(NamedTuple):

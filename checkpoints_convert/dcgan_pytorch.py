@@ -6,7 +6,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from checkpoints_convert import assembly
-from ganspace_jax.failures import InputError
+from ganspace_jax.errors import InputError
 from ganspace_jax.generators import base, dcgan
 
 _MAX_LAYERS = 16  # the tutorial's network has 5

@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 from tqdm import tqdm
 
 from checkpoints_convert import catalogue
-from ganspace_jax.failures import InputError
+from ganspace_jax.errors import InputError
 
 ATTEMPTS = 5
 _CHUNK = 1 << 16  # what a broken connection can cost, beside the time

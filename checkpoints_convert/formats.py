@@ -21,9 +21,9 @@ from checkpoints_convert import (
     stylegan_tensorflow,
 )
 from checkpoints_convert.networks import Arrays, Network
-from ganspace_jax.failures import InputError
+from ganspace_jax.errors import InputError
+from ganspace_jax.files.inert import network_pickles, torch_files
 from ganspace_jax.generators import base
-from ganspace_jax.inert import pickles, torch_files
 
 Options = Mapping[str, float]
 
@@ -55,7 +55,7 @@ class Format(NamedTuple):
 
 _KINDS = (
     ("torch file", torch_files.is_torch_file, torch_files.read),
-    ("pickle", pickles.is_pickle, pickles.read),
+    ("pickle", network_pickles.is_pickle, network_pickles.read),
 )
 
 

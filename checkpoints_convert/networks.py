@@ -9,8 +9,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ganspace_jax.failures import InputError
-from ganspace_jax.inert import pickles
+from ganspace_jax.errors import InputError
+from ganspace_jax.files.inert import network_pickles
 
 Arrays = dict[str, np.ndarray]
 
@@ -41,14 +41,18 @@ def find(content: Any, arguments: Mapping[str, Any]) -> tuple[Network, ...]:
 
     arguments: for state dicts, which have none.
     """
-    if isinstance(content, tuple) and len(content) == 3 and isinstance(content[2], pickles.Network):
+    if isinstance(content, tuple) and len(content) == 3 and isinstance(content[2], network_pickles.Network):
         both = {"Gs": content[2], "G": content[0]}
-        return tuple(_from_tensorflow(name, root) for name, root in both.items() if isinstance(root, pickles.Network))
+        return tuple(
+            _from_tensorflow(name, root) for name, root in both.items() if isinstance(root, network_pickles.Network)
+        )
     if not isinstance(content, dict | list | tuple):
         return ()
     modules = {name: content.get(name) for name in ("G_ema", "G")} if isinstance(content, dict) else {}
     found = [
-        _from_module(name, module) for name, module in modules.items() if isinstance(module, pickles.PersistentObject)
+        _from_module(name, module)
+        for name, module in modules.items()
+        if isinstance(module, network_pickles.PersistentObject)
     ]
     found = found or [network._replace(arguments=dict(arguments)) for network in _state_dicts(content, "", {})]
     return tuple(sorted(found, key=lambda network: "ema" not in network.name.lower()))
@@ -76,7 +80,7 @@ def _state_dicts(content: Any, name: str, beside: Arrays) -> Iterator[Network]:
             yield from _state_dicts(value, f"{name}.{key}" if name else str(key), arrays)
 
 
-def _from_module(name: str, root: pickles.PersistentObject) -> Network:
+def _from_module(name: str, root: network_pickles.PersistentObject) -> Network:
     arrays, clamps = {}, {}
     for path, module in _tree(root, "", "_modules", "."):
         for kind in ("_parameters", "_buffers"):
@@ -95,7 +99,7 @@ def _constructor_arguments(state: Mapping[str, Any]) -> dict[str, Any]:
     return _plain({**dict(zip(_POSITIONAL, positional, strict=False)), **by_name})
 
 
-def _from_tensorflow(name: str, root: pickles.Network) -> Network:
+def _from_tensorflow(name: str, root: network_pickles.Network) -> Network:
     """Variables, those of components under `component/`; and arguments, its own where those of a component differ.
 
     The function that built a component is the argument `component_func`, which a network names only where it is no default.
@@ -126,7 +130,7 @@ def _add(arrays: Arrays, path: str, more: Mapping[str, np.ndarray]) -> None:
 
 def _tree(node: Any, path: str, children: str, separator: str) -> Iterator[tuple[str, Any]]:
     """(path, object) of an object and of all below it, which are in its attribute `children`; raises InputError."""
-    if not isinstance(node, pickles.PersistentObject | pickles.Network):
+    if not isinstance(node, network_pickles.PersistentObject | network_pickles.Network):
         raise InputError(f"{path or 'the network'}: a {type(node).__name__} where a network belongs")
     yield path, node
     for name, child in _dictionary(node.state.get(children, {}), f"{path}{children}").items():

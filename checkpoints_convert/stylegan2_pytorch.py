@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from checkpoints_convert import assembly
-from ganspace_jax.failures import InputError
+from ganspace_jax.errors import InputError
 from ganspace_jax.generators import base, stylegan2
 
 _REQUIRED = ("z_dim", "c_dim", "w_dim", "img_resolution", "img_channels")

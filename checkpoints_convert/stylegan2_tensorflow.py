@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from checkpoints_convert import assembly, stylegan2_pytorch
-from ganspace_jax.failures import InputError
+from ganspace_jax.errors import InputError
 from ganspace_jax.generators import base, stylegan2
 
 _ADA = "G_synthesis"  # builds StyleGAN2-ADA's synthesis network

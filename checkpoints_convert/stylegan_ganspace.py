@@ -12,7 +12,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from checkpoints_convert import assembly, stylegan_tensorflow
-from ganspace_jax.failures import InputError
+from ganspace_jax.errors import InputError
 from ganspace_jax.generators import base, stylegan
 
 

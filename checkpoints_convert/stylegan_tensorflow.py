@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from checkpoints_convert import assembly
-from ganspace_jax.failures import InputError
+from ganspace_jax.errors import InputError
 from ganspace_jax.generators import base, stylegan
 
 # What the paper's generators have, and what the code would also build; only in the keyword arguments can it be seen.

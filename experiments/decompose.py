@@ -19,10 +19,15 @@ import sys
 from absl import app, flags, logging
 from tqdm import tqdm
 
-from ganspace_jax import charts, components, decomposition, latents, mesh, observation, workdirs
-from ganspace_jax.failures import InputError, one_line_errors, stop_on_sigterm
+from ganspace_jax.directions import components
+from ganspace_jax.errors import InputError, one_line_errors, stop_on_sigterm
+from ganspace_jax.files import charts, outputs
+from ganspace_jax.files.resume import DirectoryJournal
 from ganspace_jax.generators import zoo
-from ganspace_jax.journal import DirectoryJournal
+from ganspace_jax.methods import decomposition
+from ganspace_jax.sampling import devices as device_meshes
+from ganspace_jax.sampling import latents
+from ganspace_jax.sampling import layers as layer_readings
 
 FLAGS = flags.FLAGS
 flags.DEFINE_string("generator", "stylegan2-scenes", f"Zoo name ({', '.join(zoo.ZOO)}) or checkpoint directory.")
@@ -60,11 +65,11 @@ flags.DEFINE_string("workdir", None, "Directory to write into.", required=True)
 def main(_):
     """One decomposition."""
     if FLAGS.distributed:
-        mesh.start_distributed(FLAGS.coordinator_address, FLAGS.num_processes, FLAGS.process_id)
+        device_meshes.start_distributed(FLAGS.coordinator_address, FLAGS.num_processes, FLAGS.process_id)
     with stop_on_sigterm() as should_stop:
         journal = DirectoryJournal(pathlib.Path(FLAGS.workdir) / "state", FLAGS.checkpoint_every, should_stop)
-        if mesh.is_first_process():
-            with workdirs.outputs(FLAGS.workdir) as directory:
+        if device_meshes.is_first_process():
+            with outputs.outputs(FLAGS.workdir) as directory:
                 found = _decompose(journal)
                 _write(directory, found)
             print(components.table(found))
@@ -103,7 +108,7 @@ def _decompose(journal):
 def _write(directory, found):
     components.save(directory / "components.npz", found)
     (directory / "summary.json").write_text(json.dumps(components.summary(found), indent=2) + "\n")
-    (directory / "run.flags").write_text(workdirs.flagfile(FLAGS.get_key_flags_for_module(sys.argv[0])))
+    (directory / "run.flags").write_text(outputs.flagfile(FLAGS.get_key_flags_for_module(sys.argv[0])))
     charts.variance(directory / "variance.png", found)
 
 
@@ -115,7 +120,7 @@ def _say_whether_stable(found):
 
 
 def _progress_bar():
-    shown = FLAGS.estimator != "analytic" and mesh.is_first_process()
+    shown = FLAGS.estimator != "analytic" and device_meshes.is_first_process()
     total = max(FLAGS.num_samples, 0)
     return tqdm(total=total, unit="sample", unit_scale=True, desc=FLAGS.layer, disable=not shown)
 
@@ -130,7 +135,7 @@ def _layers_help(arguments: list[str]) -> str:
     named = re.search(r"--?generator[= ](\S+)", " ".join(arguments))
     name = named[1] if named else "stylegan2-scenes"
     try:
-        shapes = observation.layer_shapes(zoo.load(name))
+        shapes = layer_readings.layer_shapes(zoo.load(name))
     except InputError as error:
         return f"\n{error}\n"
     return f"\nLayers of {name}:\n" + "".join(f"  {layer:22} {shape}\n" for layer, shape in shapes.items())

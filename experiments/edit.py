@@ -16,20 +16,13 @@ import sys
 import numpy as np
 from absl import app, flags, logging
 
-from ganspace_jax import (
-    checkpoints,
-    decomposition,
-    edits,
-    exchange,
-    images,
-    latents,
-    named_edits,
-    visualization,
-    workdirs,
-)
-from ganspace_jax import components as components_room
-from ganspace_jax.failures import InputError, one_line_errors
+from ganspace_jax.directions import components as components_room
+from ganspace_jax.directions import edited_images, edits, foreign_files, published_edits
+from ganspace_jax.errors import InputError, one_line_errors
+from ganspace_jax.files import checkpoints, outputs, pictures
 from ganspace_jax.generators import zoo
+from ganspace_jax.methods import decomposition
+from ganspace_jax.sampling import latents
 
 FLAGS = flags.FLAGS
 flags.DEFINE_string("generator", "stylegan2-scenes", f"Zoo name ({', '.join(zoo.ZOO)}) or checkpoint directory.")
@@ -59,11 +52,11 @@ def _are_enough(values):
 def main(_):
     """One picture of strips."""
     if FLAGS.list:
-        print(named_edits.table(_published()))
+        print(published_edits.table(_published()))
         return
-    with workdirs.outputs(FLAGS.workdir) as directory:
+    with outputs.outputs(FLAGS.workdir) as directory:
         seeds = latents.parse_seeds(FLAGS.seeds)
-        found = exchange.load_components(FLAGS.components)
+        found = foreign_files.load_components(FLAGS.components)
         wanted = [_parse(text, found) for text in FLAGS.edit]
         generator = zoo.load(FLAGS.generator)
         components_room.check_generator(found, FLAGS.generator, decomposition.fingerprint(generator))
@@ -73,56 +66,56 @@ def main(_):
         for edit in wanted:  # before the strip's smaller and negative steps, of which a message would speak
             checked = edit if view.mode == "latent" else dataclasses.replace(edit, layers=None)
             edits.check(checked, len(found), generator.merge().latent_shape[0])
-        starts = [visualization.starting_latents(generator, found, seed, view) for seed in seeds]
-        rows = np.stack([visualization.edited_images(generator, found, start, columns, view) for start in starts])
+        starts = [edited_images.starting_latents(generator, found, seed, view) for seed in seeds]
+        rows = np.stack([edited_images.edited_images(generator, found, start, columns, view) for start in starts])
         labels = [" ".join(f"{edit.sigma:+.1f}" for edit in column) for column in columns]
-        picture = images.labelled_rows(rows, [f"seed {s}" for s in seeds], labels, title=" ".join(map(str, wanted)))
-        images.save_png(directory / "edit.png", picture)
+        picture = pictures.labelled_rows(rows, [f"seed {s}" for s in seeds], labels, title=" ".join(map(str, wanted)))
+        pictures.save_png(directory / "edit.png", picture)
         if FLAGS.export is not None:
             _export(directory / "edit.pkl", found, wanted, generator.merge(), seeds[0])
-        (directory / "run.flags").write_text(workdirs.flagfile(FLAGS.get_key_flags_for_module(sys.argv[0])))
+        (directory / "run.flags").write_text(outputs.flagfile(FLAGS.get_key_flags_for_module(sys.argv[0])))
     print(f"written: {FLAGS.workdir}/edit.png")
 
 
 def _published():
     """All, or those of the family of a generator that was named."""
     if not FLAGS["generator"].present:
-        return named_edits.published()
+        return published_edits.published()
     family = checkpoints.load_config(zoo.resolve(FLAGS.generator))["family"]
-    found = [edit for edit in named_edits.published() if edit.family == family]
+    found = [edit for edit in published_edits.published() if edit.family == family]
     if not found:
         raise InputError(f"--generator={FLAGS.generator}: no edits of {family} were published")
     return found
 
 
 def _parse(text, found):
-    if not text.startswith(named_edits.PREFIX):
+    if not text.startswith(published_edits.PREFIX):
         return edits.parse(text)
-    named = named_edits.find(text)
-    named_edits.check(named, len(found), found.source.latent_space)
+    named = published_edits.find(text)
+    published_edits.check(named, len(found), found.source.latent_space)
     return named.edit
 
 
 def _export(path, found, wanted, module, seed):
     if len(wanted) != 1:
         raise InputError(f"--export={FLAGS.export}: of a single --edit only, there are {len(wanted)}")
-    exported = exchange.export(
+    exported = foreign_files.export(
         found,
         wanted[0],
         name=FLAGS.export,
         num_layers=module.latent_shape[0],
         truncation=FLAGS.truncation_psi,
         seed=seed,
-        published=exchange.load_edit(FLAGS.components) if FLAGS.components.endswith(".pkl") else None,
+        published=foreign_files.load_edit(FLAGS.components) if FLAGS.components.endswith(".pkl") else None,
     )
-    exchange.save_edit(path, exported)
+    foreign_files.save_edit(path, exported)
 
 
 def _view(module):
     label = None
     if FLAGS.label is not None:
         label = latents.parse_label(FLAGS.label, module.class_names, module.num_classes)
-    return visualization.View(FLAGS.mode, FLAGS.centred, FLAGS.truncation_psi, FLAGS.truncation_cutoff, label)
+    return edited_images.View(FLAGS.mode, FLAGS.centred, FLAGS.truncation_psi, FLAGS.truncation_cutoff, label)
 
 
 if __name__ == "__main__":

@@ -10,9 +10,13 @@ import sys
 
 from absl import app, flags, logging
 
-from ganspace_jax import charts, components, decomposition, effects, exchange, probe, workdirs
-from ganspace_jax.failures import one_line_errors
+from ganspace_jax.directions import components, foreign_files
+from ganspace_jax.errors import one_line_errors
+from ganspace_jax.files import charts, outputs
 from ganspace_jax.generators import zoo
+from ganspace_jax.measures import effects
+from ganspace_jax.methods import decomposition
+from ganspace_jax.scenes import probe
 
 FLAGS = flags.FLAGS
 flags.DEFINE_string("generator", "stylegan2-scenes", f"Zoo name ({', '.join(zoo.ZOO)}) or checkpoint directory.")
@@ -26,8 +30,8 @@ flags.DEFINE_string("workdir", None, "Directory to write into.", required=True)
 
 def main(_):
     """One table of effects."""
-    with workdirs.outputs(FLAGS.workdir) as directory:
-        found = exchange.load_components(FLAGS.components)
+    with outputs.outputs(FLAGS.workdir) as directory:
+        found = foreign_files.load_components(FLAGS.components)
         generator = zoo.load(FLAGS.generator)
         components.check_generator(found, FLAGS.generator, decomposition.fingerprint(generator))
         changes = effects.measure(
@@ -44,7 +48,7 @@ def main(_):
         report = {"factors": measured.factors, "size": measured.size.tolist(), "slope": measured.slope.tolist()}
         (directory / "effects.json").write_text(json.dumps(report, indent=2) + "\n")
         charts.effects(directory / "effects.png", measured)
-        (directory / "run.flags").write_text(workdirs.flagfile(FLAGS.get_key_flags_for_module(sys.argv[0])))
+        (directory / "run.flags").write_text(outputs.flagfile(FLAGS.get_key_flags_for_module(sys.argv[0])))
     print(text)
 
 

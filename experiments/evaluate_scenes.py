@@ -3,7 +3,7 @@
     python -m experiments.evaluate_scenes --generator=stylegan2-scenes --workdir=runs/evaluate_scenes
 
 Writes into workdir: quality.json, run.flags, samples.png (64 samples) and compare.png (samples above what the renderer
-makes of their factors). Prints the figures; the exit status is 1 if the gate of ganspace_jax/scene_quality.py does not
+makes of their factors). Prints the figures; the exit status is 1 if the gate of ganspace_jax/quality.py does not
 hold.
 """
 
@@ -14,9 +14,11 @@ import jax
 import numpy as np
 from absl import app, flags, logging
 
-from ganspace_jax import images, latents, probe, scene_quality, workdirs
-from ganspace_jax.failures import one_line_errors
+from ganspace_jax.errors import one_line_errors
+from ganspace_jax.files import outputs, pictures
 from ganspace_jax.generators import base, zoo
+from ganspace_jax.sampling import latents
+from ganspace_jax.scenes import probe, quality
 
 FLAGS = flags.FLAGS
 flags.DEFINE_string("generator", None, "Name in the zoo, or a checkpoint directory.", required=True)
@@ -29,13 +31,13 @@ flags.DEFINE_integer("supersampling", 2, "Rays a pixel and axis, as in the gener
 
 def main(_):
     """Generates, measures, writes."""
-    with workdirs.outputs(FLAGS.workdir) as directory:
+    with outputs.outputs(FLAGS.workdir) as directory:
         generator, reader = zoo.load(FLAGS.generator), probe.load(FLAGS.probe)
         samples, labels = _generate(generator, jax.random.key(FLAGS.seed))
-        report = scene_quality.measure(samples, labels, reader, FLAGS.supersampling)
-        missed = scene_quality.passes(report)
+        report = quality.measure(samples, labels, reader, FLAGS.supersampling)
+        missed = quality.passes(report)
         (directory / "quality.json").write_text(json.dumps({**report, "missed": missed}, indent=2) + "\n")
-        (directory / "run.flags").write_text(workdirs.flagfile(FLAGS.get_key_flags_for_module(sys.argv[0])))
+        (directory / "run.flags").write_text(outputs.flagfile(FLAGS.get_key_flags_for_module(sys.argv[0])))
         _save_pictures(samples, reader, directory)
     _print_table(report, missed)
     sys.exit(1 if missed else 0)
@@ -58,23 +60,23 @@ def _generate(generator, key):
 
 def _save_pictures(samples, reader, directory):
     shown = np.asarray(samples[:64])
-    images.save_png(directory / "samples.png", images.grid(shown, 8), scale=2)
-    redrawn = np.asarray(scene_quality.redraw(shown, reader, FLAGS.supersampling)[1])
+    pictures.save_png(directory / "samples.png", pictures.grid(shown, 8), scale=2)
+    redrawn = np.asarray(quality.redraw(shown, reader, FLAGS.supersampling)[1])
     pairs = np.stack([x.reshape(4, 16, *x.shape[1:]) for x in (shown, redrawn)], axis=1)
-    picture = images.labelled_rows(pairs.reshape(8, 16, *shown.shape[1:]), ["generated", "redrawn"] * 4, [""] * 16)
-    images.save_png(directory / "compare.png", picture)
+    picture = pictures.labelled_rows(pairs.reshape(8, 16, *shown.shape[1:]), ["generated", "redrawn"] * 4, [""] * 16)
+    pictures.save_png(directory / "compare.png", picture)
 
 
 def _print_table(report, missed):
-    print(f"{'median PSNR':28}{report['median_psnr']:8.2f} dB  (at least {scene_quality.MINIMUM_PSNR:.2f})")
+    print(f"{'median PSNR':28}{report['median_psnr']:8.2f} dB  (at least {quality.MINIMUM_PSNR:.2f})")
     for name, value in report["coverage"].items():
-        print(f"{'coverage of ' + name:28}{value:8.2f}     (at least {scene_quality.MINIMUM_COVERAGE:.2f})")
+        print(f"{'coverage of ' + name:28}{value:8.2f}     (at least {quality.MINIMUM_COVERAGE:.2f})")
     for name, value in report["class_share"].items():
-        print(f"{'share of ' + name:28}{value:8.2f}     (at least {scene_quality.MINIMUM_CLASS_SHARE:.2f})")
+        print(f"{'share of ' + name:28}{value:8.2f}     (at least {quality.MINIMUM_CLASS_SHARE:.2f})")
     sure = report["sure_of_shape"]
     print(f"{'probe sure of the shape':28}{sure['generated']:8.2f}     (real scenes: {sure['real']:.2f})")
     for name, value in report.get("label_agreement", {}).items():
-        print(f"{name + ' where asked for':28}{value:8.2f}     (at least {scene_quality.MINIMUM_AGREEMENT:.2f})")
+        print(f"{name + ' where asked for':28}{value:8.2f}     (at least {quality.MINIMUM_AGREEMENT:.2f})")
     print("the gate holds" if not missed else "the gate does not hold:\n  " + "\n  ".join(missed))
 
 

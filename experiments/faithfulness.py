@@ -11,9 +11,12 @@ import sys
 import numpy as np
 from absl import app, flags, logging
 
-from ganspace_jax import charts, components, decomposition, exchange, faithfulness, workdirs
-from ganspace_jax.failures import one_line_errors
+from ganspace_jax.directions import components, foreign_files
+from ganspace_jax.errors import one_line_errors
+from ganspace_jax.files import charts, outputs
 from ganspace_jax.generators import zoo
+from ganspace_jax.measures import layer_response
+from ganspace_jax.methods import decomposition
 
 FLAGS = flags.FLAGS
 flags.DEFINE_string("generator", "biggan-deep-scenes", f"Zoo name ({', '.join(zoo.ZOO)}) or checkpoint directory.")
@@ -25,17 +28,17 @@ flags.DEFINE_string("workdir", None, "Directory to write into.", required=True)
 
 def main(_):
     """One table and one plot."""
-    with workdirs.outputs(FLAGS.workdir) as directory:
-        found = exchange.load_components(FLAGS.components)
+    with outputs.outputs(FLAGS.workdir) as directory:
+        found = foreign_files.load_components(FLAGS.components)
         generator = zoo.load(FLAGS.generator)
         components.check_generator(found, FLAGS.generator, decomposition.fingerprint(generator))
-        measured = faithfulness.measure(generator, found, num_samples=FLAGS.num_samples, seed=FLAGS.seed)
-        text = faithfulness.table(measured)
+        measured = layer_response.measure(generator, found, num_samples=FLAGS.num_samples, seed=FLAGS.seed)
+        text = layer_response.table(measured)
         (directory / "faithfulness.md").write_text(text + "\n")
         report = {name: np.asarray(value).tolist() for name, value in measured._asdict().items()}
         (directory / "faithfulness.json").write_text(json.dumps(report, indent=2) + "\n")
         charts.faithfulness(directory / "faithfulness.png", measured)
-        (directory / "run.flags").write_text(workdirs.flagfile(FLAGS.get_key_flags_for_module(sys.argv[0])))
+        (directory / "run.flags").write_text(outputs.flagfile(FLAGS.get_key_flags_for_module(sys.argv[0])))
     print(text)
 
 

@@ -14,9 +14,10 @@ import numpy as np
 from absl import app, flags, logging
 from tqdm import tqdm
 
-from ganspace_jax import generation, images, latents, workdirs
-from ganspace_jax.failures import InputError, one_line_errors
+from ganspace_jax.errors import InputError, one_line_errors
+from ganspace_jax.files import outputs, pictures
 from ganspace_jax.generators import zoo
+from ganspace_jax.sampling import image_batches, latents
 
 FLAGS = flags.FLAGS
 flags.DEFINE_string("generator", "stylegan2-scenes", f"Zoo name ({', '.join(zoo.ZOO)}) or checkpoint directory.")
@@ -42,24 +43,24 @@ def main(_):
     """All images."""
     if FLAGS.activations and not FLAGS.save_arrays:
         raise InputError("--activations: are written with --save_arrays only; add it")
-    with workdirs.outputs(FLAGS.workdir) as directory:
+    with outputs.outputs(FLAGS.workdir) as directory:
         generator = zoo.load(FLAGS.generator, compute_dtype=FLAGS.compute_dtype)
         inputs = _inputs(generator)
-        settings = generation.Settings(
+        settings = image_batches.Settings(
             FLAGS.truncation_psi, FLAGS.truncation_cutoff, FLAGS.noise_mode, FLAGS.noise_seed, FLAGS.activations
         )
         batches, names = [], iter(inputs.names)
         with tqdm(total=len(inputs.names), unit="image") as bar:
-            for batch in generation.generate(
+            for batch in image_batches.generate(
                 generator, inputs, settings, batch_size=FLAGS.batch_size, on_progress=bar.update
             ):
                 for image in batch["image"]:
-                    images.save_png(directory / f"{next(names)}.png", images.to_uint8(image))
+                    pictures.save_png(directory / f"{next(names)}.png", pictures.to_uint8(image))
                 batches.append(batch if FLAGS.save_arrays else {})
         if FLAGS.save_arrays:
             arrays = {name: np.concatenate([batch[name] for batch in batches]) for name in batches[0]}
             _save(directory / "arrays.npz", arrays if inputs.w is None else {**arrays, "w": inputs.w})
-        (directory / "run.flags").write_text(workdirs.flagfile(FLAGS.get_key_flags_for_module(sys.argv[0])))
+        (directory / "run.flags").write_text(outputs.flagfile(FLAGS.get_key_flags_for_module(sys.argv[0])))
     print(f"images: {FLAGS.workdir}")
 
 
@@ -72,13 +73,13 @@ def _inputs(generator):
     if FLAGS.latents is None:
         label = latents.parse_label(FLAGS.label, module.class_names, module.num_classes)
         seeds = latents.parse_seeds(FLAGS.seeds if FLAGS.seeds is not None else ["0-15"])
-        return generation.from_seeds(generator, seeds, label, FLAGS.truncation_psi)
+        return image_batches.from_seeds(generator, seeds, label, FLAGS.truncation_psi)
     if FLAGS.seeds is not None:
         raise InputError("--seeds: cannot be given beside --latents; leave one of them out")
     label = None
     if FLAGS.label is not None:
         label = latents.parse_label(FLAGS.label, module.class_names, module.num_classes)
-    return generation.from_file(generator, FLAGS.latents, label)
+    return image_batches.from_file(generator, FLAGS.latents, label)
 
 
 if __name__ == "__main__":

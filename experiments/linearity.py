@@ -13,9 +13,12 @@ import numpy as np
 from absl import app, flags, logging
 from tqdm import tqdm
 
-from ganspace_jax import components, decomposition, latents, workdirs
-from ganspace_jax.failures import one_line_errors
+from ganspace_jax.directions import components
+from ganspace_jax.errors import one_line_errors
+from ganspace_jax.files import outputs
 from ganspace_jax.generators import zoo
+from ganspace_jax.methods import decomposition
+from ganspace_jax.sampling import latents
 
 FLAGS = flags.FLAGS
 flags.DEFINE_string("generator", "biggan-deep-scenes", f"Zoo name ({', '.join(zoo.ZOO)}) or checkpoint directory.")
@@ -34,7 +37,7 @@ _SHOWN = 5
 
 def main(_):
     """One table."""
-    with workdirs.outputs(FLAGS.workdir) as directory:
+    with outputs.outputs(FLAGS.workdir) as directory:
         generator = zoo.load(FLAGS.generator)
         module = generator.merge()
         label = latents.parse_label(FLAGS.label, module.class_names, module.num_classes)
@@ -43,7 +46,7 @@ def main(_):
         (directory / "linearity.md").write_text(text + "\n")
         report = json.dumps([components.summary(one) for one in found], indent=2)
         (directory / "linearity.json").write_text(report + "\n")
-        (directory / "run.flags").write_text(workdirs.flagfile(FLAGS.get_key_flags_for_module(sys.argv[0])))
+        (directory / "run.flags").write_text(outputs.flagfile(FLAGS.get_key_flags_for_module(sys.argv[0])))
     print(text)
 
 

@@ -9,9 +9,11 @@ import sys
 
 from absl import app, flags, logging
 
-from ganspace_jax import images, latents, visualization, workdirs
-from ganspace_jax.failures import InputError, one_line_errors
+from ganspace_jax.directions import edited_images
+from ganspace_jax.errors import InputError, one_line_errors
+from ganspace_jax.files import outputs, pictures
 from ganspace_jax.generators import zoo
+from ganspace_jax.sampling import latents
 
 FLAGS = flags.FLAGS
 flags.DEFINE_string("generator", "stylegan2-scenes", f"Zoo name ({', '.join(zoo.ZOO)}) or checkpoint directory.")
@@ -25,7 +27,7 @@ flags.DEFINE_string("workdir", None, "Directory to write into.", required=True)
 
 def main(_):
     """Two pictures."""
-    with workdirs.outputs(FLAGS.workdir) as directory:
+    with outputs.outputs(FLAGS.workdir) as directory:
         generator = zoo.load(FLAGS.generator)
         module = generator.merge()
         seeds = latents.parse_seeds(FLAGS.seeds)
@@ -34,14 +36,14 @@ def main(_):
         cut = num_layers // 2 if FLAGS.cut is None else FLAGS.cut
         if not 0 < cut < num_layers:
             raise InputError(f"--cut={cut}: must be from 1 to {num_layers - 1}; this generator has {num_layers} layers")
-        view = visualization.View(truncation_psi=FLAGS.truncation_psi, label=label)
+        view = edited_images.View(truncation_psi=FLAGS.truncation_psi, label=label)
         for name, layers in (("early_kept", (0, cut)), ("late_kept", (cut, num_layers))):
-            rows = visualization.mixed_rows(generator, seeds, FLAGS.num_columns, layers, view)
+            rows = edited_images.mixed_rows(generator, seeds, FLAGS.num_columns, layers, view)
             columns = ["kept"] + ["new"] * FLAGS.num_columns
             title = f"{FLAGS.generator}: layers {layers[0]}-{layers[1] - 1} of {num_layers} kept"
-            picture = images.labelled_rows(rows, [f"seed {seed}" for seed in seeds], columns, title=title)
-            images.save_png(directory / f"{name}.png", picture)
-        (directory / "run.flags").write_text(workdirs.flagfile(FLAGS.get_key_flags_for_module(sys.argv[0])))
+            picture = pictures.labelled_rows(rows, [f"seed {seed}" for seed in seeds], columns, title=title)
+            pictures.save_png(directory / f"{name}.png", picture)
+        (directory / "run.flags").write_text(outputs.flagfile(FLAGS.get_key_flags_for_module(sys.argv[0])))
     print(f"pictures: {FLAGS.workdir}")
 
 

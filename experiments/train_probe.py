@@ -17,8 +17,10 @@ import jax
 from absl import app, flags, logging
 from tqdm import tqdm
 
-from ganspace_jax import checkpoints, probe, scenes, workdirs
-from ganspace_jax.failures import one_line_errors
+from ganspace_jax.errors import one_line_errors
+from ganspace_jax.files import checkpoints, outputs
+from ganspace_jax.scenes import probe
+from ganspace_jax.scenes import rendering as scenes
 
 FLAGS = flags.FLAGS
 flags.DEFINE_string("workdir", None, "Directory of the run; a run found there is continued.", required=True)
@@ -36,7 +38,7 @@ def main(_):
     """Trains until --num_images, then judges."""
     workdir = pathlib.Path(FLAGS.workdir)
     workdir.mkdir(parents=True, exist_ok=True)
-    (workdir / "run.flags").write_text(workdirs.flagfile(FLAGS.get_key_flags_for_module(sys.argv[0])))
+    (workdir / "run.flags").write_text(outputs.flagfile(FLAGS.get_key_flags_for_module(sys.argv[0])))
     init_key, train_key, held_out_key = jax.random.split(jax.random.key(FLAGS.seed), 3)
     recipe = probe.Recipe(FLAGS.num_images, FLAGS.batch_size, FLAGS.learning_rate)
     definition, state = probe.init(probe.Probe(probe.Config(resolution=FLAGS.resolution), key=init_key), recipe)

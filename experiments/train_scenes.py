@@ -15,9 +15,13 @@ import sys
 import jax
 from absl import app, flags, logging
 
-from ganspace_jax import adversarial, discriminators, growing, mesh, scenes, training, workdirs
-from ganspace_jax.failures import InputError, one_line_errors
+from ganspace_jax.errors import InputError, one_line_errors
+from ganspace_jax.files import outputs
 from ganspace_jax.generators import biggan_deep, stylegan2
+from ganspace_jax.sampling import devices as device_meshes
+from ganspace_jax.scenes import rendering as scenes
+from ganspace_jax.scenes.training import adversarial, growing, loop
+from ganspace_jax.scenes.training import discriminator as discriminators
 
 FLAGS = flags.FLAGS
 flags.DEFINE_string("workdir", None, "Directory of the run; a run found there is continued.", required=True)
@@ -54,10 +58,10 @@ flags.DEFINE_float("save_every", 300.0, "Seconds between saved states.", lower_b
 
 def main(_):
     """Trains until --num_images."""
-    mesh.use_cpu_devices(FLAGS.cpu_devices)
+    device_meshes.use_cpu_devices(FLAGS.cpu_devices)
     workdir = pathlib.Path(FLAGS.workdir)
     workdir.mkdir(parents=True, exist_ok=True)
-    (workdir / "run.flags").write_text(workdirs.flagfile(FLAGS.get_key_flags_for_module(sys.argv[0])))
+    (workdir / "run.flags").write_text(outputs.flagfile(FLAGS.get_key_flags_for_module(sys.argv[0])))
     init_key, train_key = jax.random.split(jax.random.key(FLAGS.seed))
     recipe = adversarial.Recipe(
         num_images=FLAGS.num_images,
@@ -79,7 +83,7 @@ def main(_):
         num_classes=generator.num_classes,
     )
     networks, state = adversarial.init(generator, discriminator, recipe)
-    training.run(
+    loop.run(
         networks,
         recipe,
         render,

@@ -12,9 +12,13 @@ import sys
 import numpy as np
 from absl import app, flags, logging
 
-from ganspace_jax import components, decomposition, effects, exchange, images, probe, transfer, visualization, workdirs
-from ganspace_jax.failures import InputError, one_line_errors
+from ganspace_jax.directions import components, edited_images, foreign_files
+from ganspace_jax.errors import InputError, one_line_errors
+from ganspace_jax.files import outputs, pictures
 from ganspace_jax.generators import zoo
+from ganspace_jax.measures import class_transfer, effects
+from ganspace_jax.methods import decomposition
+from ganspace_jax.scenes import probe
 
 FLAGS = flags.FLAGS
 flags.DEFINE_string("generator", "biggan-deep-scenes", f"Zoo name ({', '.join(zoo.ZOO)}) or checkpoint directory.")
@@ -29,8 +33,8 @@ flags.DEFINE_string("workdir", None, "Directory to write into.", required=True)
 
 def main(_):
     """One table, and a picture a component."""
-    with workdirs.outputs(FLAGS.workdir) as directory:
-        found = exchange.load_components(FLAGS.components)
+    with outputs.outputs(FLAGS.workdir) as directory:
+        found = foreign_files.load_components(FLAGS.components)
         generator = zoo.load(FLAGS.generator)
         components.check_generator(found, FLAGS.generator, decomposition.fingerprint(generator))
         if not isinstance(found.source.label, int):
@@ -45,7 +49,7 @@ def main(_):
         (directory / "transfer.md").write_text(text + "\n")
         for k in range(min(FLAGS.num_pictures, len(found))):
             _draw(directory / f"transfer_v{k}.png", generator, found, k, names)
-        (directory / "run.flags").write_text(workdirs.flagfile(FLAGS.get_key_flags_for_module(sys.argv[0])))
+        (directory / "run.flags").write_text(outputs.flagfile(FLAGS.get_key_flags_for_module(sys.argv[0])))
     print(text)
 
 
@@ -61,7 +65,7 @@ def _measure(generator, found, num_classes):
         generator, found, reader, num_samples=FLAGS.num_samples, label=label, seed=seed
     )[..., continuous]
     source = measure(found.source.label, FLAGS.seed)
-    return [transfer.between(source, measure(label, FLAGS.seed + 1)) for label in range(num_classes)]
+    return [class_transfer.between(source, measure(label, FLAGS.seed + 1)) for label in range(num_classes)]
 
 
 def _table(names, measured, num_components):
@@ -76,11 +80,11 @@ def _draw(path, generator, found, k, names):
     sigmas = np.linspace(-FLAGS.sigma, FLAGS.sigma, 7)
     rows = []
     for label in range(len(names)):
-        view = visualization.View(label=label)
-        start = visualization.starting_latents(generator, found, 1, view)
-        rows.append(visualization.component_rows(generator, found, start, [k], sigmas, view)[0])
+        view = edited_images.View(label=label)
+        start = edited_images.starting_latents(generator, found, 1, view)
+        rows.append(edited_images.component_rows(generator, found, start, [k], sigmas, view)[0])
     title = f"v{k} of {names[found.source.label]}, applied to every class"
-    images.save_png(path, images.labelled_rows(np.stack(rows), names, [f"{s:+.1f}" for s in sigmas], title=title))
+    pictures.save_png(path, pictures.labelled_rows(np.stack(rows), names, [f"{s:+.1f}" for s in sigmas], title=title))
 
 
 if __name__ == "__main__":

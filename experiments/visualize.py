@@ -11,10 +11,13 @@ import sys
 import numpy as np
 from absl import app, flags, logging
 
-from ganspace_jax import components as components_room
-from ganspace_jax import decomposition, exchange, images, latents, visualization, workdirs
-from ganspace_jax.failures import one_line_errors
+from ganspace_jax.directions import components as components_room
+from ganspace_jax.directions import edited_images, foreign_files
+from ganspace_jax.errors import one_line_errors
+from ganspace_jax.files import outputs, pictures
 from ganspace_jax.generators import zoo
+from ganspace_jax.methods import decomposition
+from ganspace_jax.sampling import latents
 
 FLAGS = flags.FLAGS
 flags.DEFINE_string("generator", "stylegan2-scenes", f"Zoo name ({', '.join(zoo.ZOO)}) or checkpoint directory.")
@@ -34,26 +37,26 @@ flags.DEFINE_string("workdir", None, "Directory to write into.", required=True)
 
 def main(_):
     """All pictures of one components file."""
-    with workdirs.outputs(FLAGS.workdir) as directory:
-        found = exchange.load_components(FLAGS.components)
+    with outputs.outputs(FLAGS.workdir) as directory:
+        found = foreign_files.load_components(FLAGS.components)
         generator = zoo.load(FLAGS.generator)
         components_room.check_generator(found, FLAGS.generator, decomposition.fingerprint(generator))
         seeds = latents.parse_seeds(FLAGS.seeds)
-        for name, basis in (("components", found), ("random", visualization.random_like(found, seed=0))):
+        for name, basis in (("components", found), ("random", edited_images.random_like(found, seed=0))):
             for seed in (None, *seeds):
                 suffix = "" if seed is None else f"_seed{seed}"
                 _draw(directory / f"{name}{suffix}.png", generator, basis, seed, name)
         if FLAGS.animate:
             _animate(directory, generator, found)
-        (directory / "visualize.flags").write_text(workdirs.flagfile(FLAGS.get_key_flags_for_module(sys.argv[0])))
+        (directory / "visualize.flags").write_text(outputs.flagfile(FLAGS.get_key_flags_for_module(sys.argv[0])))
     print(f"pictures: {FLAGS.workdir}")
 
 
 def _rows(generator, basis, seed, count, num_columns):
     view = _view(generator.merge())
-    start = visualization.starting_latents(generator, basis, seed, view)
+    start = edited_images.starting_latents(generator, basis, seed, view)
     sigmas = np.linspace(-FLAGS.sigma, FLAGS.sigma, num_columns)
-    return sigmas, visualization.component_rows(generator, basis, start, range(count), sigmas, view)
+    return sigmas, edited_images.component_rows(generator, basis, start, range(count), sigmas, view)
 
 
 def _draw(path, generator, basis, seed, name):
@@ -62,20 +65,20 @@ def _draw(path, generator, basis, seed, name):
     labels = [f"v{k}  {basis.variance_ratio[k]:.1%}" if name == "components" else f"random {k}" for k in range(count)]
     start = "mean latent" if seed is None else f"seed {seed}"
     title = f"{FLAGS.generator}, {basis.source.layer}, {start}"
-    images.save_png(path, images.labelled_rows(rows, labels, [f"{s:+.1f}" for s in sigmas], title=title))
+    pictures.save_png(path, pictures.labelled_rows(rows, labels, [f"{s:+.1f}" for s in sigmas], title=title))
 
 
 def _animate(directory, generator, basis):
     _, rows = _rows(generator, basis, None, min(FLAGS.num_rows, len(basis)), 25)
     for k, frames in enumerate(rows):
-        images.save_gif(directory / f"component{k:02d}.gif", frames)
+        pictures.save_gif(directory / f"component{k:02d}.gif", frames)
 
 
 def _view(module):
     label = None
     if FLAGS.label is not None:
         label = latents.parse_label(FLAGS.label, module.class_names, module.num_classes)
-    return visualization.View(FLAGS.mode, FLAGS.centred, FLAGS.truncation_psi, FLAGS.truncation_cutoff, label)
+    return edited_images.View(FLAGS.mode, FLAGS.centred, FLAGS.truncation_psi, FLAGS.truncation_cutoff, label)
 
 
 if __name__ == "__main__":

@@ -26,8 +26,13 @@ import pytest
 # The numeric tower: an int is good where a float is asked for, as type checkers have it (PEP 484).
 CHECKER = "beartype.beartype(conf=beartype.BeartypeConf(is_pep484_tower=True))"
 # But for the readers of hostile files, where each step of an interpreter would be checked.
-MODULES = pkgutil.iter_modules([str(pathlib.Path(__file__).parents[1] / "ganspace_jax")], "ganspace_jax.")
-jaxtyping.install_import_hook([one.name for one in MODULES if one.name != "ganspace_jax.inert"], CHECKER)
+PACKAGE = pathlib.Path(__file__).parents[1] / "ganspace_jax"
+MODULES = [
+    *pkgutil.iter_modules([str(PACKAGE)], "ganspace_jax."),
+    *pkgutil.iter_modules([str(PACKAGE / "files")], "ganspace_jax.files."),
+]
+UNCHECKED = ("ganspace_jax.files", "ganspace_jax.files.inert")
+jaxtyping.install_import_hook([one.name for one in MODULES if one.name not in UNCHECKED], CHECKER)
 
 jax.config.update("jax_num_cpu_devices", 2)  # for the tests of what is spread over devices; others use the first
 

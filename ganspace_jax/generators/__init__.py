@@ -1,0 +1,1 @@
+"""Networks from papers, one file each, behind one contract."""

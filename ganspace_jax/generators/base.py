@@ -14,7 +14,7 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
-from ganspace_jax.generators import pieces
+from ganspace_jax.generators import chunks
 from ganspace_jax.shapes import Array, Float, Key
 
 Noise = str | None | Key[Array, "n"]
@@ -161,7 +161,7 @@ def _synthesize(definition, params, latents, label, offsets, noise_mode, noise_k
 
     # A batch that is spread over several of a CPU's devices is not to be taken apart in another way.
     largest = _largest(shapes) if jax.local_device_count("cpu") == 1 else 0
-    return pieces.in_pieces(run, (latents, label, offsets, noise_keys), largest)
+    return chunks.in_pieces(run, (latents, label, offsets, noise_keys), largest)
 
 
 def synthesize_with_activations(

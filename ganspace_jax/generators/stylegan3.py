@@ -19,7 +19,7 @@ from flax import nnx
 from jax import lax
 
 from ganspace_jax.generators import base, ops
-from ganspace_jax.generators.alias_free import Plan, filtered_leaky_relu
+from ganspace_jax.generators.stylegan3_filters import Plan, filtered_leaky_relu
 from ganspace_jax.shapes import Array, Float, PRNGKey
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import jax
 
-from ganspace_jax import checkpoints
+from ganspace_jax.files import checkpoints
 from ganspace_jax.generators import base, biggan, biggan_deep, dcgan, progan, stylegan, stylegan2, stylegan3
 
 FAMILIES: dict[str, tuple[type, type]] = {

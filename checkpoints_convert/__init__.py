@@ -1,0 +1,1 @@
+"""Converts other programs' checkpoints: one file per source format."""

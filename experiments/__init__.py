@@ -1,0 +1,1 @@
+"""Commands: each reads flags, makes one library call and writes files."""

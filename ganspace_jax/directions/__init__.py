@@ -1,0 +1,1 @@
+"""Defines a direction and its files, and applies edits to latents and images."""

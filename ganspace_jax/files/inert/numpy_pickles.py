@@ -1,0 +1,98 @@
+"""NumPy's part of the pickle language: arrays, numbers and types, and the sets and bytes that Python writes beside them."""
+
+import functools
+import math
+import re
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+
+from ganspace_jax.files.inert import unpickler
+from ganspace_jax.files.inert.unpickler import Allowance, Name, Vocabulary
+
+_BYTES_PER_ITEM = 64  # of a set
+_NDARRAY = Name("numpy", "ndarray")
+_DTYPES = re.compile(r"b1|[iu][1248]|f[248]|c(8|16)|[SU][1-9]\d{0,3}")  # text of width 0 is of any shape without a byte
+
+
+class _Dtype:
+    """A dtype in the making: the byte order comes after the rest."""
+
+    def __init__(self, code: Any, *_: Any):
+        if not isinstance(code, str) or not _DTYPES.fullmatch(code):
+            found = repr(code[:20]) if isinstance(code, str) else type(code).__name__
+            raise ValueError(f"an array of the type {found}; numbers and text are read, objects never")
+        self.dtype = np.dtype(code)
+
+    def set_state(self, state: Any) -> None:
+        """(version, byte order, None, None, None, ...); raises ValueError for dtypes with parts."""
+        _, order, *parts = state
+        if order not in ("<", ">", "=", "|") or any(part is not None for part in parts[:3]):
+            raise ValueError("an array of a type with parts; numbers and text are read")
+        self.dtype = self.dtype.newbyteorder(order)
+
+
+def vocabulary(allowance: Allowance) -> Vocabulary:
+    """What a pickle of arrays names."""
+    make_array, make_set = functools.partial(_array, allowance), functools.partial(_set, allowance)
+    makers: Mapping[tuple[str, str], Callable[..., Any]] = {
+        ("multiarray", "_reconstruct"): _unfilled,
+        ("multiarray", "scalar"): lambda dtype, data: make_array(data, dtype, ())[()],
+        ("numeric", "_frombuffer"): make_array,  # since protocol 5
+    }
+    return Vocabulary(
+        calls={
+            Name("builtins", "set"): make_set,
+            Name("__builtin__", "set"): make_set,
+            Name("_codecs", "encode"): functools.partial(_encode, allowance),
+            Name("numpy", "dtype"): _Dtype,
+            _NDARRAY: None,
+            **{Name(f"numpy.core.{module}", name): make for (module, name), make in makers.items()},
+            **{Name(f"numpy._core.{module}", name): make for (module, name), make in makers.items()},
+        },
+        states={_Dtype: _Dtype.set_state, np.ndarray: functools.partial(_fill, allowance)},
+    )
+
+
+def _set(allowance: Allowance, items: Any = ()) -> set[Any]:
+    allowance.spend(_BYTES_PER_ITEM * len(items))
+    return set(map(unpickler.as_key, items))
+
+
+def _encode(allowance: Allowance, text: Any, encoding: Any) -> bytes:
+    """How Python 3 writes bytes in protocol 2, which has only text."""
+    if not isinstance(text, str) or encoding not in ("latin1", "latin-1"):
+        raise ValueError("bytes that are not written as Latin-1")
+    allowance.spend(len(text))
+    return text.encode("latin-1")
+
+
+def _unfilled(array_type: Any, *_: Any) -> np.ndarray:
+    if not isinstance(array_type, Name) or array_type != _NDARRAY:
+        raise ValueError("an array of a class of its own")
+    return np.zeros(0, np.uint8)
+
+
+def _fill(allowance: Allowance, array: np.ndarray, state: Any) -> None:
+    """Gives an array its numbers in place, since what refers to it may have been read already."""
+    _, shape, dtype, fortran_order, data = state
+    shape, dtype, data = _checked(allowance, shape, dtype, data)
+    array.__setstate__((1, shape, dtype, bool(fortran_order), data))  # type: ignore[arg-type]
+
+
+def _array(allowance: Allowance, data: Any, dtype: Any, shape: Any, order: Any = "C") -> np.ndarray:
+    shape, dtype, data = _checked(allowance, shape, dtype, data)
+    return np.frombuffer(data, dtype).reshape(shape, order=order)
+
+
+def _checked(allowance: Allowance, shape: Any, dtype: Any, data: Any) -> tuple[tuple[int, ...], np.dtype, bytes]:
+    """Shape, type and bytes; raises ValueError unless they agree. Python 2 wrote the bytes as text."""
+    shape = unpickler.as_sizes(shape)
+    if not isinstance(dtype, _Dtype) or not isinstance(data, str | bytes | bytearray):
+        raise ValueError("an array of something other than numbers")
+    count = dtype.dtype.itemsize * math.prod(shape)
+    if count != len(data):
+        raise ValueError(f"an array of shape {shape} has {len(data):,} bytes and not {count:,}")
+    allowance.spend(count)
+    return shape, dtype.dtype, data.encode("latin-1") if isinstance(data, str) else bytes(data)

@@ -1,0 +1,1 @@
+"""Measures what directions do to images, with intervals."""

@@ -1,0 +1,1 @@
+"""Finds directions: one file per method, each returns Components."""

@@ -1,0 +1,3 @@
+"""Runs a generator over many latents on all devices: draws latents, reads layers, makes
+images, inverts pictures.
+"""

@@ -1,0 +1,1 @@
+"""Trains the shipped generators against a discriminator on procedural scenes."""

@@ -1,0 +1,119 @@
+"""The discriminator that the shipped generators were trained against: StyleGAN2's residual network, for training only.
+
+Equalised learning rates, residual blocks (Karras et al., CVPR 2020, figure 7), a minibatch standard deviation (ProGAN, section
+3) and, for labelled data, a projection head (Miyato and Koyama, ICLR 2018). Halving the size is a 2x2 mean, which costs
+nothing next to the convolutions.
+"""
+
+import dataclasses
+import math
+import os
+
+import jax
+import jax.numpy as jnp
+from flax import nnx
+
+from ganspace_jax.files import checkpoints
+from ganspace_jax.generators import ops
+from ganspace_jax.shapes import Array, Float, PRNGKey
+
+
+@dataclasses.dataclass(frozen=True)
+class Config:
+    """channels: from the image's resolution down to 4x4, one a resolution. equalized: whether weights are scaled by
+    1 / sqrt(fan-in) where they are used; not where spectral norm scales them."""
+
+    channels: tuple[int, ...]
+    num_classes: int = 0
+    image_channels: int = 3
+    deviation_group: int = 4
+    equalized: bool = True
+
+
+class Layer(nnx.Module):
+    """A convolution, or a matrix, by the dimensions of its weight; with a bias and leaky ReLU where it is activated."""
+
+    def __init__(self, *shape: int, config: Config, key: PRNGKey, activate: bool = True):
+        if config.equalized:
+            weight, self.scale = jax.random.normal(key, shape), 1.0 / math.sqrt(math.prod(shape[:-1]))
+        else:
+            weight, self.scale = nnx.initializers.orthogonal()(key, shape, jnp.float32), 1.0
+        self.weight = nnx.Param(weight)
+        self.bias = nnx.Param(jnp.zeros(shape[-1])) if activate else None
+
+    def __call__(self, x: Float[Array, "n *i"]) -> Float[Array, "n *o"]:
+        weight = self.weight[...] * self.scale
+        y = ops.conv2d(x, weight) if weight.ndim == 4 else ops.linear(x, weight)
+        return y if self.bias is None else ops.leaky_relu(y + self.bias[...], gain=math.sqrt(2))
+
+
+class Block(nnx.Module):
+    """Two convolutions and a shortcut, at half the size."""
+
+    def __init__(self, in_channels: int, out_channels: int, *, config: Config, key: PRNGKey):
+        keys = jax.random.split(key, 3)
+        self.conv0 = Layer(3, 3, in_channels, in_channels, config=config, key=keys[0])
+        self.conv1 = Layer(3, 3, in_channels, out_channels, config=config, key=keys[1])
+        self.skip = Layer(1, 1, in_channels, out_channels, config=config, key=keys[2], activate=False)
+
+    def __call__(self, x: Float[Array, "n h w i"]) -> Float[Array, "n h2 w2 o"]:
+        main = self.conv1(_halve(self.conv0(x)))
+        return (main + self.skip(_halve(x))) * math.sqrt(0.5)
+
+
+class Discriminator(nnx.Module):
+    """Images (and one-hot labels) -> logits: large for real images."""
+
+    def __init__(self, config: Config, *, key: PRNGKey):
+        self.config = config
+        keys = jax.random.split(key, len(config.channels) + 4)
+        self.fromrgb = Layer(1, 1, config.image_channels, config.channels[0], config=config, key=keys[-1])
+        for name, before, after, k in zip(
+            self._block_names(), config.channels[:-1], config.channels[1:], keys, strict=False
+        ):
+            setattr(self, name, Block(before, after, config=config, key=k))
+        last = config.channels[-1]
+        self.conv = Layer(3, 3, last + (1 if config.deviation_group else 0), last, config=config, key=keys[-2])
+        self.dense = Layer(16 * last, last, config=config, key=keys[-3])
+        self.head = Layer(last, 1, config=config, key=keys[-4], activate=False)
+        if config.num_classes:
+            embed_key = jax.random.fold_in(keys[-4], 1)
+            self.embed = Layer(config.num_classes, last, config=config, key=embed_key, activate=False)
+
+    def _block_names(self) -> list[str]:
+        """b32, b16, b8: by the size of what goes in."""
+        return [f"b{4 * 2**i}" for i in range(len(self.config.channels) - 1, 0, -1)]
+
+    def __call__(self, images: Float[Array, "n h w c"], label: Array | None = None) -> Float[Array, "n"]:
+        x = self.fromrgb(images)
+        for name in self._block_names():
+            x = getattr(self, name)(x)
+        if self.config.deviation_group:
+            x = jnp.concatenate([x, _minibatch_deviation(x, self.config.deviation_group)], axis=-1)
+        features = self.dense(self.conv(x).reshape(len(x), -1))
+        logits = self.head(features)[:, 0]
+        if self.config.num_classes:
+            if label is None:
+                raise ValueError("label: this discriminator is conditional")
+            logits = logits + jnp.sum(features * self.embed(label), -1) / math.sqrt(features.shape[-1])
+        return logits
+
+
+def _halve(x: Float[Array, "n h w c"]) -> Float[Array, "n h2 w2 c"]:
+    n, height, width, channels = x.shape
+    return x.reshape(n, height // 2, 2, width // 2, 2, channels).mean((2, 4))
+
+
+def _minibatch_deviation(x: Float[Array, "n h w c"], group: int) -> Float[Array, "n h w 1"]:
+    """How much a group of images differs, as one more channel."""
+    n, height, width, channels = x.shape
+    group = math.gcd(group, n)
+    y = x.reshape(group, n // group, height, width, channels)
+    deviation = jnp.sqrt(jnp.var(y, axis=0) + 1e-8).mean((1, 2, 3))
+    return jnp.broadcast_to(jnp.tile(deviation, group)[:, None, None, None], (n, height, width, 1))
+
+
+def save(directory: str | os.PathLike[str], discriminator: Discriminator) -> None:
+    """Writes a checkpoint directory."""
+    params = nnx.to_pure_dict(nnx.state(discriminator))
+    checkpoints.save_arrays(directory, params, {"family": "discriminator", **dataclasses.asdict(discriminator.config)})

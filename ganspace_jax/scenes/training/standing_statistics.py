@@ -1,0 +1,66 @@
+"""Standing statistics (BigGAN, section 3.1): batch norm's means and variances for each step of the truncation.
+
+A generator that was trained on its batches' own statistics gets fixed ones, collected over many samples at each truncation, so
+that an image no longer depends on the others in its batch.
+"""
+
+import functools
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from flax import nnx
+
+from ganspace_jax.generators import base
+from ganspace_jax.generators.biggan_deep import BigGANDeep
+from ganspace_jax.sampling import latents
+from ganspace_jax.shapes import Array, PRNGKey
+
+Statistics = dict[str, Array]  # by the batch norm's name and "mean" or "variance"
+
+
+def collect(generator: BigGANDeep, key: PRNGKey, *, num_batches: int = 8, batch_size: int = 64) -> BigGANDeep:
+    """The generator with the statistics of `num_batches` batches at each of its truncations, all classes alike.
+
+    Mean of the batches' means; mean of their variances plus the variance of their means: those of all samples together.
+    """
+    split = base.split(generator)
+    num_steps = generator.config.num_statistics
+    params = split.params
+    for row in range(num_steps):
+        psi = row / max(num_steps - 1, 1) if num_steps > 1 else 1.0
+        batches = [_of_one_batch(*split, key, jnp.float32(psi), first, batch_size)
+                   for first in range(0, num_batches * batch_size, batch_size)]  # fmt: skip
+        params = _write(params, row, _together(batches))
+    return nnx.merge(split.definition, params)
+
+
+@functools.partial(jax.jit, static_argnames=("definition", "batch_size"))
+def _of_one_batch(definition, params, key, psi, first, batch_size) -> Statistics:
+    """The same latents and labels at every truncation, so that the rows differ by nothing else."""
+    generator: Any = base.merge(definition, params)
+    indices = first + jnp.arange(batch_size)
+    z = psi * latents.sample(key, indices, generator.z_dim, generator.prior)
+    label = latents.labels(key, indices, "all", generator.num_classes)
+    activations = generator(generator.map_latents(z), label=label, batch_statistics=True)[1]
+    return {name: value for name, value in activations.items() if name.endswith((".mean", ".variance"))}
+
+
+def _together(batches: list[Statistics]) -> Statistics:
+    result = {}
+    for name in (name.removesuffix(".mean") for name in batches[0] if name.endswith(".mean")):
+        means = jnp.stack([batch[f"{name}.mean"] for batch in batches])
+        variances = jnp.stack([batch[f"{name}.variance"] for batch in batches])
+        result |= {f"{name}.mean": means.mean(0), f"{name}.variance": variances.mean(0) + means.var(0)}
+    return result
+
+
+def _write(params: Any, row: int, statistics: Statistics) -> Any:
+    """layers.0.bn_1.mean -> params["layers_0"]["bn_1"]["running_means"][row]."""
+    params = jax.tree.map(lambda x: x, params)
+    for name, value in statistics.items():
+        *path, kind = name.replace("layers.", "layers_").split(".")
+        place = functools.reduce(lambda tree, part: tree[part], path, params)
+        stored = {"mean": "running_means", "variance": "running_vars"}[kind]
+        place[stored] = place[stored].at[row].set(value)
+    return params

@@ -1,0 +1,1 @@
+"""Turns arrays into numbers. Knows no generator and no file."""

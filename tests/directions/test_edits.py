@@ -1,0 +1,123 @@
+"""Edits: their text form, and what they do to latents and activations."""
+
+import jax
+import numpy as np
+import pytest
+
+from ganspace_jax.directions import edits
+from ganspace_jax.directions.components import Components, Source
+from ganspace_jax.directions.edits import Edit
+from ganspace_jax.errors import InputError
+
+
+@pytest.fixture(scope="module")
+def basis():
+    rng = np.random.default_rng(0)
+    unit = lambda *shape: np.linalg.qr(rng.standard_normal((shape[-1], shape[-1])))[0][: shape[0]].astype(np.float32)  # noqa: E731
+    stdevs = np.array([3.0, 2.0, 1.0], np.float32)
+    return Components(
+        activation_components=unit(3, 24).reshape(3, 2, 3, 4),
+        activation_mean=rng.standard_normal((2, 3, 4)).astype(np.float32),
+        activation_stdevs=stdevs,
+        latent_components=unit(3, 6),
+        latent_mean=rng.standard_normal(6).astype(np.float32),
+        latent_stdevs=stdevs * 2,
+        variance_ratio=stdevs,
+        random_stdevs=stdevs,
+        r2=stdevs,
+        stability=stdevs,
+        variance_error=stdevs,
+        source=Source("g", "f", "layer", "w", 0, 10),
+    )
+
+
+@pytest.fixture(scope="module")
+def latents():
+    return jax.random.normal(jax.random.key(0), (2, 5, 6))
+
+
+@pytest.mark.parametrize(
+    ("text", "edit"),
+    [
+        ("E(v3, 0-4)=2.5", Edit(3, (0, 5), 2.5)),
+        ("E(v0,2)=-1", Edit(0, (2, 3), -1.0)),
+        (" E( v12 , all ) = 1e-1 ", Edit(12, None, 0.1)),
+        ("E(v1)", Edit(1, None, 2.0)),
+    ],
+)
+def test_the_text_form_parses_and_comes_back(text, edit):
+    assert edits.parse(text) == edit
+    assert edits.parse(str(edit)) == edit
+
+
+@pytest.mark.parametrize(
+    "text", ["", "v3", "E(3)", "E(v-1)", "E(v1, 2-)", "E(v1)=", "E(v1)=nan", "E(v1)=2=3", "E(v1,0-4"]
+)
+def test_other_texts_are_refused_by_name(text):
+    with pytest.raises(InputError, match="--edit="):
+        edits.parse(text)
+
+
+@pytest.mark.parametrize("edit", [Edit(3), Edit(-1), Edit(0, (0, 6)), Edit(0, (3, 3)), Edit(0, (4, 2))])
+def test_edits_out_of_range_are_refused(basis, latents, edit):
+    with pytest.raises(InputError, match="--edit="):
+        edits.apply(latents, basis, [edit])
+
+
+def test_only_the_named_layers_move_and_by_the_named_step(basis, latents):
+    moved = edits.apply(latents, basis, [Edit(1, (1, 3), 0.5)])
+    difference = np.asarray(moved - latents)
+    assert (difference[:, [0, 3, 4]] == 0).all()
+    np.testing.assert_allclose(difference[:, 1:3] @ basis.latent_components[1], 0.5 * basis.latent_stdevs[1], rtol=1e-5)
+    np.testing.assert_allclose(difference[:, 1:3] @ basis.latent_components[0], 0.0, atol=1e-5)
+
+
+def test_a_centred_edit_sets_the_coordinate(basis, latents):
+    moved = np.asarray(edits.apply(latents, basis, [Edit(2, (0, 4), 1.5)], centred=True))
+    coordinates = (moved - basis.latent_mean) @ basis.latent_components[2]
+    np.testing.assert_allclose(coordinates[:, :4], 1.5 * basis.latent_stdevs[2], rtol=1e-4)
+    np.testing.assert_array_equal(moved[:, 4], latents[:, 4])
+
+
+def test_layers_with_a_piece_of_z_each_move_their_pieces(basis, latents):
+    """Six numbers shared by three layers: an edit of all layers moves z, one of some moves only their numbers."""
+    z = latents.reshape(-1, 6)
+    step = 0.5 * basis.latent_stdevs[1] * basis.latent_components[1]
+    everywhere = edits.apply(z.reshape(-1, 3, 2), basis, [Edit(1, None, 0.5)])
+    np.testing.assert_allclose(np.reshape(everywhere, (-1, 6)), z + step, rtol=1e-5, atol=1e-5)
+    last = edits.apply(z.reshape(-1, 3, 2), basis, [Edit(1, (2, 3), 0.5)])
+    np.testing.assert_allclose(np.reshape(last, (-1, 6)), z + np.r_[np.zeros(4), step[4:]], rtol=1e-5, atol=1e-5)
+
+
+def test_a_centred_edit_sets_the_coordinate_of_a_z_in_pieces(basis, latents):
+    z = latents.reshape(-1, 6)
+    moved = edits.apply(z.reshape(-1, 3, 2), basis, [Edit(2, None, 1.5)], centred=True)
+    coordinates = (np.reshape(moved, (-1, 6)) - basis.latent_mean) @ basis.latent_components[2]
+    np.testing.assert_allclose(coordinates, 1.5 * basis.latent_stdevs[2], rtol=1e-4)
+
+
+def test_edits_add_up_in_any_order(basis, latents):
+    both = [Edit(0, (0, 3), 1.0), Edit(1, None, -2.0)]
+    together = edits.apply(latents, basis, both)
+    np.testing.assert_allclose(together, edits.apply(latents, basis, both[::-1]), atol=1e-5)
+    one_by_one = edits.apply(edits.apply(latents, basis, both[:1]), basis, both[1:])
+    np.testing.assert_allclose(together, one_by_one, atol=1e-5)
+
+
+def test_an_activation_offset_moves_along_the_component(basis):
+    offset = edits.activation_offset(basis, [Edit(1, None, 2.0)])
+    np.testing.assert_allclose(offset, 2.0 * 2.0 * basis.activation_components[1], rtol=1e-5)
+
+
+def test_a_centred_activation_offset_sets_the_coordinate_over_the_whole_map(basis):
+    activation = jax.random.normal(jax.random.key(1), (4, 2, 3, 4))
+    after = np.asarray(activation + edits.activation_offset(basis, [Edit(0, None, -1.0)], activation))
+    coordinates = ((after - basis.activation_mean) * basis.activation_components[0]).sum((1, 2, 3))
+    np.testing.assert_allclose(coordinates, -3.0, rtol=1e-4)
+
+
+def test_a_strip_goes_from_minus_sigma_to_sigma(basis, latents):
+    frames = edits.strip(latents[0], basis, Edit(0, None, 2.0), num_frames=5)
+    np.testing.assert_allclose(frames[2], latents[0], atol=1e-6)
+    np.testing.assert_allclose(frames[0] + frames[4], 2 * latents[0], atol=1e-5)
+    np.testing.assert_array_equal(frames[4], edits.apply(latents[:1], basis, [Edit(0, None, 2.0)])[0])

@@ -1,0 +1,178 @@
+"""Files of the original, of encoder4editing and of InterFaceGAN: read as they are, written back bit for bit."""
+
+import os
+import pathlib
+import pickle
+
+import jax
+import numpy as np
+import pytest
+
+from ganspace_jax.directions import components, foreign_files
+from ganspace_jax.directions.edits import Edit
+from ganspace_jax.errors import InputError
+from ganspace_jax.generators import base, stylegan2
+from ganspace_jax.methods import decomposition
+
+PUBLISHED = pathlib.Path(__file__).parents[1] / "golden" / "published"
+EDIT = PUBLISHED / "StyleGAN2-Light_direction-ffhq-ipca-w-style-comp15-range8-9.pkl"
+
+
+def _original(rng, layer, latent, in_w=False):
+    """The arrays of a file of the original, of 3 components; layer: channels first."""
+    act_comp = rng.standard_normal((3, 1, *layer))
+    arrays = {
+        "act_comp": act_comp,
+        "act_mean": rng.standard_normal((1, *layer)),
+        "act_stdev": rng.uniform(1, 2, 3),
+        "lat_comp": act_comp if in_w else rng.standard_normal((3, 1, latent)),
+        "lat_mean": rng.standard_normal((1, latent)),
+        "lat_stdev": np.ones(3),
+        "var_ratio": np.array([0.5, 0.2, 0.1]),
+        "random_stdevs": rng.uniform(0, 1, 3),
+    }
+    return {name: np.asarray(array, np.float32) for name, array in arrays.items()}
+
+
+@pytest.mark.parametrize(
+    ("name", "layer", "in_w", "source"),
+    [
+        ("stylegan2-ffhq_style_ipca_c80_n1000000_w_seed5", (6,), True, ("w", "w", 1_000_000, 5, "ipca")),
+        (
+            "biggan-512-husky_generator.gen_z_ipca_c80_n300000",
+            (8, 4, 4),
+            False,
+            ("generator.gen_z", "z", 300_000, 0, "ipca"),
+        ),
+        ("stylegan2-ffhq_convs.3_ipca_c80_n1000000_w", (8, 4, 4), False, ("convs.3", "w", 1_000_000, 0, "ipca")),
+        ("renamed", (8, 4, 4), False, ("unknown", "z", 0, 0, "unknown")),
+    ],
+)
+def test_the_originals_components_come_back_bit_for_bit(tmp_path, name, layer, in_w, source):
+    arrays = _original(np.random.default_rng(0), layer, 6, in_w)
+    np.savez(tmp_path / f"{name}.npz", **arrays)
+    found = foreign_files.load_components(tmp_path / f"{name}.npz")
+    about = found.source
+    assert (about.layer, about.latent_space, about.num_samples, about.seed, about.estimator) == source
+    assert found.activation_components.shape == ((3, 6) if layer == (6,) else (3, 4, 4, 8))
+    assert np.isnan(found.r2).all()
+    components.save(tmp_path / "again.npz", found)
+    with np.load(tmp_path / "again.npz") as again:
+        for key, array in arrays.items():
+            np.testing.assert_array_equal(again[key], array)
+            assert again[key].dtype == np.float32
+
+
+def test_encoder4editings_components():
+    """Those of FFHQ: unit rows, falling standard deviations, and the layer is w itself."""
+    found = foreign_files.load_components(PUBLISHED / "ffhq_pca.npz")
+    with np.load(PUBLISHED / "ffhq_pca.npz") as file:
+        np.testing.assert_array_equal(found.latent_components, file["comp"][:, 0])
+        np.testing.assert_array_equal(found.latent_stdevs, file["std"])
+        np.testing.assert_array_equal(found.latent_mean, file["mean"][0])
+    assert len(found) == 80 and found.source.latent_space == found.source.layer == "w"
+    np.testing.assert_allclose(found.latent_components @ found.latent_components.T, np.eye(80), atol=1e-5)
+
+
+def test_a_boundary_is_one_component():
+    found = foreign_files.load_components(PUBLISHED / "stylegan_ffhq_pose_w_boundary.npy")
+    np.testing.assert_array_equal(found.latent_components, np.load(PUBLISHED / "stylegan_ffhq_pose_w_boundary.npy"))
+    assert len(found) == 1 and found.latent_stdevs == 1.0
+    np.testing.assert_allclose(np.linalg.norm(found.latent_components), 1.0)
+
+
+def test_an_exported_edit_comes_back_bit_for_bit(tmp_path):
+    exported = foreign_files.load_edit(EDIT)
+    assert exported["name"] == "Light direction" and exported["component_index"] == 15
+    assert foreign_files.edit_of(exported) == Edit(0, (8, 9), float(exported["sigma_range"]))
+    foreign_files.save_edit(tmp_path / "again.pkl", exported)
+    assert b"numpy._core" not in (tmp_path / "again.pkl").read_bytes()  # which older NumPys do not have
+    for again in (foreign_files.load_edit(tmp_path / "again.pkl"), pickle.loads((tmp_path / "again.pkl").read_bytes())):
+        assert again.keys() == exported.keys()
+        for key, value in exported.items():
+            np.testing.assert_array_equal(again[key], value)
+            assert np.asarray(again[key]).dtype == np.asarray(value).dtype
+
+
+def test_an_exported_edit_is_of_the_published_component():
+    """The file's component 15 of FFHQ and encoder4editing's: two runs of one analysis, as SOURCES.md says."""
+    own = foreign_files.load_components(EDIT)
+    other = foreign_files.load_components(PUBLISHED / "ffhq_pca.npz")
+    assert own.latent_components[0] @ other.latent_components[15] == pytest.approx(0.9998, abs=1e-4)
+    assert own.latent_stdevs[0] == pytest.approx(1.0335, abs=1e-4)
+    assert own.source.latent_space == "w" and own.source.num_samples == 1_000_000
+
+
+def test_our_edit_reads_as_the_originals(tmp_path):
+    config = stylegan2.Config(z_dim=6, w_dim=6, channels=(4, 4), mapping_layers=2)
+    generator = base.split(stylegan2.StyleGAN2(config, key=jax.random.key(0)))
+    found = decomposition.decompose(generator, num_samples=200, num_components=3, name="g")
+    exported = foreign_files.export(found, Edit(2, (1, 3), -1.5), name="tilt", num_layers=4, truncation=0.7, seed=9)
+    foreign_files.save_edit(tmp_path / "e.pkl", exported)
+    assert exported.keys() == foreign_files.load_edit(EDIT).keys() - {"use_slerp"}
+    again = foreign_files.load_edit(tmp_path / "e.pkl")
+    assert foreign_files.edit_of(again) == Edit(0, (1, 3), -1.5)
+    one = foreign_files.components_of(again)
+    np.testing.assert_array_equal(one.latent_components, found.latent_components[2:])
+    assert one.latent_stdevs == pytest.approx(found.latent_stdevs[2])
+
+
+def test_a_published_edit_that_is_exported_again_stays_of_its_network():
+    """The viewer looks for the network's name, class and layer, and for the component's number."""
+    published = foreign_files.load_edit(EDIT)
+    found, edit = foreign_files.components_of(published), Edit(0, (2, 5), 3.5)
+    again = foreign_files.export(found, edit, name="x", num_layers=18, truncation=0.5, seed=7, published=published)
+    own = {"name": "x", "sigma_range": 3.5, "edit_start": 2, "edit_end": 5, "truncation": 0.5, "example_seed": 7}
+    assert again.keys() == published.keys()
+    for key, value in published.items():
+        np.testing.assert_array_equal(again[key], own.get(key, value), err_msg=key)
+
+
+def test_whole_numbers_are_read_however_they_were_written(tmp_path):
+    written = {
+        **foreign_files.load_edit(EDIT),
+        "sigma_range": 2,
+        "edit_start": np.int64(8),
+        "component_index": np.int32(3),
+    }
+    foreign_files.save_edit(tmp_path / "e.pkl", written)
+    assert foreign_files.edit_of(foreign_files.load_edit(tmp_path / "e.pkl")) == Edit(0, (8, 9), 2.0)
+
+
+class _Malicious:
+    def __reduce__(self):
+        return os.system, ("touch executed",)
+
+
+def test_nothing_in_an_edit_is_executed(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "e.pkl").write_bytes(pickle.dumps({"name": _Malicious()}))
+    with pytest.raises(InputError, match=r"e\.pkl: wants to use (posix|nt)\.system"):
+        foreign_files.load_components(tmp_path / "e.pkl")
+    assert not (tmp_path / "executed").exists()
+
+
+def test_other_files_are_refused_by_name(tmp_path):
+    np.savez(tmp_path / "a.npz", comp=np.zeros((2, 1, 4)), mean=np.zeros((1, 4)), std=np.zeros(3))
+    np.savez(tmp_path / "b.npz", act_comp=np.zeros((2, 1, 4)), lat_comp=np.zeros((2, 1, 4)))
+    np.save(tmp_path / "c.npy", np.zeros(4))
+    (tmp_path / "d.pkl").write_bytes(pickle.dumps({"name": "x", "sigma_range": "wide"}))
+    exported = foreign_files.load_edit(EDIT)
+    foreign_files.save_edit(tmp_path / "e.pkl", {**exported, "act_comp": np.zeros((0, 512))})
+    foreign_files.save_edit(tmp_path / "f.pkl", {**exported, "decomposition": {"samples": "many"}})
+    foreign_files.save_edit(tmp_path / "g.pkl", {**exported, "edit_start": True})
+    np.savez(tmp_path / "h.npz", comp=np.full((2, 1, 4), "a"), mean=np.zeros((1, 4)), std=np.zeros(2))
+    messages = {
+        "a.npz": "3 standard deviations for 2 components",
+        "b.npz": "it has no array 'act_mean'",
+        "c.npy": r"a boundary has the shape \[1, d\]",
+        "d.pkl": "not an exported edit: sigma_range is str, not float",
+        "e.pkl": "1 standard deviations for 0 components",
+        "f.pkl": "not a components file: invalid literal",
+        "g.pkl": "edit_start is bool, not int",
+        "h.npz": "activation_components of the type <U1, wanted are numbers",
+        "missing.npz": "no such components file",
+    }
+    for name, message in messages.items():
+        with pytest.raises(InputError, match=rf"{name}: .*{message}"):
+            foreign_files.load_components(tmp_path / name)

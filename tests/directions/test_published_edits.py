@@ -1,0 +1,51 @@
+"""The published edits are all there, as published, and each can be named."""
+
+import pytest
+
+from ganspace_jax.directions import published_edits
+from ganspace_jax.directions.edits import Edit
+from ganspace_jax.errors import InputError
+
+
+def test_all_are_there_as_published():
+    edits = published_edits.published()
+    assert len(edits) == 105 and sum(edit.in_paper for edit in edits) == 26
+    autumn = edits[0]
+    assert autumn == ("Autumn", "stylegan2", "car", "style", "w", Edit(50, (8, 9), 20.0), (329004386,), True)
+    assert edits[1].seeds == (587218105, 361309542, 1355448359)
+
+
+def test_every_edit_has_a_name_of_its_own():
+    """All lines of the table lead back to their edit, those of the same name too."""
+    edits = published_edits.published()
+    lines = published_edits.table(edits).splitlines()[1:]
+    found = [published_edits.find(line.split("  ")[0]) for line in lines]
+    assert [id(edit) for edit in found] == [id(edit) for edit in edits]
+
+
+def test_a_plain_name_is_enough_where_it_is_the_only_one():
+    assert published_edits.find("ganspace:Autumn") is published_edits.published()[0]
+    assert published_edits.find("ganspace:Smile").data == "ffhq"
+    assert published_edits.find("ganspace:Smile #2").edit != published_edits.find("ganspace:Smile").edit
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("ganspace:Add grass", "there are several; write ganspace:.*/Add grass or ganspace:.*/Add grass"),
+        ("ganspace:Atumn", "no such published edit; did you mean ganspace:Autumn"),
+        ("ganspace:zzzz", "no such published edit; --list shows all"),
+    ],
+)
+def test_names_that_do_not_lead_to_one_edit_are_refused(text, message):
+    with pytest.raises(InputError, match=f"--edit={text}: {message}"):
+        published_edits.find(text)
+
+
+def test_components_that_cannot_have_it_are_refused():
+    autumn = published_edits.find("ganspace:Autumn")
+    published_edits.check(autumn, 51, "w")
+    with pytest.raises(InputError, match=r"component 50, --components has 50; .* --num_components=80"):
+        published_edits.check(autumn, 50, "w")
+    with pytest.raises(InputError, match="lives in w, these components' in z"):
+        published_edits.check(autumn, 80, "z")

@@ -1,0 +1,159 @@
+"""The commands as a user types them, on the shipped generator."""
+
+import json
+import os
+import pathlib
+import shutil
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from ganspace_jax.directions import foreign_files
+from ganspace_jax.directions.edits import Edit
+
+ROOT = pathlib.Path(__file__).parents[2]
+MODEL = ROOT / "ganspace_jax" / "models" / "stylegan2-scenes"
+
+
+def _run(experiment, *arguments):
+    return subprocess.run(
+        [sys.executable, "-m", f"experiments.{experiment}", *map(str, arguments)],
+        cwd=ROOT,
+        env={**os.environ, "JAX_PLATFORMS": "cpu"},
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+
+
+@pytest.fixture(scope="module")
+def workdir(tmp_path_factory):
+    directory = tmp_path_factory.mktemp("run")
+    result = _run("decompose", "--num_samples=2000", "--num_components=6", f"--workdir={directory}")
+    assert result.returncode == 0, result.stderr
+    return directory
+
+
+def test_decompose_writes_all_its_files(workdir):
+    assert {p.name for p in workdir.iterdir()} >= {"components.npz", "run.flags", "summary.json", "variance.png"}
+    summary = json.loads((workdir / "summary.json").read_text())
+    assert summary["source"]["num_samples"] == 2000 and len(summary["components"]) == 6
+    ratios = [row["variance_ratio"] for row in summary["components"]]
+    assert ratios == sorted(ratios, reverse=True) and 0 < sum(ratios) <= 1
+
+
+def test_its_flagfile_repeats_the_run(workdir, tmp_path):
+    again = _run("decompose", f"--flagfile={workdir / 'run.flags'}", f"--workdir={tmp_path}")
+    assert again.returncode == 0, again.stderr
+    with np.load(workdir / "components.npz") as first, np.load(tmp_path / "components.npz") as second:
+        assert set(first.files) == set(second.files)
+        for name in first.files:
+            np.testing.assert_array_equal(first[name], second[name])
+
+
+def test_visualize_draws_components_random_directions_and_animations(workdir, tmp_path):
+    result = _run(
+        "visualize", f"--components={workdir / 'components.npz'}", "--num_rows=2", "--seeds=1", "--animate",
+        f"--workdir={tmp_path}",
+    )  # fmt: skip
+    assert result.returncode == 0, result.stderr
+    names = {p.name for p in tmp_path.iterdir()}
+    assert names >= {"components.png", "components_seed1.png", "random.png", "random_seed1.png", "component00.gif"}
+    components, random = (np.asarray(Image.open(tmp_path / f"{n}.png")) for n in ("components", "random"))
+    assert components.std() > 10 and not np.array_equal(components[:, -100:], random[:, -100:])
+    with Image.open(tmp_path / "component01.gif") as animation:
+        assert animation.n_frames > 20
+
+
+def test_edit_draws_strips(workdir, tmp_path):
+    result = _run(
+        "edit", f"--components={workdir / 'components.npz'}", "--edit=E(v0, 0-3)=2", "--edit=E(v1)=-1", "--seeds=1,2",
+        f"--workdir={tmp_path}",
+    )  # fmt: skip
+    assert result.returncode == 0, result.stderr
+    assert np.asarray(Image.open(tmp_path / "edit.png")).std() > 10
+
+
+def test_an_edit_exported_again_stays_of_its_network_and_component(workdir, tmp_path):
+    found = foreign_files.load_components(workdir / "components.npz")
+    first = foreign_files.export(found, Edit(4, (0, 3), 2.0), name="tilt", num_layers=8, truncation=1.0, seed=1)
+    foreign_files.save_edit(tmp_path / "first.pkl", {**first, "model_name": "StyleGAN2", "output_class": "ffhq"})
+    result = _run(
+        "edit", f"--components={tmp_path / 'first.pkl'}", "--edit=E(v0, 1-4)=3", "--seeds=7", "--export=more",
+        f"--workdir={tmp_path}",
+    )  # fmt: skip
+    assert result.returncode == 0, result.stderr
+    again = foreign_files.load_edit(tmp_path / "edit.pkl")
+    assert (again["model_name"], again["output_class"], again["component_index"]) == ("StyleGAN2", "ffhq", 4)
+    assert (again["name"], again["sigma_range"], again["edit_start"], again["edit_end"]) == ("more", 3.0, 1, 5)
+
+
+def test_help_lists_the_generators_and_the_layers_of_the_one_named():
+    text = _run("decompose", "--generator=stylegan2-scenes", "--help").stdout
+    assert "stylegan2-scenes" in text and "b8.conv0" in text and "Layers of" in text
+
+
+BAD_DECOMPOSITIONS = {
+    "generator": (["--generator=stylegan2-scene"], "did you mean 'stylegan2-scenes'"),
+    "layer": (["--layer=b9"], "--layer=b9"),
+    "no samples": (["--num_samples=0"], "--num_samples=0"),
+    "negative components": (["--num_components=-3"], "--num_components=-3"),
+    "too many components": (["--num_components=99999"], "--num_components=99999"),
+    "too few samples": (["--num_samples=17", "--num_components=20"], "--num_samples=17"),
+    "label": (["--label=1"], "--label=1"),
+}
+
+
+@pytest.mark.parametrize("case", BAD_DECOMPOSITIONS)
+def test_bad_input_is_one_line_and_leaves_nothing(case, tmp_path):
+    arguments, message = BAD_DECOMPOSITIONS[case]
+    _check_failure(_run("decompose", *arguments, f"--workdir={tmp_path / 'new'}"), message)
+    assert not (tmp_path / "new").exists()
+
+
+def test_an_unwritable_workdir_is_named(tmp_path):
+    (tmp_path / "file").write_text("in the way")
+    _check_failure(_run("decompose", f"--workdir={tmp_path / 'file' / 'run'}"), "--workdir=")
+
+
+@pytest.mark.parametrize("damage", ["missing arrays", "truncated", "wrong shape", "no config"])
+def test_damaged_checkpoints_are_named(damage, tmp_path):
+    directory = tmp_path / "generator"
+    shutil.copytree(MODEL, directory)
+    if damage == "missing arrays":
+        shutil.rmtree(directory / "arrays")
+    elif damage == "no config":
+        (directory / "config.json").unlink()
+    elif damage == "wrong shape":
+        config = json.loads((directory / "config.json").read_text())
+        config["channels"][0] += 1
+        (directory / "config.json").write_text(json.dumps(config))
+    else:
+        for path in (directory / "arrays").rglob("*"):
+            if path.is_file() and path.stat().st_size > 1000:
+                path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    result = _run("decompose", f"--generator={directory}", f"--workdir={tmp_path / 'new'}")
+    _check_failure(result, str(directory))
+    assert not (tmp_path / "new").exists()
+
+
+@pytest.mark.parametrize(
+    ("edit", "message"),
+    [("E(v99)=1", "--edit=E(v99, all)=1: "), ("E(v0, 0-99)=1", "--edit=E(v0, 0-99)=1: "), ("v3", "--edit=v3: ")],
+)
+def test_bad_edits_are_named(edit, message, workdir, tmp_path):
+    result = _run(
+        "edit", f"--components={workdir / 'components.npz'}", f"--edit={edit}", f"--workdir={tmp_path / 'new'}"
+    )
+    _check_failure(result, message)
+    assert not (tmp_path / "new").exists()
+
+
+def _check_failure(result, message):
+    assert result.returncode != 0
+    lines = [line for line in result.stderr.splitlines() if line.startswith("error: ")]
+    assert len(lines) == 1 and message in lines[0], result.stderr
+    assert "Traceback" not in result.stderr

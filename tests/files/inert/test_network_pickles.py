@@ -1,0 +1,382 @@
+"""Network pickles: the reference's numbers come out, and nothing that a file asks for is imported, called or reserved."""
+
+import contextlib
+import os
+import pathlib
+import pickle
+import struct
+import tracemalloc
+
+import numpy as np
+import pytest
+
+from checkpoints_convert import networks
+from ganspace_jax.errors import InputError
+from ganspace_jax.files.inert import network_pickles, torch_files, unpickler
+
+GOLDEN = pathlib.Path(__file__).parents[2] / "golden"
+FILES = {
+    "stylegan3_t_32": ("G_ema", "param/"),
+    "stylegan3_r_32": ("G_ema", "param/"),
+    "stylegan2_ada_ffhq32": ("G_ema", "param/"),
+    "stylegan2_ada_cifar32": ("G_ema", "param/"),
+    "stylegan2_tf_f32": ("Gs", "param/"),
+    "stylegan1_tf_64": ("Gs", "param/"),
+    "progan_32": ("Gs", "param_tf/"),
+}
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_every_parameter_is_the_reference_array(name):
+    averaged, prefix = FILES[name]
+    network, other = networks.find(network_pickles.read(GOLDEN / f"{name}.pkl"), {})
+    assert (network.name, other.name) == (averaged, "G")
+    with np.load(GOLDEN / f"{name}.npz") as reference:
+        expected = {key.removeprefix(prefix): reference[key] for key in reference.files if key.startswith(prefix)}
+    assert set(network.arrays) == set(other.arrays) == set(expected)
+    for key, array in expected.items():
+        assert network.arrays[key].dtype == array.dtype and network.arrays[key].shape == array.shape
+        np.testing.assert_array_equal(network.arrays[key], array)
+    assert any(not np.array_equal(network.arrays[key], other.arrays[key]) for key in expected)  # G is another network
+
+
+def _module(class_name="Generator", **state):
+    return network_pickles.PersistentObject(class_name, state)
+
+
+def test_constructor_arguments_are_joined_and_clamps_read_from_the_layers():
+    layers = {
+        "b4": _module(_modules={"conv1": _module(conv_clamp=np.int64(256))}),
+        "b8": _module(conv_clamp=None),
+        "no": None,
+    }
+    arguments = {"img_channels": np.int64(3), "mapping_kwargs": {"num_layers": np.int64(2)}}
+    root = _module(_init_args=(64, 0, 32, 16), _init_kwargs=arguments, _modules={"synthesis": _module(_modules=layers)})
+    (network,) = networks.find({"G": root, "G_ema": None, "D": None}, {})
+    expected = {"z_dim": 64, "c_dim": 0, "w_dim": 32, "img_resolution": 16, "img_channels": 3}
+    assert network.arguments == {**expected, "mapping_kwargs": {"num_layers": 2}}
+    assert type(network.arguments["img_channels"]) is int
+    assert network.clamps == {"synthesis.b4.conv1": 256.0, "synthesis.b8": None}
+    with pytest.raises(
+        InputError, match=r"conv_clamp: 256\.0 in synthesis\.b4\.conv1 and None in synthesis\.b8; only one"
+    ):
+        networks.conv_clamp(network)
+    with pytest.raises(InputError, match="_init_args: not the arguments of a generator"):
+        networks.find({"G": _module(_init_args=(1,) * 6)}, {})
+
+
+def test_a_components_variables_and_arguments_are_joined():
+    part = {"static_kwargs": {"depth": 8, "own": 1}, "build_func_name": "f", "variables": [("w", np.ones(2))]}
+    parts = {
+        "mapping": network_pickles.Network("a.B", part),
+        "other": network_pickles.Network("a.B", {"build_func_name": b"g"}),
+    }
+    whole = {"static_kwargs": {"own": 2}, "components": parts, "variables": [("lod", np.float32(0))]}
+    (network,) = networks.find((None, None, network_pickles.Network("c.D", whole)), {})
+    assert network.class_name == "c.D"
+    assert set(network.arrays) == {"mapping/w", "lod"}
+    assert network.arguments == {"own": 2, "depth": 8, "mapping_func": "f"}
+    whole["static_kwargs"] |= {"mapping_func": "h"}
+    assert networks.find((None, None, network_pickles.Network("c.D", whole)), {})[0].arguments["mapping_func"] == "h"
+    for broken in ({"variables": [("w", None)]}, {"static_kwargs": 1}, {"components": {"a": {}}}):
+        with pytest.raises(InputError, match="variables|static_kwargs|where a network belongs"):
+            networks.find((None, None, network_pickles.Network("c.D", broken)), {})
+
+
+def _read(tmp_path, data):
+    (tmp_path / "file.pkl").write_bytes(data)
+    return network_pickles.read(tmp_path / "file.pkl")
+
+
+def _refused(tmp_path, data, match=None):
+    """Refused in one line that names the file."""
+    with pytest.raises(InputError, match=match) as caught:
+        _read(tmp_path, data)
+    text = str(caught.value)
+    assert text.startswith(f"{tmp_path / 'file.pkl'}: ") and text.isprintable() and len(text) < 500
+    return text
+
+
+ARRAYS = (
+    np.arange(6, dtype=np.float32).reshape(2, 3),
+    np.asfortranarray(np.arange(6.0).reshape(3, 2)),
+    np.arange(-3, 3, dtype=">i2"),
+    np.array([True, False]),
+    np.array(2.5, np.float16),
+    np.array(["one", "three"]),
+    np.float64(0.1),
+    np.bool_(True),
+)
+
+
+@pytest.mark.parametrize("protocol", [2, 3, 4, 5])
+def test_numbers_are_read_in_every_protocol(tmp_path, protocol):
+    data = pickle.dumps({"a": ARRAYS, "again": ARRAYS[0], "set": {1, "b"}}, protocol=protocol)
+    for spelled in {data, data.replace(b"numpy._core", b"numpy.core")} if protocol < 4 else {data}:
+        found = _read(tmp_path, spelled)
+        assert found["set"] == {1, "b"}
+        for ours, original in zip((*found["a"], found["again"]), (*ARRAYS, ARRAYS[0]), strict=True):
+            assert ours.dtype.newbyteorder("=") == original.dtype.newbyteorder("=") and type(ours) is type(original)
+            np.testing.assert_array_equal(ours, original)
+
+
+def test_numbers_that_python_2_wrote_are_read(tmp_path):
+    """There bytes are text; also a class of the old kind, whose instances have an instruction of their own."""
+    numbers = np.array([-1.5, 3e7], np.float32)
+    array = b"cnumpy.core.multiarray\n_reconstruct\ncnumpy\nndarray\nK\x00\x85U\x01b\x87R(K\x01K\x02\x85"
+    array += b"cnumpy\ndtype\nU\x02f4K\x00K\x01\x87R(K\x03U\x01<NNNJ\xff\xff\xff\xffJ\xff\xff\xff\xffK\x00tb\x89U\x08"
+    array += numbers.tobytes() + b"tb"
+    network = _read(tmp_path, b"\x80\x02(ctfutil\nNetwork\no}U\x01a" + array + b"sb.")
+    assert network.class_name == "tfutil.Network"
+    np.testing.assert_array_equal(network.state["a"], numbers)
+
+
+def _blob(numbers, announced=None):
+    """A storage as torch.save of the older format writes it."""
+    count = len(numbers) if announced is None else announced
+    head = b"".join(pickle.dumps(x, protocol=2) for x in (torch_files._LEGACY_MAGIC, 1001, {"little_endian": True}))
+    storage = b"\x80\x02(U\x07storagectorch\nFloatStorage\nU\x010U\x03cpu" + pickle.dumps(count, 2)[2:-1] + b"NtQ."
+    return head + storage + pickle.dumps(["0"], 2) + struct.pack(f"<q{len(numbers)}f", len(numbers), *numbers)
+
+
+def _tensor(blob, offset, shape, strides):
+    sizes = [
+        b"(" + b"".join(b"J" + struct.pack("<i", n) for n in sizes) + b"t" for sizes in ((offset,), shape, strides)
+    ]
+    storage = b"ctorch.storage\n_load_from_bytes\nB" + struct.pack("<I", len(blob)) + blob + b"\x85R"
+    arguments = b"(" + storage + sizes[0][1:-1] + sizes[1] + sizes[2] + b"\x89ccollections\nOrderedDict\n)Rt"
+    return b"ctorch._utils\n_rebuild_parameter\n(ctorch._utils\n_rebuild_tensor_v2\n" + arguments + b"R\x88Nt"
+
+
+def test_tensors_keep_offset_and_strides(tmp_path):
+    data = _tensor(_blob(range(6)), 1, (2, 2), (1, 2))
+    np.testing.assert_array_equal(_read(tmp_path, b"\x80\x02" + data + b"R."), [[1.0, 3.0], [2.0, 4.0]])
+
+
+NAMES = (
+    "posix.system", "builtins.eval", "__builtin__.getattr", "builtins.len", "operator.itemgetter", "functools.partial",
+    "copyreg._reconstructor", "copy_reg.__newobj__", "numpy.load", "numpy.core.multiarray.fromfile", "torch.load",
+    "collections.OrderedDict.fromkeys", "collections.Counter", "torch_utils.persistence._src_to_module",
+    "dnnlib.util.open_url", "numpy.matrix", "dnnlib.tflib.network.Network.clone",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_other_names_are_refused(tmp_path, name):
+    module, _, attribute = name.rpartition(".")
+    module, attribute = ("collections", "OrderedDict.fromkeys") if "fromkeys" in name else (module, attribute)
+    texts = [b"\x8c" + bytes([len(text)]) + text.encode() for text in (module, attribute)]
+    for data in (f"c{module}\n{attribute}\n".encode(), texts[0] + texts[1] + b"\x93"):
+        text = _refused(tmp_path, b"\x80\x04" + data + b"(U\x07touch xtR.")
+        assert f"wants to use {name}, which no checkpoint needs; not loaded" in text
+
+
+CALLS = {
+    "INST": (b"(U\x01xiposix\nsystem\n.", "has the instruction INST"),
+    "OBJ": (b"(cposix\nsystem\nU\x01xo.", "wants to use posix.system"),
+    "NEWOBJ": (b"cposix\nsystem\nU\x01x\x85\x81.", "wants to use posix.system"),
+    "NEWOBJ_EX": (b"cposix\nsystem\nU\x01x\x85}\x92.", "wants to use posix.system"),
+    "EXT1": (b"\x82\x01.", "has the instruction EXT1"),
+    "PERSID": (b"Pos.system\n.", "has the instruction PERSID"),
+    "BINPERSID": (b"(U\x07storagectorch\nFloatStorage\nU\x010U\x03cpuK\x04NtQ.", "refers to something outside"),
+    "NEXT_BUFFER": (b"\x97.", "has the instruction NEXT_BUFFER"),
+    "a name that is no function": (b"ctorch\nFloatStorage\n)R.", "calls torch.FloatStorage as it cannot"),
+    "a value": (b"U\x01a)R.", "has a str where a Name belongs"),
+    "a list as arguments": (b"ccollections\nOrderedDict\n]R.", "has a list where a tuple belongs"),
+    "keyword arguments": (b"ccollections\nOrderedDict\n)}U\x01aK\x01s\x92.", "with keyword arguments"),
+    "a thousand arguments": (b"cnumpy\ndtype\n(U\x02f4" + b"K\x00" * 1000 + b"tR.", "calls numpy.dtype as it cannot"),
+    "a newer protocol": (b"\x80\x06N.", "pickle protocol 6; known are those up to 5"),
+}
+
+
+@pytest.mark.parametrize(("data", "message"), CALLS.values(), ids=CALLS)
+def test_no_instruction_reaches_further_than_another(tmp_path, data, message):
+    _refused(tmp_path, b"\x80\x02" + data, message)
+
+
+_PERSISTENT = b"ctorch_utils.persistence\n_reconstruct_persistent_obj\n"
+_OBJECT = _PERSISTENT + b"}(U\x04typeU\x05classU\x0aclass_nameU\x01AU\x05state}u\x85R"
+
+
+@pytest.mark.parametrize(
+    "target", [_PERSISTENT, b"cdnnlib\nEasyDict\n", b"cnumpy\nndarray\n", _OBJECT, b"]", b"K\x01", b"U\x01a", b"\x8f"]
+)
+@pytest.mark.parametrize("state", [b"}U\x08__call__K\x01s", b"N}U\x0a__reduce__K\x01s\x86"])
+def test_attributes_are_never_set(tmp_path, target, state):
+    _refused(tmp_path, b"\x80\x04" + target + state + b"b.", "sets the state of a ")
+
+
+def test_a_dictionary_has_no_attributes_and_a_network_only_its_state(tmp_path):
+    ordered = b"\x80\x02ccollections\nOrderedDict\n)R}U\x09_metadataK\x01sb."
+    assert _read(tmp_path, ordered) == {} and type(_read(tmp_path, ordered)) is dict
+    easy = _read(tmp_path, b"\x80\x02cdnnlib.util\nEasyDict\n)\x81U\x0b__setitem__K\x01s.")
+    assert easy == {"__setitem__": 1} and type(easy) is dict
+    network = _read(tmp_path, b"\x80\x02cdnnlib.tflib.network\nNetwork\n)\x81}U\x0c__setstate__K\x01sb.")
+    assert network == network_pickles.Network("dnnlib.tflib.network.Network", {"__setstate__": 1})
+    _refused(tmp_path, b"\x80\x02ctfutil\nNetwork\n)\x81](U\x01aK\x01\x86eb.", "attributes are not in a dictionary")
+
+
+def _array(shape, code, state, data):
+    sizes = b"(" + b"".join(pickle.dumps(n, 2)[2:-1] for n in shape) + b"t"
+    dtype = b"cnumpy\ndtype\nU" + bytes([len(code)]) + code + b"\x89\x88\x87R(K\x03U\x01<" + state + b"tb"
+    head = b"\x80\x02cnumpy.core.multiarray\n_reconstruct\ncnumpy\nndarray\nK\x00\x85U\x01b\x87R(K\x01"
+    return head + sizes + dtype + b"\x89U" + bytes([len(data)]) + data + b"tb."
+
+
+def _blob_tensor(offset=0, shape=(2,), strides=(1,), announced=None):
+    return b"\x80\x02" + _tensor(_blob(range(4), announced), offset, shape, strides) + b"R."
+
+
+def _repeated(instructions, count):
+    """A text of a million letters, and instructions that use it time and again: by place 0 of the memo."""
+    return b"\x80\x02X" + struct.pack("<I", 10**6) + b"a" * 10**6 + b"q\x000" + instructions * count + b"N."
+
+
+HUGE = {
+    "array of objects": (pickle.dumps(np.array([1, "a"], object), protocol=4), "of the type 'O8'; .* objects never"),
+    "structured array": (pickle.dumps(np.zeros(2, "i4,f4"), protocol=4), "of the type 'V8'"),
+    "shape against bytes": (_array((10**6, 10**6), b"f4", b"NNN", b"\0" * 8), "has 8 bytes and not 4,000,000,000,000"),
+    "shape of huge integers": (_array((1 << 120,) * 30, b"f4", b"NNN", b"\0" * 8), "an array of shape"),
+    "shape of a thousand sizes": (_array((1,) * 1000, b"f4", b"NNN", b"\0" * 4), "no row of up to 32"),
+    "negative shape": (_array((-1, -2), b"f4", b"NNN", b"\0" * 8), "sizes that are no counts"),
+    "shape of floats": (_array((2.0,), b"f4", b"NNN", b"\0" * 8), "sizes that are no counts"),
+    "text of no width": (_array((10**6, 10**6), b"S0", b"NNN", b""), "of the type 'S0'"),
+    "a type of many bytes": (_array((1,), b"V2147483647", b"NNN", b""), "of the type 'V2147483647'"),
+    "a type with parts": (_array((1,), b"i4,i4", b"NNN", b"\0" * 8), "of the type 'i4,i4'"),
+    "a type with names": (_array((1,), b"f4", b"N(U\x01at}", b"\0" * 4), "a type with parts"),
+    "storage against file": (_blob_tensor(announced=10**12), "a storage of 1,000,000,000,000 numbers is larger"),
+    "negative storage": (_blob_tensor(announced=-4), "a storage of -4 numbers"),
+    "storage of another size": (_blob_tensor(announced=3), "storage 0 has 4 numbers, 3 were announced"),
+    "tensor beyond its storage": (_blob_tensor(2, (2, 2), (1, 1)), r"a tensor of shape \(2, 2\) reaches beyond"),
+    "tensor of one number": (_blob_tensor(0, (10**6, 1000), (0, 0)), "reaches beyond its storage"),
+    "negative stride": (_blob_tensor(3, (4,), (-1,)), "sizes that are no counts"),
+    "bytes": (b"\x80\x04\x8e" + struct.pack("<Q", 1 << 40) + b"abc.", "expected 1099511627776 bytes"),
+    "text": (b"\x80\x04\x8d" + struct.pack("<Q", 1 << 62) + b"abc.", "expected 4611686018427387904 bytes"),
+    "a place in the memo": (b"\x80\x02Nr\xff\xff\xff\x7f]r\xff\xff\xff\xfeh\x07.", "KeyError"),
+    "an integer": (b"\x80\x02\x8b" + struct.pack("<I", 100) + b"\x7f" * 100 + b".", "an integer of 799 bits"),
+    "a frame": (b"\x80\x04\x95" + struct.pack("<Q", 1 << 60) + b"(.", "IndexError"),
+    "text as bytes, time and again": (_repeated(b"c_codecs\nencode\nh\x00U\x06latin1\x86R", 50), "many times the file"),
+}
+
+
+@pytest.mark.parametrize(("data", "message"), HUGE.values(), ids=HUGE)
+def test_sizes_are_compared_before_anything_is_reserved(tmp_path, data, message):
+    tracemalloc.start()
+    try:
+        _refused(tmp_path, data, message)
+        assert tracemalloc.get_traced_memory()[1] < 1_000_000 + 8 * len(data)
+    finally:
+        tracemalloc.stop()
+
+
+def _long(number):
+    return b"\x8a\x0a" + number.to_bytes(10, "little")
+
+
+_ALIKE = [
+    _long(1 + k * (2**61 - 1)) for k in range(1, 1000)
+]  # numbers of one hash, and more of them than tables can bear
+COLLIDING = {
+    "keys": b"}(" + b"".join(number + b"N" for number in _ALIKE) + b"u.",
+    "items of a set": b"\x8f(" + b"".join(_ALIKE) + b"\x90.",
+    "places": b"N" + b"".join(b"p%d\n" % (1 + k * (2**61 - 1)) for k in range(1, 1000)) + b".",
+}
+
+
+@pytest.mark.parametrize("data", COLLIDING.values(), ids=COLLIDING)
+def test_numbers_that_can_all_have_one_hash_are_no_keys(tmp_path, data):
+    _refused(tmp_path, b"\x80\x04" + data, "a number of more than 60 bits as a key")
+    assert _read(tmp_path, b"\x80\x04}" + _long(2**60 - 1) + b"Ns.") == {2**60 - 1: None}
+
+
+_TOWER = b")" + b"\x85" * 300_000  # at which Python's own hash overruns the stack
+NESTED = {
+    "a list in itself": (b"]q\x00h\x00a.", "within themselves"),
+    "a dictionary in itself": (b"}q\x00U\x01ah\x00s.", "within themselves"),
+    "an object in its own state": (
+        b"}q\x00" + _OBJECT.replace(b"state}", b"stateh\x00") + b"q\x01h\x00U\x01bh\x01s.", "within themselves"
+    ),
+    "lists": (b"]" * 100_000 + b"a" * 99_999 + b".", "nested more than 100 deep"),
+    "tuples": (_TOWER + b".", "nested more than 100 deep"),
+    "doubled tuples": (b")" + b"2\x86" * 60 + b".", "in so many places"),
+    "tuples as a key": (b"}" + _TOWER + b"K\x01s.", "has a tuple where a str"),
+    "tuples in a set": (b"\x8f(" + _TOWER + b"\x90.", "has a tuple where a str"),
+    "tuples as a storage type": (
+        _tensor(_blob(range(4)).replace(b"ctorch\nFloatStorage\n", _TOWER), 0, (2,), (1,)) + b"R.", "unknown kind of record"
+    ),
+    "tuples as keys of pairs": (b"ccollections\nOrderedDict\n](" + _TOWER + b"K\x01\x86e\x85R.", "has a tuple where a str"),
+    "tuples as keys of attributes": (b"ctfutil\nNetwork\n)\x81](" + _TOWER + b"K\x01\x86eb.", "not in a dictionary"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("data", "message"), NESTED.values(), ids=NESTED)
+def test_what_is_nested_without_end_is_refused(tmp_path, data, message):
+    """Also where Python would visit it by recursion, as for a hash."""
+    _refused(tmp_path, b"\x80\x04" + data, message)
+
+
+def test_one_array_in_many_places_does_not_become_many(tmp_path):
+    array = pickle.dumps(np.zeros(1000), protocol=2)[2:-1]
+    (tmp_path / "file.pkl").write_bytes(
+        b"\x80\x02](" + array + b"r\xe8\x03\x00\x00" + b"j\xe8\x03\x00\x00" * 500 + b"e."
+    )
+    with pytest.raises(InputError, match="the same values in so many places"):
+        network_pickles.read(tmp_path / "file.pkl")
+
+
+def test_too_many_instructions_are_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(unpickler, "_MAX_INSTRUCTIONS", 100)
+    assert len(_read(tmp_path, b"\x80\x02](" + b"N" * 90 + b"e.")) == 90
+    _refused(tmp_path, b"\x80\x02](" + b"N" * 100 + b"e.", "more than 100 instructions")
+
+
+def test_instructions_are_counted_in_all_pickles_of_a_file_together(tmp_path, monkeypatch):
+    """One blob, of some 30 instructions, that is read time and again."""
+    blob = _blob(range(4))
+    again = b"ctorch.storage\n_load_from_bytes\nq\x00B" + struct.pack("<I", len(blob)) + blob + b"\x85q\x010"
+    monkeypatch.setattr(unpickler, "_MAX_INSTRUCTIONS", 200)
+    for times, is_read in ((3, True), (10, False)):
+        data = b"\x80\x02" + again + b"h\x00h\x01R0" * times + b"N." + b"\0" * 10**4
+        if is_read:
+            assert _read(tmp_path, data) is None
+        else:
+            _refused(tmp_path, data, "pickles of more than 200 instructions")
+
+
+def test_what_is_no_regular_file_is_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "pipe.pkl")
+    (tmp_path / "loop.pkl").symlink_to("loop.pkl")
+    for path in (tmp_path / "pipe.pkl", tmp_path / "loop.pkl", pathlib.Path("/dev/zero"), tmp_path):
+        with pytest.raises(InputError, match=f"{path}: is no regular file"):
+            network_pickles.read(path)
+
+
+@pytest.mark.parametrize("name", ["progan_32", "stylegan1_tf_64", "stylegan3_t_32"])
+def test_cut_files_are_refused(tmp_path, name):
+    data = (GOLDEN / f"{name}.pkl").read_bytes()
+    places = np.random.default_rng(0).integers(2, len(data), 25)
+    for place in (0, 2, 3, len(data) - 1, *places):
+        _refused(tmp_path, data[:place], "damaged: ")
+
+
+@pytest.mark.parametrize("name", ["progan_32", "stylegan3_t_32"])
+def test_changed_files_are_read_or_refused(tmp_path, name):
+    """One byte elsewhere than in the numbers, which are most of a file: whatever comes, it is a value or one line."""
+    data = (GOLDEN / f"{name}.pkl").read_bytes()
+    rng, refused = np.random.default_rng(1), 0
+    for place in rng.integers(0, 4000, 60):
+        changed = data[:place] + bytes([data[place] ^ (1 << rng.integers(8))]) + data[place + 1 :]
+        with contextlib.suppress(InputError):
+            networks.find(_read(tmp_path, changed), {})
+            continue
+        refused += 1
+    assert refused >= 5
+
+
+def test_what_is_a_pickle_is_told_from_the_first_bytes(tmp_path):
+    for text in (b"", b"\x80", b"text", b"PK\x03\x04"):
+        (tmp_path / "file").write_bytes(text)
+        assert not network_pickles.is_pickle(tmp_path / "file")
+    assert network_pickles.is_pickle(GOLDEN / "progan_32.pkl") and not torch_files.is_torch_file(
+        GOLDEN / "progan_32.pkl"
+    )

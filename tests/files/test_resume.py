@@ -1,0 +1,231 @@
+"""Interruptions: a run that was stopped, killed, or lost its disk goes on, to the very bits of an uninterrupted one."""
+
+import contextlib
+import logging
+import pathlib
+import random
+import resource
+import signal
+import subprocess
+import sys
+
+import jax
+import numpy as np
+import pytest
+
+from ganspace_jax.directions import components
+from ganspace_jax.errors import InputError, Interrupted
+from ganspace_jax.files.resume import DirectoryJournal
+from ganspace_jax.generators import base, stylegan2, zoo
+from ganspace_jax.methods import decomposition
+from ganspace_jax.sampling import sweeps
+
+ROOT = pathlib.Path(__file__).parents[2]
+SETTINGS = dict(layer="b8.conv1", latent_space="z", num_samples=640, num_components=3, batch_size=20, seed=3)
+ESTIMATORS = ("exact", "randomized", "incremental")
+
+
+@pytest.fixture(scope="module")
+def generator():
+    config = stylegan2.Config(z_dim=4, w_dim=4, channels=(3, 2), mapping_layers=2)
+    return base.split(stylegan2.StyleGAN2(config, key=jax.random.key(0)))
+
+
+@pytest.fixture(scope="module")
+def whole(generator):
+    """Results of runs that nothing interrupted."""
+    return {name: decomposition.decompose(generator, estimator=name, **SETTINGS) for name in ESTIMATORS}
+
+
+@pytest.fixture(autouse=True)
+def one_batch_a_step(monkeypatch):
+    """So that what is stopped at some step is stopped within a group; the commands below run as they are."""
+    monkeypatch.setattr(sweeps, "STEP_SECONDS", 0.0)
+
+
+def _assert_equal(found, expected):
+    for name, value in vars(expected).items():
+        np.testing.assert_array_equal(getattr(found, name), value, err_msg=name)
+
+
+class Stop:
+    """Says stop at the calls with these numbers."""
+
+    def __init__(self, *calls):
+        self.calls, self.count = calls, 0
+
+    def __call__(self):
+        self.count += 1
+        return self.count in self.calls
+
+
+@pytest.mark.parametrize("estimator", ESTIMATORS)
+def test_a_run_that_is_stopped_again_and_again_ends_bit_equal(tmp_path, generator, whole, estimator):
+    """At every seventh step of what is left, so within groups, at their ends, and between sweeps over all samples."""
+    attempts = 0
+    while True:
+        attempts += 1
+        journal = DirectoryJournal(tmp_path / "state", 1e9, Stop(7))
+        try:
+            found = decomposition.decompose(generator, estimator=estimator, journal=journal, **SETTINGS)
+            break
+        except Interrupted as stopped:
+            assert "the same command goes on" in str(stopped)
+    assert attempts >= 5
+    _assert_equal(found, whole[estimator])
+    journal.remove()
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_resumed_run_does_not_sample_again(tmp_path, generator, whole):
+    counts, again = [], []
+    with pytest.raises(Interrupted):
+        journal = DirectoryJournal(tmp_path / "state", 1e9, Stop(23))
+        decomposition.decompose(generator, journal=journal, on_progress=counts.append, **SETTINGS)
+    found = decomposition.decompose(
+        generator, journal=DirectoryJournal(tmp_path / "state", 1e9), on_progress=again.append, **SETTINGS
+    )
+    assert sum(counts) == 460 and sum(again) == 640
+    assert again[:6] == [80] * 5 + [60]  # five groups at once, then what was done of the sixth
+    _assert_equal(found, whole["exact"])
+
+
+@pytest.mark.parametrize(("seconds", "asked"), [(0.0, 32), (1e9, 16)])
+def test_a_step_takes_no_longer_than_the_time_between_saves(tmp_path, generator, monkeypatch, seconds, asked):
+    """With 4 batches in each of 8 groups: one by one, or the first and the other three."""
+    monkeypatch.setattr(sweeps, "STEP_SECONDS", 1e9)
+    stop = Stop()
+    decomposition.decompose(generator, journal=DirectoryJournal(tmp_path / "state", seconds, stop), **SETTINGS)
+    assert stop.count == asked
+
+
+def test_another_run_is_refused_by_what_differs(tmp_path, generator):
+    with pytest.raises(Interrupted):
+        decomposition.decompose(generator, journal=DirectoryJournal(tmp_path / "state", 1e9, Stop(3)), **SETTINGS)
+    before = sorted(tmp_path.rglob("*"))
+    with pytest.raises(
+        InputError, match="state: holds an unfinished run with seed 3, this one has 4; repeat its flags"
+    ):
+        journal = DirectoryJournal(tmp_path / "state", 1e9)
+        decomposition.decompose(generator, journal=journal, **{**SETTINGS, "seed": 4})
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def _damage(directory):
+    for path in directory.rglob("*"):
+        if path.is_file():
+            path.write_bytes(b"")
+
+
+@pytest.mark.parametrize("part", ["running", "finished", "both of running"])
+def test_damaged_states_cost_time_only(tmp_path, generator, whole, caplog, part):
+    """The state before the last, or the beginning of the sweep, takes its place, and the log says so."""
+    with pytest.raises(Interrupted):
+        decomposition.decompose(generator, journal=DirectoryJournal(tmp_path, 0.0, Stop(11)), **SETTINGS)
+    steps = sorted(tmp_path.glob(f"{part.split()[-1]}*/*"), key=lambda path: int(path.name))
+    for step in steps if part.startswith("both") else steps[-1:]:
+        _damage(step)
+    with caplog.at_level(logging.WARNING, logger="ganspace_jax.files.checkpoints"):
+        found = decomposition.decompose(generator, journal=DirectoryJournal(tmp_path, 0.0), **SETTINGS)
+    assert "is damaged" in caplog.text
+    _assert_equal(found, whole["exact"])
+
+
+def test_a_full_disk_leaves_the_last_good_state(tmp_path, generator, whole):
+    """A limit on the size of files stands for it: writing fails in the same place, with another number."""
+    with pytest.raises(Interrupted):
+        decomposition.decompose(generator, journal=DirectoryJournal(tmp_path / "state", 1e9, Stop(9)), **SETTINGS)
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    try:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (16, hard))
+        with pytest.raises(InputError, match="state: the run's state cannot be saved: .*; what was saved before is as"):
+            decomposition.decompose(generator, journal=DirectoryJournal(tmp_path / "state", 0.0), **SETTINGS)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    again = []
+    journal = DirectoryJournal(tmp_path / "state", 1e9)
+    _assert_equal(
+        decomposition.decompose(generator, journal=journal, on_progress=again.append, **SETTINGS), whole["exact"]
+    )
+    assert again[:3] == [80, 80, 20]
+
+
+def test_a_vanished_workdir_ends_the_run(tmp_path, generator):
+    workdir = tmp_path / "work"
+    with pytest.raises(InputError, match=r"work.state: the run's state cannot be saved: \S+work is gone"):
+        decomposition.decompose(generator, journal=DirectoryJournal(workdir / "state", 0.0), **SETTINGS)
+    assert not workdir.exists()
+
+
+def _command(workdir, model, estimator, every):
+    flags = [f"--{name}={value}" for name, value in {**SETTINGS, "batch_size": 5}.items()]
+    return [
+        *(sys.executable, "-m", "experiments.decompose", f"--generator={model}", f"--estimator={estimator}"),
+        *(f"--checkpoint_every={every}", f"--workdir={workdir}", *flags),
+    ]
+
+
+def _assert_succeeds(command):
+    result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr
+
+
+def _start(command, workdir):
+    """Returns after its first save."""
+    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    while not (workdir / "state" / "about.json").exists():
+        assert process.poll() is None, process.communicate()[1]
+    return process
+
+
+@pytest.fixture(scope="module")
+def commands(tmp_path_factory, generator):
+    """Directory, and the components that uninterrupted commands write."""
+    directory = tmp_path_factory.mktemp("commands")
+    zoo.save(directory / "model", generator)
+    written = {}
+    for estimator in ("exact", "randomized"):
+        _assert_succeeds(_command(directory / estimator, directory / "model", estimator, 1e9))
+        written[estimator] = (directory / estimator / "components.npz").read_bytes()
+    return directory, written
+
+
+def test_killed_commands_end_where_whole_ones_end(commands, tmp_path, pytestconfig):
+    """At random moments after the first save; --kills=20 for a long run."""
+    directory, written = commands
+    chance = random.Random(0)
+    for number in range(pytestconfig.getoption("--kills")):
+        for estimator, expected in written.items():
+            workdir = tmp_path / f"{estimator}{number}"
+            command = _command(workdir, directory / "model", estimator, chance.choice((0.0, 0.02, 0.1)))
+            killed = _start(command, workdir)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                killed.wait(chance.uniform(0.0, 2.0))
+            killed.send_signal(signal.SIGKILL)
+            killed.communicate()
+            _assert_succeeds(command)
+            assert (workdir / "components.npz").read_bytes() == expected
+            names = {path.name for path in workdir.iterdir()}
+            assert names == {"components.npz", "summary.json", "run.flags", "variance.png"}
+
+
+def test_sigterm_saves_and_ends_and_two_runs_are_one_too_many(commands, tmp_path):
+    """Status 143, one line, and the same command goes on; while it runs, another one in its workdir is refused."""
+    directory, written = commands
+    command = _command(tmp_path / "work", directory / "model", "exact", 0.0)
+    first = _start(command, tmp_path / "work")
+    first.send_signal(signal.SIGSTOP)  # so that it is still there
+    second = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    first.send_signal(signal.SIGCONT)
+    assert second.returncode == 1
+    assert (
+        second.stderr == f"error: --workdir={tmp_path / 'work'}: another run is writing there; name another directory\n"
+    )
+    first.send_signal(signal.SIGTERM)
+    last_line = first.communicate()[1].splitlines()[-1]
+    assert last_line.startswith(f"stopped; saved in {tmp_path / 'work' / 'state'}, the same command goes on")
+    assert first.returncode == 143
+    assert not (tmp_path / "work" / "components.npz").exists()
+    _assert_succeeds(command)
+    assert (tmp_path / "work" / "components.npz").read_bytes() == written["exact"]
+    assert components.load(tmp_path / "work" / "components.npz").source.num_samples == 640

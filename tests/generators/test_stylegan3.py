@@ -1,0 +1,279 @@
+"""StyleGAN3: parity with the reference arrays, and the symmetries that its layers must keep."""
+
+import itertools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from checkpoints_convert import stylegan3_pytorch
+from ganspace_jax.errors import InputError
+from ganspace_jax.generators import base, stylegan3, stylegan3_filters
+from tests.golden_arrays import error, load
+
+TOLERANCE = 1e-4
+FILES = ("stylegan3_t_32", "stylegan3_r_32")
+WIDE = {"channel_base": 65536, "channel_max": 1024}  # configuration R's
+PUBLISHED = {  # resolution, channel arguments -> sizes and channels in the names of the published networks' layers
+    (
+        1024,
+        (),
+    ): "36_512 36_512 52_512 52_512 84_512 148_512 148_512 276_323 276_203 532_128 1044_81 1044_51 1044_32 1024_32",
+    (1024, tuple(WIDE.items())): "36_1024 36_1024 52_1024 52_1024 84_1024 148_1024 148_1024 276_645 276_406 532_256 "
+    "1044_161 1044_102 1044_64 1024_64",
+    (512, tuple(WIDE.items())): "36_1024 36_1024 52_1024 52_1024 84_1024 84_1024 148_1024 148_967 276_645 276_431 "
+    "532_287 532_192 532_128 512_128",
+}
+
+
+def _parameters(arrays):
+    return {key.removeprefix("param/"): value for key, value in arrays.items() if key.startswith("param/")}
+
+
+@pytest.fixture(scope="module", params=FILES)
+def golden(request):
+    """Arrays, generator, latents, and (params, latents) -> (image, activations), compiled once."""
+    arrays = load(request.param)
+    generator = stylegan3_pytorch.convert(_parameters(arrays), arrays["config"]["generator_init_kwargs"])
+    latents = base.map_latents(generator, jnp.asarray(arrays["input/z"]))
+    return arrays, generator, latents, jax.jit(lambda params, x: base.merge(generator.definition, params)(x))
+
+
+def _with_transform(params, matrix):
+    own = {**params["synthesis"]["input"], "transform": jnp.asarray(matrix, jnp.float32)}
+    return {**params, "synthesis": {**params["synthesis"], "input": own}}
+
+
+@pytest.mark.usefixtures("optimized")
+def test_images_match_the_reference(golden):
+    arrays, generator, latents, run = golden
+    assert error(latents[:, 0], arrays["output/w"]) < TOLERANCE
+    assert error(run(generator.params, latents)[0], arrays["output/image"]) < TOLERANCE
+    assert error(run(generator.params, jnp.asarray(arrays["input/ws"]))[0], arrays["output/image_ws"]) < TOLERANCE
+    turned = _with_transform(generator.params, arrays["input/transform"])
+    assert error(run(turned, latents)[0], arrays["output/image_transform"]) < TOLERANCE
+
+
+@pytest.mark.parametrize(("psi", "cutoff"), [(0.7, None), (0.5, 6)])
+def test_truncated_images_match_the_reference(golden, psi, cutoff):
+    arrays, generator, latents, _ = golden
+    reference = arrays[f"output/image_psi{psi}" + ("" if cutoff is None else f"_cutoff{cutoff}")]
+    image = base.synthesize(generator, latents, truncation_psi=psi, truncation_cutoff=cutoff)
+    assert error(image, reference) < TOLERANCE
+
+
+def test_activations_match_the_reference(golden):
+    arrays, generator, latents, run = golden
+    module = generator.merge()
+    ours = {**module.map_with_activations(jnp.asarray(arrays["input/z"]))[1], **run(generator.params, latents)[1]}
+    stored = {k.removeprefix("output/act/"): v for k, v in arrays.items() if k.startswith("output/act/")}
+    assert len(stored) == 27
+    for name, reference in stored.items():
+        own = name.removeprefix("synthesis.")
+        own = own.replace(".affine", ".style") if own.startswith("L") else own
+        assert error(ours[own], reference) < TOLERANCE, name
+
+
+def test_layer_constants_match_the_reference(golden):
+    arrays, generator, _, _ = golden
+    plans = stylegan3.plan_layers(generator.merge().config)
+    for plan, reference in itertools.zip_longest(plans, arrays["config"]["layers"]):
+        before, after = plan.padding
+        ours = {
+            **{name: getattr(plan, name) for name in ("name", "is_torgb", "in_channels", "out_channels")},
+            **{name: getattr(plan, name) for name in ("in_cutoff", "out_cutoff", "in_half_width", "out_half_width")},
+            "is_critically_sampled": plan.is_critical,
+            "in_size": [plan.in_size] * 2,
+            "out_size": [plan.out_size] * 2,
+            "in_sampling_rate": plan.in_rate,
+            "out_sampling_rate": plan.out_rate,
+            "tmp_sampling_rate": plan.inner_rate,
+            "up_factor": plan.up,
+            "up_taps": plan.up_taps,
+            "down_factor": plan.down,
+            "down_taps": plan.down_taps,
+            "down_radial": plan.radial,
+            "padding_x0x1y0y1": [before, after] * 2,
+        }
+        assert ours == {key: value for key, value in reference.items() if key != "use_fp16_in_file"}
+    first, reference = plans[0], arrays["config"]["input"]
+    assert [first.in_cutoff, first.in_rate, first.in_channels, [first.in_size] * 2] == [
+        reference[key] for key in ("bandwidth", "sampling_rate", "channels", "size")
+    ]
+
+
+@pytest.mark.parametrize("key", PUBLISHED)
+def test_layers_of_the_published_networks(key):
+    resolution, channels = key
+    plans = stylegan3.plan_layers(stylegan3.Config(512, 512, resolution, **dict(channels)))
+    expected = [f"L{i}_{rest}" for i, rest in enumerate(PUBLISHED[key].split())]
+    assert [plan.name for plan in plans] == [*expected, f"L14_{resolution}_3"]
+
+
+@pytest.mark.parametrize("slot", [0, 1, 8, 15])
+def test_a_slot_acts_on_its_layer_and_what_follows(golden, slot):
+    _, generator, latents, run = golden
+    before = run(generator.params, latents)[1]
+    after = run(generator.params, latents.at[:, slot].add(1.0))[1]
+    names = list(base.activation_shapes(generator))  # in the order of the forward pass
+    layers = [plan.name for plan in stylegan3.plan_layers(generator.merge().config)]
+    first = names.index("input.affine" if slot == 0 else f"{layers[slot - 1]}.style")
+    for name in names[:first]:
+        np.testing.assert_array_equal(before[name], after[name], err_msg=name)
+    for name in names[first : first + 2]:
+        assert np.any(np.asarray(before[name]) != np.asarray(after[name])), name
+    others = [layer for i, layer in enumerate(layers) if i != slot - 1]
+    for layer in others:
+        np.testing.assert_array_equal(before[f"{layer}.style"], after[f"{layer}.style"])
+
+
+def test_turning_the_features_by_a_right_angle_turns_the_image_of_r_alone(golden):
+    """Section 3.2: without 3x3 kernels every layer commutes with a rotation; one by 90 degrees is exact on the grid."""
+    _, generator, latents, run = golden
+    turned = _with_transform(generator.params, [[0, -1, 0], [1, 0, 0], [0, 0, 1]])
+    images = [np.asarray(run(params, latents)[0]) for params in (generator.params, turned)]
+    difference = np.abs(images[1] - np.rot90(images[0], 1, (1, 2))).max() / np.abs(images[0]).max()
+    assert difference < TOLERANCE if generator.merge().config.radial_filters else difference > 0.1
+
+
+def test_an_image_does_not_depend_on_its_batch(golden):
+    """Not even beside a sample whose styles are ten thousand times as large."""
+    _, generator, latents, run = golden
+    alone = run(generator.params, jnp.tile(latents[:1], (2, 1, 1)))[0]
+    beside = run(generator.params, latents.at[1].multiply(1e4))[0]
+    np.testing.assert_allclose(alone[0], beside[0], atol=1e-6)
+
+
+SMALL = {
+    "narrow": {"num_layers": 3, "num_critical": 1, "margin": 5, "inner_upsampling": 4, "kernel_size": 1},
+    "radial": {"num_layers": 4, "radial_filters": True, "filter_size": 4},
+}
+
+
+def _small(name, **changes):
+    return stylegan3.Config(5, 4, 64, channel_base=64, channel_max=3, **{**SMALL[name], **changes})
+
+
+def _layer(plan, **settings):
+    return jax.jit(lambda x: stylegan3_filters.filtered_leaky_relu(x, plan, **settings))
+
+
+@pytest.mark.parametrize("name", SMALL)
+def test_filtered_nonlinearities_commute_with_mirroring(name):
+    """Whatever the rates and sizes, a layer's pixels stay where they are (appendix C.3)."""
+    for plan in stylegan3.plan_layers(_small(name)):
+        grown = plan.in_size + plan.kernel_size - 1
+        x = jax.random.normal(jax.random.key(0), (1, grown, grown, 1))
+        layer = _layer(plan, gain=1.5, slope=0.2, clamp=1.0)
+        y, mirrored = layer(x), layer(x[:, ::-1, :])
+        assert y.shape == (1, plan.out_size, plan.out_size, 1)
+        np.testing.assert_allclose(mirrored, y[:, ::-1, :], atol=1e-5)
+        np.testing.assert_allclose(layer(x[:, :, ::-1]), y[:, :, ::-1], atol=1e-5)
+
+
+@pytest.mark.parametrize("name", SMALL)
+def test_a_constant_passes_like_through_a_plain_nonlinearity(name):
+    """Both filters have unit gain at zero frequency; the bound comes after the gain of 1.5."""
+    plan = stylegan3.plan_layers(_small(name))[1]
+    assert plan.up > plan.down and plan.radial == (name == "radial")
+    size, middle = plan.in_size + plan.kernel_size - 1, slice(plan.out_size // 2 - 2, plan.out_size // 2 + 2)
+    x = jnp.array([0.5, -0.5, 3.0, -30.0])[:, None, None, None] * jnp.ones((1, size, size, 1))
+    y = _layer(plan, gain=1.5, slope=0.2, clamp=2.0)(x)
+    for centre, expected in zip(np.asarray(y)[:, middle, middle, 0], (0.75, -0.15, 2.0, -2.0), strict=True):
+        np.testing.assert_allclose(centre, expected, rtol=0.02)  # the up filter leaves a little of its images
+
+
+def test_to_rgb_inserts_zeros_where_it_changes_the_rate():
+    """Without critically sampled layers; it has no filter of its own, and so the gain of 4 stays with the pixels."""
+    plan = stylegan3.plan_layers(_small("narrow", num_layers=2, num_critical=0))[-1]
+    assert plan.is_torgb and plan.up == 2 and (plan.in_size, plan.out_size) == (64, 64)
+    x = jax.random.normal(jax.random.key(0), (1, 64, 64, 2))
+    inserted = np.zeros((1, 128, 128, 2), np.float32)
+    inserted[:, ::2, ::2] = 4.0 * x
+    y = _layer(plan, gain=1.0, slope=1.0)(x)
+    np.testing.assert_allclose(y, inserted[:, 31:95, 31:95], rtol=1e-6)
+
+
+def test_a_radial_filter_has_the_same_response_in_every_direction():
+    """At the cutoff, where a separable filter lets half again as much pass along the diagonal as along the axes."""
+    rate, cutoff, taps = 64.0, 8.0, 24
+    radial = stylegan3_filters.radial_lowpass(taps, cutoff, 12.0, rate)
+    separable = stylegan3_filters.lowpass(taps, cutoff, 12.0, rate)
+    x = (np.arange(taps) - (taps - 1) / 2) / rate
+    wave = lambda angle: np.cos(2 * np.pi * cutoff * (np.cos(angle) * x[None] + np.sin(angle) * x[:, None]))  # noqa: E731
+    along, across = (
+        [np.sum(f * wave(angle)) for angle in (0.0, np.pi / 4)] for f in (radial, np.outer(separable, separable))
+    )
+    assert along[1] == pytest.approx(along[0], rel=0.02)
+    assert abs(across[1] / across[0] - 1) > 0.3
+    assert radial.sum() == pytest.approx(1.0) and separable.sum() == pytest.approx(1.0)
+
+
+@pytest.mark.parametrize("name", SMALL)
+def test_every_configuration_gives_finite_images(name):
+    config = _small(name, num_classes=3, image_channels=1, conv_clamp=0.5, compute_dtype="bfloat16")
+    generator = base.split(stylegan3.StyleGAN3(config, key=jax.random.key(0)))
+    label = jax.nn.one_hot(jnp.array([0, 2]), 3)
+    latents = base.map_latents(generator, jax.random.normal(jax.random.key(1), (2, 5)), label)
+    assert latents.shape[1:] == (config.num_layers + 2, 4)
+    image, activations = jax.jit(generator.merge())(latents)
+    assert image.shape == (2, 64, 64, 1) and image.dtype == jnp.float32
+    assert bool(jnp.isfinite(image).all()) and float(jnp.std(image)) > 0
+    assert activations[stylegan3.plan_layers(config)[0].name].dtype == jnp.bfloat16
+
+
+def test_features_beyond_the_sampling_rate_fade():
+    """Enlarged fourfold, frequencies around the bandwidth would alias; none is left above half the rate."""
+    config = _small("narrow")
+    layer = stylegan3.FourierInput(config, stylegan3.plan_layers(config)[0], key=jax.random.key(0))
+    layer.weight[...] = jnp.eye(len(layer.weight)) * np.sqrt(len(layer.weight))
+    layer.freqs[...] = jnp.array([[2.0, 0.0], [0.0, 1.1], [0.2, 0.1]])
+    amplitudes = []
+    for scale in (1.0, 4.0):
+        layer.transform[...] = jnp.diag(jnp.array([scale, scale, 1.0]))
+        waves = np.asarray(layer(jnp.zeros((1, 4)), base.Recorder()))[0]
+        amplitudes.append(np.abs(waves).max((0, 1)))
+    half_rate = layer.rate / 2
+    faded = [np.clip(1 - (f * 4 - 2.0) / (half_rate - 2.0), 0, 1) for f in (2.0, 1.1, np.hypot(0.2, 0.1))]
+    np.testing.assert_allclose(amplitudes[0], 1.0, atol=0.05)
+    np.testing.assert_allclose(amplitudes[1], faded, atol=0.05)
+    assert faded[0] == 0.0 < faded[1] < 1.0
+
+
+def test_a_conditional_mapping_joins_two_normalised_halves():
+    """Against float64 and the definition."""
+    config = _small("narrow", num_classes=3)
+    module = stylegan3.StyleGAN3(config, key=jax.random.key(0))
+    z = jax.random.normal(jax.random.key(1), (2, 5))
+    label = jnp.array([[0.0, 1.0, 0.0], [0.3, 0.0, 0.7]])
+    mapping = module.mapping
+    unit = lambda x: x / np.sqrt(np.mean(np.square(x), axis=1, keepdims=True) + 1e-8)  # noqa: E731
+    as64 = lambda x: np.asarray(x[...], np.float64)  # noqa: E731
+    embedding = as64(label) @ as64(mapping.embed.weight) / np.sqrt(3) + as64(mapping.embed.bias)
+    x = np.concatenate([unit(as64(z)), unit(embedding)], axis=1)
+    for layer in (mapping.fc0, mapping.fc1):
+        x = x @ as64(layer.weight) * 0.01 / np.sqrt(x.shape[1]) + as64(layer.bias) * 0.01
+        x = np.sqrt(2) * np.where(x >= 0, x, 0.2 * x)
+    np.testing.assert_allclose(module.map_latents(z, label)[:, 3], x, rtol=1e-5, atol=1e-6)
+    with pytest.raises(ValueError, match=r"label: this generator is conditional; give \[batch, 3\] weights"):
+        module.map_latents(z)
+
+
+def test_what_does_not_fit_is_named(golden):
+    arrays = golden[0]
+    state, kwargs = _parameters(arrays), arrays["config"]["generator_init_kwargs"]
+    name = "synthesis.L12_52_5.down_filter"
+    with pytest.raises(InputError, match=f"{name}: not the filter"):
+        stylegan3_pytorch.convert({**state, name: state[name] * 1.001}, kwargs)
+    with pytest.raises(InputError, match=f"{name}: missing"):
+        stylegan3_pytorch.convert({key: value for key, value in state.items() if key != name}, kwargs)
+    with pytest.raises(InputError, match=r"synthesis\.L14_32_3\.up_filter: nothing .* uses it"):
+        stylegan3_pytorch.convert({**state, "synthesis.L14_32_3.up_filter": np.ones(1)}, kwargs)
+    with pytest.raises(InputError, match="constructor argument colours: not known"):
+        stylegan3_pytorch.convert(state, {**kwargs, "colours": 3})
+    with pytest.raises(InputError, match="constructor argument w_dim: missing"):
+        stylegan3_pytorch.convert(state, {key: value for key, value in kwargs.items() if key != "w_dim"})
+    for number in (-1, 14):
+        with pytest.raises(InputError, match=f"num_critical={number}: must be at least 0 and less than num_layers"):
+            stylegan3_pytorch.convert(state, {**kwargs, "num_critical": number})

@@ -1,0 +1,69 @@
+"""The zoo: names and directories become generators, and anything else is answered with what would be right."""
+
+import json
+import shutil
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from ganspace_jax.files.checkpoints import CheckpointError
+from ganspace_jax.generators import base, stylegan2, zoo
+
+
+@pytest.fixture(scope="module")
+def saved(tmp_path_factory):
+    config = stylegan2.Config(z_dim=3, w_dim=4, channels=(4, 2), mapping_layers=1, conv_clamp=8.0)
+    generator = base.split(stylegan2.StyleGAN2(config, key=jax.random.key(0)))
+    directory = tmp_path_factory.mktemp("zoo") / "model"
+    zoo.save(directory, generator)
+    return generator, directory
+
+
+def test_a_directory_alone_rebuilds_the_generator(saved):
+    generator, directory = saved
+    again = zoo.load(directory)
+    assert again.merge().config == generator.merge().config
+    jax.tree.map(np.testing.assert_array_equal, again.params, generator.params)
+    z = jnp.ones((2, 3))
+    images = [base.synthesize(g, base.map_latents(g, z)) for g in (generator, again)]
+    np.testing.assert_array_equal(*images)
+
+
+def test_compute_dtype_is_chosen_at_load(saved):
+    generator, directory = saved
+    half = zoo.load(directory, compute_dtype="bfloat16")
+    latents = base.map_latents(half, jnp.ones((2, 3)))
+    assert base.activation(half, latents, "b8.conv1").dtype == jnp.bfloat16
+    exact = base.synthesize(generator, latents)
+    difference = np.abs(np.asarray(base.synthesize(half, latents) - exact)).max()
+    assert 0 < difference < 0.05 * np.abs(np.asarray(exact)).max()
+
+
+def test_the_whole_zoo_loads():
+    for name in zoo.ZOO:
+        assert isinstance(zoo.load(name).merge(), base.Generator)
+
+
+def test_unknown_names_get_the_nearest():
+    with pytest.raises(CheckpointError, match="did you mean 'stylegan2-scenes'"):
+        zoo.load("stylegan2-scene")
+    with pytest.raises(CheckpointError, match="neither a generator of the zoo nor a directory; the zoo has: "):
+        zoo.load("zzz")
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"family": "stylegan9"}, "unknown family 'stylegan9'; there are stylegan2"),
+        ({"colours": 3}, "config.json: .*colours"),
+        ({"channels": [4, 3]}, r"array synthesis\.b8\.\S+ has shape"),
+    ],
+)
+def test_configurations_that_do_not_fit_are_named(saved, tmp_path, change, message):
+    shutil.copytree(saved[1], tmp_path / "model")
+    path = tmp_path / "model" / "config.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), **change}))
+    with pytest.raises(CheckpointError, match=message):
+        zoo.load(tmp_path / "model")

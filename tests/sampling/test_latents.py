@@ -1,0 +1,45 @@
+"""Latents: a sample depends on its number alone, and published seeds mean what they meant."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from ganspace_jax.errors import InputError
+from ganspace_jax.sampling import latents
+
+
+def test_a_sample_does_not_depend_on_its_batch():
+    key = jax.random.key(3)
+    together = latents.sample(key, jnp.arange(10), 4)
+    apart = jnp.concatenate([latents.sample(key, jnp.arange(start, start + 5), 4) for start in (0, 5)])
+    np.testing.assert_array_equal(together, apart)
+    np.testing.assert_array_equal(together[7:8], latents.sample(key, jnp.array([7]), 4))
+
+
+def test_samples_are_standard_normal():
+    """Mean, covariance and fourth moment of 40,000 samples, within five standard errors."""
+    z = np.asarray(latents.sample(jax.random.key(0), jnp.arange(40_000), 3), np.float64)
+    assert np.all(np.abs(z.mean(0)) < 5 / 200)
+    np.testing.assert_allclose(z.T @ z / len(z), np.eye(3), atol=5 * np.sqrt(2) / 200)
+    np.testing.assert_allclose((z**4).mean(0), 3.0, atol=5 * np.sqrt(96) / 200)
+
+
+def test_published_seeds():
+    """The numbers that NumPy has drawn for these seeds since 2006."""
+    np.testing.assert_allclose(latents.from_seed(1, 3)[0], [1.62434536, -0.61175641, -0.52817175], rtol=1e-6)
+    stacked = latents.from_seeds([0, 1], 3)
+    np.testing.assert_allclose(stacked[0], [1.76405235, 0.40015721, 0.97873798], rtol=1e-6)
+    np.testing.assert_array_equal(stacked[1:], latents.from_seed(1, 3))
+
+
+def test_seeds_parse():
+    assert latents.parse_seeds(["3", "1"]) == [3, 1]
+    for bad in (["-1"], ["a"], ["1.5"]):
+        with pytest.raises(InputError, match="--seeds="):
+            latents.parse_seeds(bad)
+
+
+def test_one_hot():
+    assert latents.one_hot(None, 3, 2) is None
+    np.testing.assert_array_equal(latents.one_hot(1, 3, 2), [[0, 1, 0], [0, 1, 0]])

@@ -15,7 +15,6 @@ from ganspace_jax.errors import one_line_errors
 from ganspace_jax.files import charts, outputs
 from ganspace_jax.generators import zoo
 from ganspace_jax.measures import effects
-from ganspace_jax.methods import decomposition
 from ganspace_jax.scenes import probe
 
 FLAGS = flags.FLAGS
@@ -33,7 +32,7 @@ def main(_):
     with outputs.outputs(FLAGS.workdir) as directory:
         found = foreign_files.load_components(FLAGS.components)
         generator = zoo.load(FLAGS.generator)
-        components.check_generator(found, FLAGS.generator, decomposition.fingerprint(generator))
+        components.check_generator(found, FLAGS.generator, zoo.fingerprint(generator))
         changes = effects.measure(
             generator,
             found,

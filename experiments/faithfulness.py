@@ -16,7 +16,6 @@ from ganspace_jax.errors import one_line_errors
 from ganspace_jax.files import charts, outputs
 from ganspace_jax.generators import zoo
 from ganspace_jax.measures import layer_response
-from ganspace_jax.methods import decomposition
 
 FLAGS = flags.FLAGS
 flags.DEFINE_string("generator", "biggan-deep-scenes", f"Zoo name ({', '.join(zoo.ZOO)}) or checkpoint directory.")
@@ -31,7 +30,7 @@ def main(_):
     with outputs.outputs(FLAGS.workdir) as directory:
         found = foreign_files.load_components(FLAGS.components)
         generator = zoo.load(FLAGS.generator)
-        components.check_generator(found, FLAGS.generator, decomposition.fingerprint(generator))
+        components.check_generator(found, FLAGS.generator, zoo.fingerprint(generator))
         measured = layer_response.measure(generator, found, num_samples=FLAGS.num_samples, seed=FLAGS.seed)
         text = layer_response.table(measured)
         (directory / "faithfulness.md").write_text(text + "\n")

@@ -17,7 +17,6 @@ from ganspace_jax.errors import InputError, one_line_errors
 from ganspace_jax.files import outputs, pictures
 from ganspace_jax.generators import zoo
 from ganspace_jax.measures import class_transfer, effects
-from ganspace_jax.methods import decomposition
 from ganspace_jax.scenes import probe
 
 FLAGS = flags.FLAGS
@@ -36,7 +35,7 @@ def main(_):
     with outputs.outputs(FLAGS.workdir) as directory:
         found = foreign_files.load_components(FLAGS.components)
         generator = zoo.load(FLAGS.generator)
-        components.check_generator(found, FLAGS.generator, decomposition.fingerprint(generator))
+        components.check_generator(found, FLAGS.generator, zoo.fingerprint(generator))
         if not isinstance(found.source.label, int):
             raise InputError(f"--components: of {found.source.label or 'no class'}; transfer begins at one class")
         names = _class_names(generator.merge())

@@ -21,6 +21,8 @@ import torch
 from benchmarks import machine, original
 from ganspace_jax.generators import base, biggan_deep, stylegan2
 from ganspace_jax.methods import decomposition
+from ganspace_jax.methods.decomposition import Decomposition
+from ganspace_jax.run import Run
 
 
 class Size(NamedTuple):
@@ -123,15 +125,15 @@ def _time(
 ) -> tuple[float, int]:
     """Seconds of our decomposition, and its sweeps."""
     start = time.perf_counter()
-    found = decomposition.decompose(
-        generator,
-        layer=layer,
-        latent_space=space,
-        label=label,
+    spec = Decomposition(
+        layer,
+        space,
+        label,
         estimator=estimator,
         num_samples=size.num_samples,
         num_components=size.num_components,
     )
+    found = decomposition.decompose(generator, spec, Run())
     return time.perf_counter() - start, found.source.num_sweeps
 
 

@@ -23,7 +23,8 @@ from typing import Any, TypeVar
 import jax
 
 from ganspace_jax.errors import InputError, Interrupted
-from ganspace_jax.files.checkpoints import CheckpointError, RunCheckpoints
+from ganspace_jax.files.checkpoints import CheckpointError
+from ganspace_jax.files.run_states import RunCheckpoints
 
 Tree = TypeVar("Tree")
 

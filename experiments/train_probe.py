@@ -18,7 +18,7 @@ from absl import app, flags, logging
 from tqdm import tqdm
 
 from ganspace_jax.errors import one_line_errors
-from ganspace_jax.files import checkpoints, outputs
+from ganspace_jax.files import outputs, run_states
 from ganspace_jax.scenes import probe
 from ganspace_jax.scenes import rendering as scenes
 
@@ -42,7 +42,7 @@ def main(_):
     init_key, train_key, held_out_key = jax.random.split(jax.random.key(FLAGS.seed), 3)
     recipe = probe.Recipe(FLAGS.num_images, FLAGS.batch_size, FLAGS.learning_rate)
     definition, state = probe.init(probe.Probe(probe.Config(resolution=FLAGS.resolution), key=init_key), recipe)
-    saved = checkpoints.RunCheckpoints(workdir / "state")
+    saved = run_states.RunCheckpoints(workdir / "state")
     found = saved.restore(state)
     state = found[1] if found else state
     trained = _train(definition, recipe, state, train_key, workdir, saved)

@@ -1,10 +1,12 @@
-"""Directories that runs write into: all of a run's files, or none of them."""
+"""Writes output directories, so that a run leaves all of its files or none of them."""
 
 import contextlib
+import errno
 import fcntl
 import logging
 import os
 import pathlib
+import re
 import shutil
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
@@ -13,106 +15,234 @@ from typing import Any, TypeVar
 from ganspace_jax.errors import InputError
 
 Result = TypeVar("Result")
+Directory = str | os.PathLike[str]
+
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_OLD = "old"  # name of the older directory within a scratch directory
 
 
 @contextlib.contextmanager
-def outputs(workdir: str | os.PathLike[str]) -> Iterator[pathlib.Path]:
-    """Yields a scratch directory whose files move into workdir when the block succeeds, and vanish when it fails.
+def outputs(workdir: Directory) -> Iterator[pathlib.Path]:
+    """Yields a scratch directory, and moves its files into the work directory at the end.
 
-    Raises InputError at once, before any work, when workdir cannot be written, or another run is writing there. A workdir made
-    for a run that then failed is removed again.
+    If the block fails, removes the files, and the work directory if it was made for this run.
+
+    Raises:
+        InputError: The work directory cannot be written, or another run writes there. Both
+            are found before the block starts. Or its disk is full during the block.
     """
     target = pathlib.Path(workdir)
     with claim(target):
-        for left in target.glob(".writing-*"):  # by a run that was killed
+        for left in target.glob(".writing-*"):  # from a killed run
             shutil.rmtree(left, ignore_errors=True)
-        scratch = pathlib.Path(_written(workdir, lambda: tempfile.mkdtemp(prefix=".writing-", dir=target)))
+        name = f"--workdir={workdir}"
+        scratch = pathlib.Path(_written(name, lambda: tempfile.mkdtemp(prefix=".writing-", dir=target)))
         try:
-            yield scratch
-            for path in sorted(scratch.iterdir()):
-                os.replace(path, target / path.name)
+            with _named_full_disk(name):
+                yield scratch
+                for path in sorted(scratch.iterdir()):
+                    os.replace(path, target / path.name)
         finally:
             shutil.rmtree(scratch, ignore_errors=True)
 
 
 @contextlib.contextmanager
-def claim(workdir: str | os.PathLike[str]) -> Iterator[None]:
-    """While the block runs, no other run may claim the same workdir: raises InputError where one does.
+def claim(workdir: Directory) -> Iterator[None]:
+    """Locks the work directory while the block runs.
 
-    The claim ends with the process that made it, however that ends. A workdir that was made for it and stays empty is removed.
+    The lock ends with the process, even if the process is killed. A work directory that was
+    made for the claim and is still empty is removed.
+
+    Raises:
+        InputError: Another run holds the lock, or the work directory cannot be made.
     """
-    target = pathlib.Path(workdir)
+    target, name = pathlib.Path(workdir), f"--workdir={workdir}"
     missing = [p for p in (target, *target.parents) if not p.exists()]
-    _written(workdir, lambda: target.mkdir(parents=True, exist_ok=True))
-    directory = _written(workdir, lambda: os.open(target, os.O_RDONLY))
+    _written(name, lambda: target.mkdir(parents=True, exist_ok=True))
+    descriptor = _written(name, lambda: os.open(target, os.O_RDONLY))
     try:
-        _lock(directory, workdir)
+        is_locked = _lock(descriptor)
+        if is_locked is False:
+            raise InputError(f"{name}: another run is writing there; name another directory")
+        if is_locked is None:
+            logging.getLogger(__name__).warning("%s cannot be locked; start no other run there", workdir)
         yield
     finally:
-        os.close(directory)
+        os.close(descriptor)
         _remove_empty(missing)
 
 
-def _written(workdir: str | os.PathLike[str], write: Callable[[], Result]) -> Result:
+def _written(name: str, write: Callable[[], Result]) -> Result:
+    """Returns write(), or raises InputError if the file system refuses."""
     try:
         return write()
     except OSError as error:
-        raise InputError(f"--workdir={workdir}: cannot be written: {error.strerror}; name another directory") from None
-
-
-def _lock(directory: int, workdir: str | os.PathLike[str]) -> None:
-    try:
-        fcntl.flock(directory, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        raise InputError(f"--workdir={workdir}: another run is writing there; name another directory") from None
-    except OSError:  # some network file systems cannot lock directories
-        logging.getLogger(__name__).warning("%s cannot be locked; start no other run there", workdir)
+        raise InputError(f"{name}: cannot be written: {error.strerror}; name another directory") from None
 
 
 @contextlib.contextmanager
-def replacement(directory: str | os.PathLike[str], flag: str = "") -> Iterator[pathlib.Path]:
-    """Yields the path of a directory to be made, which takes the place of `directory` when the block succeeds.
+def _named_full_disk(name: str) -> Iterator[None]:
+    """Turns the error of a full disk, which often has no file name, into an InputError."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in _FULL:
+            raise
+        raise InputError(f"{name}: cannot be written: {error.strerror}; name another directory") from None
 
-    So it is whole or absent at every moment; what was there before stays until then, and for good when the block fails. Raises
-    InputError at once for a file in its place, and where nothing can be made. flag: that named it, for the message: --output=.
+
+def _lock(descriptor: int) -> bool | None:
+    """Locks an open directory, and returns whether that succeeded.
+
+    Returns False if another process holds the lock. Returns None if the file system has no
+    such locks, like some network file systems.
     """
     try:
-        target = pathlib.Path(directory).resolve()
-    except (OSError, RuntimeError):
-        raise InputError(f"{flag}{directory}: a link that leads to itself; name another directory") from None
-    if target.exists() and not target.is_dir():
-        raise InputError(f"{flag}{directory}: is a file; name another directory")
-    made, old = (target.with_name(f".{target.name}.{word}-{os.getpid()}") for word in ("writing", "replaced"))
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:
+        return None
+    return True
+
+
+@contextlib.contextmanager
+def replacement(directory: Directory, flag: str = "") -> Iterator[pathlib.Path]:
+    """Yields a path where the block makes a directory, which then replaces `directory`.
+
+    If the block fails, the older directory remains. A killed process leaves a hidden scratch
+    directory beside the target. The next replacement of the same target removes it, and moves
+    the older directory back if the process was killed between the two renames.
+
+    Args:
+        directory: Target; a link is followed.
+        flag: Prefix of error messages that names the flag, such as "--output=".
+
+    Raises:
+        InputError: The target is a file or cannot be written. Both are found before the block
+            starts. Or the disk is full during the block.
+    """
+    name = f"{flag}{directory}"
+    target = _checked_target(directory, name)
     missing = [path for path in target.parents if not path.exists()]
     try:
-        shutil.rmtree(made, ignore_errors=True)
-        try:
-            made.mkdir(parents=True)
-            made.rmdir()
-        except OSError as error:
-            reason = f"cannot be written: {error.strerror}; name another directory"
-            raise InputError(f"{flag}{directory}: {reason}") from None
-        yield made
-        if target.exists():
-            target.rename(old)
-        made.rename(target)
-        shutil.rmtree(old, ignore_errors=True)
+        _written(name, lambda: target.parent.mkdir(parents=True, exist_ok=True))
+        _remove_leftovers(target)
+        with _scratch(target, name) as scratch, _named_full_disk(name):
+            made = scratch / "new"
+            with _named_target(made, str(directory)):
+                yield made
+            if target.exists():
+                target.rename(scratch / _OLD)
+            made.rename(target)
     finally:
-        if old.exists() and not target.exists():
-            old.rename(target)
-        shutil.rmtree(made, ignore_errors=True)
         _remove_empty(missing)
 
 
+def _checked_target(directory: Directory, name: str) -> pathlib.Path:
+    try:
+        target = pathlib.Path(directory).resolve()
+    except (OSError, RuntimeError):
+        raise InputError(f"{name}: a link that leads to itself; name another directory") from None
+    if target.exists() and not target.is_dir():
+        raise InputError(f"{name}: is a file; name another directory")
+    return target
+
+
+@contextlib.contextmanager
+def _scratch(target: pathlib.Path, name: str) -> Iterator[pathlib.Path]:
+    """Yields an empty locked directory beside the target, and discards it at the end."""
+    path, descriptor = _locked_directory(target, name)
+    try:
+        yield path
+    finally:
+        try:
+            _discard(path, target)
+        finally:
+            os.close(descriptor)
+
+
+def _locked_directory(target: pathlib.Path, name: str) -> tuple[pathlib.Path, int]:
+    """Returns the path and the descriptor of a new directory beside the target.
+
+    Until the directory is locked, another process may remove it as a leftover. Then this
+    function makes another one.
+    """
+    while True:
+        path = _written(name, lambda: tempfile.mkdtemp(prefix=_scratch_prefix(target), dir=target.parent))
+        try:
+            descriptor = os.open(path, os.O_RDONLY)
+        except FileNotFoundError:
+            continue
+        if _lock(descriptor) is not False and os.path.exists(path):
+            return pathlib.Path(path), descriptor
+        os.close(descriptor)
+
+
+def _scratch_prefix(target: pathlib.Path) -> str:
+    return f".{target.name}.writing-"
+
+
+def _discard(scratch: pathlib.Path, target: pathlib.Path) -> None:
+    """Removes a scratch directory, but moves the older directory back if the target is missing.
+
+    The older directory changes its name before it is removed. So a half removed directory
+    never becomes the target.
+    """
+    old = scratch / _OLD
+    if old.exists():
+        old.rename(scratch / "removed" if target.exists() else target)
+    shutil.rmtree(scratch, ignore_errors=True)
+
+
+def _remove_leftovers(target: pathlib.Path) -> None:
+    """Discards the scratch directories of killed processes that wrote the same target."""
+    pattern = re.compile(re.escape(_scratch_prefix(target)) + r"[a-z0-9_]{8}")
+    with contextlib.suppress(OSError):  # a parent that cannot be listed
+        for path in sorted(target.parent.iterdir()):
+            if pattern.fullmatch(path.name):
+                _remove_leftover(path, target)
+
+
+def _remove_leftover(path: pathlib.Path, target: pathlib.Path) -> None:
+    """Discards one scratch directory, unless it belongs to a living process or to another user.
+
+    A living process holds the lock. Another user's files must never become the target.
+    """
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+    except OSError:
+        return
+    try:
+        if os.fstat(descriptor).st_uid == os.geteuid() and _lock(descriptor):
+            _discard(path, target)
+    finally:
+        os.close(descriptor)
+
+
+@contextlib.contextmanager
+def _named_target(made: pathlib.Path, directory: str) -> Iterator[None]:
+    """Makes errors name the target in place of the scratch path, which the user never sees."""
+    try:
+        yield
+    except InputError as error:
+        error.args = tuple(str(text).replace(str(made), directory) for text in error.args)
+        raise
+
+
 def _remove_empty(directories: Iterable[pathlib.Path]) -> None:
-    """The innermost first; those that something is in stay."""
+    """Removes the directories that are empty, in the given order, innermost first."""
     for directory in directories:
         with contextlib.suppress(OSError):
             directory.rmdir()
 
 
 def flagfile(flag_values: Iterable[Any]) -> str:
-    """The flags of a run (absl Flag objects) as a flagfile that repeats it, one a line."""
+    """Returns a flagfile that repeats a run, with one flag per line.
+
+    Args:
+        flag_values: Flag objects of absl; flags whose value is None are left out.
+    """
     lines = []
     for flag in flag_values:
         if flag.value is not None:

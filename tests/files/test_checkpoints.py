@@ -1,14 +1,24 @@
 """Checkpoints: what is written comes back bit-equal; what is damaged, missing or of another shape is named."""
 
+import errno
+import hashlib
 import json
-import logging
+import os
+import pathlib
+import resource
 import shutil
+import subprocess
+import sys
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from ganspace_jax.files import checkpoints
+from ganspace_jax.errors import InputError
+from ganspace_jax.files import checkpoints, checksums
+
+ROOT = pathlib.Path(__file__).parents[2]
 
 ARRAYS = {
     "layer": {"weight": np.arange(6, dtype=np.float32).reshape(2, 3), "half": np.ones(2, jnp.bfloat16)},
@@ -79,67 +89,118 @@ def test_bad_configurations_are_named(tmp_path, text, message):
         checkpoints.load_arrays(tmp_path, ARRAYS)
 
 
-def _state(value):
-    return (np.full(3, value, np.float32), {"step": np.int32(value)})
+def _scaled(scale):
+    return jax.tree.map(lambda a: np.asarray(a * scale, np.asarray(a).dtype), ARRAYS)
 
 
-def test_training_keeps_the_last_two_states(tmp_path):
-    saved = checkpoints.RunCheckpoints(tmp_path)
-    assert saved.restore(_state(0)) is None
-    for step in (1, 2, 3):
-        saved.save(step, _state(step))
-    saved.close()
-    again = checkpoints.RunCheckpoints(tmp_path)
-    step, (weights, rest) = again.restore(_state(0))
-    assert step == 3
-    np.testing.assert_array_equal(weights, np.full(3, 3.0))
-    assert rest["step"] == 3
-    assert {p.name for p in tmp_path.iterdir() if p.is_dir()} == {"2", "3"}
+@pytest.mark.parametrize(
+    ("changed", "name"),
+    [
+        ({**ARRAYS, "count": np.int32(6)}, "count"),
+        ({**ARRAYS, "count": np.array(7, np.uint32)}, "count"),  # has the same bytes
+        ({**ARRAYS, "layer": {**ARRAYS["layer"], "half": np.array([1, 1.0078125], jnp.bfloat16)}}, "layer.half"),
+        (
+            {**ARRAYS, "layer": {**ARRAYS["layer"], "weight": ARRAYS["layer"]["weight"] * np.float32(-1)}},
+            "layer.weight",
+        ),
+    ],
+)
+def test_an_array_that_differs_from_its_checksum_is_named(directory, changed, name):
+    checkpoints.save_arrays(directory.parent / "other", changed, CONFIG)
+    shutil.rmtree(directory / "arrays")
+    shutil.copytree(directory.parent / "other" / "arrays", directory / "arrays")
+    with pytest.raises(checkpoints.CheckpointError, match=f"model: damaged: array {name} differs from its checksum"):
+        checkpoints.load_arrays(directory, ARRAYS)
+    (directory / "checksums.json").unlink()  # as older versions wrote checkpoints
+    assert set(checkpoints.load_arrays(directory, ARRAYS)) == set(ARRAYS)
 
 
-def test_a_damaged_state_gives_way_to_the_one_before(tmp_path, caplog):
-    saved = checkpoints.RunCheckpoints(tmp_path)
-    saved.save(1, _state(1))
-    saved.save(2, _state(2))
-    saved.close()
-    for path in (tmp_path / "2").rglob("*"):
-        if path.is_file():
-            path.write_bytes(b"")
-    with caplog.at_level(logging.WARNING, logger="ganspace_jax.files.checkpoints"):
-        restored = checkpoints.RunCheckpoints(tmp_path).restore(_state(0))
-    assert restored is not None and restored[0] == 1 and restored[1][1]["step"] == 1
-    assert "state 2 is damaged, trying the one before" in caplog.text
-    shutil.rmtree(tmp_path / "1")
-    with pytest.raises(checkpoints.CheckpointError, match="every state in it is damaged"):
-        checkpoints.RunCheckpoints(tmp_path).restore(_state(0))
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [("{", "cannot be read"), ("null", "must map names"), ("[]", "must map names"), ("{}", "no checksum of array")],
+)
+def test_damaged_checksums_are_named(directory, text, message):
+    (directory / "checksums.json").write_text(text)
+    with pytest.raises(checkpoints.CheckpointError, match=f"checksums.json: .*{message}"):
+        checkpoints.load_arrays(directory, ARRAYS)
 
 
-def test_a_run_that_fell_back_saves_again(tmp_path):
-    """Also at a step before the damaged one, which goes; and from some steps only, where these are asked for."""
-    saved = checkpoints.RunCheckpoints(tmp_path)
-    saved.save(4, _state(4))
-    saved.save(8, _state(8))
-    assert saved.restore(_state(0), last=7)[0] == 4
-    assert saved.restore(_state(0), first=9) is None
-    saved.save(6, _state(6))
-    assert saved.restore(_state(0))[0] == 6
-    saved.close()
+def test_a_checksum_is_of_type_shape_and_numbers():
+    array = np.array([[1, 2], [3, 4]], np.int16)
+    expected = hashlib.sha256(b"int16 (2, 2)\n" + bytes([1, 0, 2, 0, 3, 0, 4, 0])).hexdigest()
+    for same in (array, np.asfortranarray(array), jnp.asarray(array)):
+        assert checksums.of_array(same) == expected
+    others = [array.view(np.uint16), array.reshape(4), array.reshape(1, 4), array.T, array + np.int16(1)]
+    assert len({checksums.of_array(x) for x in [array, *others]}) == 6
 
 
-def test_float64_comes_back_as_float64(tmp_path):
-    saved = checkpoints.RunCheckpoints(tmp_path, keep=None)
-    for step in range(4):
-        saved.save(step, {"x": np.array([1 / 3 + step])})
-    for step in range(4):
-        assert saved.restore({"x": np.zeros(1)}, step, step)[1]["x"][0] == 1 / 3 + step
-    saved.close()
+def _mutate(rng, data):
+    """Flips a bit, cuts the end, zeroes a part, or inserts bytes."""
+    place, kind = int(rng.integers(len(data))), rng.integers(4)
+    if kind == 0:
+        return data[:place] + bytes([data[place] ^ (1 << int(rng.integers(8)))]) + data[place + 1 :]
+    return data[:place] + (b"", bytes(30), b"12345")[kind - 1] + data[place + (len(data), 30, 0)[kind - 1] :]
 
 
-def test_states_of_another_run_are_not_overwritten(tmp_path):
-    """Other shapes: the run stops with one line, and what was there stays."""
-    saved = checkpoints.RunCheckpoints(tmp_path)
-    saved.save(1, _state(1))
-    saved.close()
-    with pytest.raises(checkpoints.CheckpointError, match="holds a run with other shapes; repeat its flags"):
-        checkpoints.RunCheckpoints(tmp_path).restore((np.zeros(4, np.float32), {"step": np.int32(0)}))
-    assert (tmp_path / "1").is_dir()
+def test_a_changed_file_gives_the_same_arrays_or_is_named(directory, tmp_path):
+    arrays = {"weight": np.random.default_rng(1).standard_normal((40, 50)).astype(np.float32), "n": np.int32(3)}
+    checkpoints.save_arrays(directory, arrays, CONFIG)
+    rng, refused = np.random.default_rng(0), 0
+    files = sorted(path for path in directory.rglob("*") if path.stat().st_size and path.is_file())
+    for _ in range(60):
+        path = files[rng.integers(len(files))]
+        whole = path.read_bytes()
+        path.write_bytes(_mutate(rng, whole))
+        try:
+            found = checkpoints.load_arrays(directory, arrays)
+        except checkpoints.CheckpointError as error:
+            refused += 1
+            assert str(error).startswith(str(directory)) and str(error).isprintable()
+        else:
+            jax.tree.map(np.testing.assert_array_equal, found, arrays)
+        path.write_bytes(whole)
+    assert 15 < refused < 50
+
+
+def test_every_shipped_network_has_checksums_and_agrees_with_them():
+    directories = [path.parent for path in sorted((ROOT / "ganspace_jax" / "models").rglob("config.json"))]
+    assert len(directories) >= 5
+    for directory in directories:
+        assert (directory / "checksums.json").is_file()
+        checkpoints.load_arrays(directory, checkpoints._read(directory / "arrays"))
+
+
+@pytest.mark.parametrize("writer", ["config", "arrays"])
+def test_a_full_disk_is_one_error_that_names_the_directory(directory, monkeypatch, writer):
+    def fail(*_, **__):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    if writer == "config":
+        monkeypatch.setattr(pathlib.Path, "write_text", fail)
+    else:
+        monkeypatch.setattr(checkpoints, "_write", fail)
+    with pytest.raises(InputError) as caught:
+        checkpoints.save_arrays(directory, _scaled(2), CONFIG)
+    assert str(caught.value).startswith(f"{directory}: cannot be written: No space left on device")
+    monkeypatch.undo()
+    checkpoints.load_arrays(directory, ARRAYS)
+    assert {p.name for p in directory.parent.iterdir()} == {"model"}
+
+
+def test_orbax_prints_nothing_before_the_error(directory, capfd, caplog):
+    """A limit on the size of files stands for a full disk: writing fails in the same place, with another number."""
+    numbers = np.random.default_rng(0).standard_normal(2**17)  # 1 MB
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    try:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (2**18, hard))
+        with pytest.raises(checkpoints.CheckpointError) as caught:
+            checkpoints.save_arrays(directory, {"a": numbers}, CONFIG)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert str(caught.value) == f"{directory}: cannot be written: File too large"
+    assert capfd.readouterr() == ("", "") and not caplog.records
+
+
+def test_the_zoo_is_imported_without_orbax():
+    program = "import sys, ganspace_jax.generators.zoo; sys.exit(any(name.startswith('orbax') for name in sys.modules))"
+    assert subprocess.run([sys.executable, "-c", program], cwd=ROOT).returncode == 0

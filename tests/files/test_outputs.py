@@ -1,6 +1,11 @@
 """Output directories: all files of a run or none, and the flagfile that repeats it."""
 
+import errno
+import os
 import pathlib
+import signal
+import subprocess
+import sys
 
 import pytest
 from absl import flags
@@ -51,7 +56,7 @@ def test_a_directory_takes_anothers_place_or_leaves_it(tmp_path, monkeypatch):
     rename = pathlib.Path.rename
 
     def rename_but_the_new(path, target):
-        if "writing" in path.name:
+        if path.name == "new":
             raise OSError("disk")
         return rename(path, target)
 
@@ -65,6 +70,157 @@ def test_a_directory_takes_anothers_place_or_leaves_it(tmp_path, monkeypatch):
     with pytest.raises(RuntimeError), outputs.replacement(tmp_path / "a" / "b" / "c"):
         raise RuntimeError
     assert [path.name for path in tmp_path.iterdir()] == ["model"]
+
+
+ROOT = pathlib.Path(__file__).parents[2]
+
+# Arguments: the target, and the name of the path whose renaming the process never finishes, or "block".
+WRITER = """
+import pathlib, sys
+from ganspace_jax.files import outputs
+
+target, where = pathlib.Path(sys.argv[1]), sys.argv[2]
+rename = pathlib.Path.rename
+
+def wait():
+    print("waiting", flush=True)
+    sys.stdin.readline()
+
+def rename_or_wait(path, to):
+    if path.name == where:
+        wait()
+    return rename(path, to)
+
+pathlib.Path.rename = rename_or_wait
+with outputs.replacement(target) as made:
+    made.mkdir()
+    (made / "theirs").write_text("theirs")
+    if where == "block":
+        wait()
+"""
+
+
+def _start_writer(target, where):
+    """Returns a process that waits at a certain place within `replacement`."""
+    command = [sys.executable, "-c", WRITER, str(target), where]
+    process = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    assert process.stdout.readline() == "waiting\n"
+    return process
+
+
+def _end(process, kill):
+    if kill:
+        process.send_signal(signal.SIGKILL)
+    process.communicate("")
+    return process.returncode
+
+
+def _replace(target):
+    with outputs.replacement(target) as made:
+        made.mkdir()
+        (made / "ours").write_text("ours")
+
+
+def _names(directory):
+    return {path.name for path in directory.iterdir()}
+
+
+def test_leftovers_of_a_killed_process_are_removed_by_the_next(tmp_path):
+    assert _end(_start_writer(tmp_path / "model", "block"), kill=True) == -signal.SIGKILL
+    assert len(_names(tmp_path)) == 1
+    _replace(tmp_path / "other")
+    assert len(_names(tmp_path)) == 2  # a leftover belongs to one target
+    _replace(tmp_path / "model")
+    assert _names(tmp_path) == {"model", "other"} and _names(tmp_path / "model") == {"ours"}
+
+
+def test_a_directory_comes_back_if_its_replacement_was_killed_between_the_renames(tmp_path):
+    _replace(tmp_path / "model")
+    _end(_start_writer(tmp_path / "model", "new"), kill=True)
+    assert not (tmp_path / "model").exists()
+    with pytest.raises(RuntimeError), outputs.replacement(tmp_path / "model"):
+        assert _names(tmp_path / "model") == {"ours"}
+        raise RuntimeError
+    assert _names(tmp_path) == {"model"} and _names(tmp_path / "model") == {"ours"}
+
+
+def test_a_living_process_keeps_its_files(tmp_path):
+    """Its lock protects them, whichever process removes leftovers meanwhile."""
+    process = _start_writer(tmp_path / "model", "block")
+    _replace(tmp_path / "model")
+    assert len(_names(tmp_path)) == 2
+    assert _end(process, kill=False) == 0
+    assert _names(tmp_path) == {"model"} and _names(tmp_path / "model") == {"theirs"}
+
+
+def _leave(path):
+    """Makes a scratch directory as a process leaves it that is killed between the renames."""
+    (path / "old").mkdir(parents=True)
+    (path / "old" / "planted").write_text("planted")
+
+
+@pytest.mark.parametrize("whose", ["another user's", "a link", "another target's", "no directory"])
+def test_what_is_no_leftover_of_ours_stays(tmp_path, monkeypatch, whose):
+    path = tmp_path / ".model.writing-abcdefgh"
+    if whose == "a link":
+        _leave(tmp_path / "elsewhere")
+        path.symlink_to("elsewhere")
+    elif whose == "another target's":
+        path = tmp_path / ".model.writing-b.writing-abcdefgh"
+        _leave(path)
+    elif whose == "no directory":
+        path.write_text("")
+    else:
+        _leave(path)
+        uid = os.geteuid()
+        monkeypatch.setattr(os, "geteuid", lambda: uid + 1)
+    before = _names(tmp_path)
+    with outputs.replacement(tmp_path / "model") as made:
+        assert not (tmp_path / "model").exists()
+        made.mkdir()
+    assert _names(tmp_path) == before | {"model"} and _names(tmp_path / "model") == set()
+
+
+def test_the_older_directory_survives_if_no_rename_works(tmp_path, monkeypatch):
+    """It then stays in the scratch directory, and the next run moves it back."""
+    _replace(tmp_path / "model")
+    rename = pathlib.Path.rename
+
+    def rename_first_only(path, target):
+        if path.name != "model":
+            raise OSError("disk")
+        return rename(path, target)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(pathlib.Path, "rename", rename_first_only)
+        with pytest.raises(OSError, match="disk"):
+            _replace(tmp_path / "model")
+    assert "model" not in _names(tmp_path)
+    with pytest.raises(RuntimeError), outputs.replacement(tmp_path / "model"):
+        raise RuntimeError
+    assert _names(tmp_path) == {"model"} and _names(tmp_path / "model") == {"ours"}
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (outputs.outputs, "--workdir={}: cannot be written: No space left on device; name another directory"),
+        (outputs.replacement, "{}: cannot be written: No space left on device; name another directory"),
+    ],
+)
+def test_a_full_disk_is_named_by_the_directory(tmp_path, make, message):
+    with pytest.raises(InputError) as caught, make(tmp_path / "target"):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    assert str(caught.value) == message.format(tmp_path / "target")
+    with pytest.raises(PermissionError), make(tmp_path / "target"):
+        raise PermissionError(errno.EACCES, "denied", "elsewhere")
+    assert not _names(tmp_path)
+
+
+def test_errors_name_the_target_and_not_the_scratch_path(tmp_path):
+    with pytest.raises(InputError) as caught, outputs.replacement(tmp_path / "model", "--output=") as made:
+        raise InputError(f"{made}: cannot be written")
+    assert str(caught.value) == f"{tmp_path / 'model'}: cannot be written"
 
 
 def test_flagfile_is_read_back_alike(tmp_path):

@@ -14,7 +14,7 @@ import numpy as np
 from flax import nnx
 from tqdm import tqdm
 
-from ganspace_jax.files import checkpoints, pictures
+from ganspace_jax.files import pictures, run_states
 from ganspace_jax.generators import base, zoo
 from ganspace_jax.generators.biggan_deep import BigGANDeep
 from ganspace_jax.sampling import devices as device_meshes
@@ -41,7 +41,7 @@ def run(
     sample_every: images between samples/*.png. save_every: seconds between saves of state/, generator/ and discriminator/.
     """
     (workdir / "samples").mkdir(parents=True, exist_ok=True)
-    saved = checkpoints.RunCheckpoints(workdir / "state")
+    saved = run_states.RunCheckpoints(workdir / "state")
     devices = device_meshes.all_devices(recipe.batch_size)
     found = saved.restore(state)
     state = device_meshes.replicate(found[1] if found else state, devices)

@@ -1,0 +1,58 @@
+"""Error messages: one printable line, whatever a file or a user put into them."""
+
+import subprocess
+import sys
+
+import pytest
+
+from ganspace_jax.errors import InputError, first_line, nearest, printable
+
+HOSTILE = "a\x1b[31mred\x1b]0;title\x07\x9b2J\r\nnext\x00\u202eback\udc80é"
+
+
+def test_text_that_is_printed_has_no_control_characters():
+    text = printable(HOSTILE)
+    assert text.isprintable() and text.isascii() is False
+    assert text == r"a\x1b[31mred\x1b]0;title\x07\x9b2J\r\nnext\x00\u202eback\udc80é"
+    assert printable("all 3 plain, é ü 漢 words") == "all 3 plain, é ü 漢 words"
+
+
+def test_an_input_error_is_one_printable_line_wherever_it_is_shown():
+    error = InputError(f"file {HOSTILE}: bad")
+    assert str(error) == f"{error}" == printable(f"file {HOSTILE}: bad") and str(error).isprintable()
+    program = "from ganspace_jax.errors import *\n@one_line_errors\ndef main(): raise {}\nmain()"
+    for raised in ("InputError('a\\x1b[31m\\nb')", "FileNotFoundError(2, 'none', 'a\\x1b[31m\\nb')"):
+        result = subprocess.run([sys.executable, "-c", program.format(raised)], capture_output=True, text=True)
+        assert result.returncode == 1
+        assert result.stderr.startswith(r"error: a\x1b[31m\nb") and result.stderr.removesuffix("\n").isprintable()
+
+
+@pytest.mark.parametrize(
+    ("error", "line"),
+    [
+        (ValueError("first\nsecond"), "first"),
+        (ValueError("\n  \n indented\nmore"), "indented"),
+        (ValueError(), "ValueError"),
+        (KeyError(), "KeyError"),
+        (ValueError(" \n"), "ValueError"),
+        (ValueError("a\x1b[31mb"), r"a\x1b[31mb"),
+        (ValueError("x" * 500), "x" * 200),
+        (InputError(), "InputError"),
+    ],
+)
+def test_the_first_line_of_an_error_is_safe_and_never_empty(error, line):
+    assert first_line(error) == line
+
+
+def test_the_first_line_is_never_longer_than_its_limit():
+    """Although escape codes are longer than the characters that they replace."""
+    assert len(first_line(ValueError("\x1b" * 500))) == 200
+    assert first_line(ValueError("abcdef"), limit=3) == "abc"
+
+
+def test_near_names_are_named():
+    names = ("stylegan2-scenes", "stylegan3-scenes", "biggan-scenes", "stylegan2-scenes")
+    assert nearest("stylegan2-scene", names, count=1) == "did you mean 'stylegan2-scenes'? "
+    assert nearest("stylegan2-scenes", names, count=2) == "did you mean 'stylegan2-scenes' or 'stylegan3-scenes'? "
+    assert nearest("qqq", names) == "" == nearest("a", ())
+    assert nearest("a\x1bbc", ["a\x1bbd"]).isprintable()

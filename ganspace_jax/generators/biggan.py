@@ -206,6 +206,7 @@ class BigGAN(base.Configured, nnx.Module):
 
     prior: Literal["normal", "truncated_normal"] = "normal"
     has_mapping = False
+    default_layer = "linear"
 
     def __init__(self, config: Config, *, key: PRNGKey):
         self.config = config

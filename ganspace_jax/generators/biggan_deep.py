@@ -208,6 +208,7 @@ class BigGANDeep(base.Configured, nnx.Module):
 
     prior: Literal["normal", "truncated_normal"] = "truncated_normal"
     has_mapping = False
+    default_layer = "gen_z"
 
     def __init__(self, config: Config, *, key: PRNGKey):
         self.config = config

@@ -72,6 +72,7 @@ class DCGAN(nnx.Module):
 
     prior: Literal["normal", "truncated_normal"] = "normal"
     has_mapping = False
+    default_layer = "main.0"
     num_classes = 0
     class_names: tuple[str, ...] = ()
 

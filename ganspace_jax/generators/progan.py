@@ -72,6 +72,7 @@ class ProGAN(base.Configured, nnx.Module):
 
     prior: Literal["normal", "truncated_normal"] = "normal"
     has_mapping = False
+    default_layer = "layer1"
 
     def __init__(self, config: Config, *, key: PRNGKey):
         self.config = config

@@ -261,6 +261,7 @@ class StyleGAN3(base.Configured, nnx.Module):
 
     prior: Literal["normal", "truncated_normal"] = "normal"
     has_mapping = True
+    default_layer = "w"
 
     def __init__(self, config: Config, *, key: PRNGKey):
         mapping_key, synthesis_key = jax.random.split(key)

@@ -21,6 +21,8 @@ import torch
 from benchmarks import machine, original
 from ganspace_jax.generators import base, biggan_deep, stylegan2
 from ganspace_jax.methods import decomposition
+from ganspace_jax.methods.decomposition import Decomposition
+from ganspace_jax.run import Run
 
 
 class Size(NamedTuple):
@@ -35,13 +37,13 @@ W, GEN_Z = Size(1_000_000, 80, 10_000), Size(1_000_000, 80, 1_000)
 NUM_BLOCKS = 20  # of the original's on a layer of 32,768
 
 
-def mapping_generator(width: int = 512, depth: int = 8) -> base.SplitGenerator:
+def mapping_generator(width: int = 512, depth: int = 8) -> base.Generator:
     """StyleGAN2's mapping network, with as little of a synthesis network as there can be."""
     config = stylegan2.Config(width, width, (4, 4), mapping_layers=depth)
     return base.split(stylegan2.StyleGAN2(config, key=jax.random.key(0)))
 
 
-def gen_z_generator(channel_width: int = 128, z_dim: int = 128) -> base.SplitGenerator:
+def gen_z_generator(channel_width: int = 128, z_dim: int = 128) -> base.Generator:
     """BigGAN-deep's first layer of 256 channel_width numbers, with variances that fall as those of trained ones do."""
     config = biggan_deep.Config(z_dim, 1000, channel_width, ((False, 16, 16),), attention_position=-1)
     generator = base.split(biggan_deep.BigGANDeep(config, key=jax.random.key(0)))
@@ -50,7 +52,7 @@ def gen_z_generator(channel_width: int = 128, z_dim: int = 128) -> base.SplitGen
     return generator._replace(params={**generator.params, "gen_z": gen_z})
 
 
-def torch_mapping(generator: base.SplitGenerator) -> original.Activate:
+def torch_mapping(generator: base.Generator) -> original.Activate:
     """The same mapping network in PyTorch."""
     layers = [generator.params["mapping"][f"fc{i}"] for i in range(generator.merge().config.mapping_layers)]
     rate = generator.merge().config.mapping_learning_rate
@@ -68,7 +70,7 @@ def torch_mapping(generator: base.SplitGenerator) -> original.Activate:
     return activate
 
 
-def torch_gen_z(generator: base.SplitGenerator, label: int) -> original.Activate:
+def torch_gen_z(generator: base.Generator, label: int) -> original.Activate:
     """The same first layer in PyTorch: z joined to the embedding of a class, then a linear layer."""
     weight = torch.tensor(np.asarray(generator.params["gen_z"]["weight"].T))
     bias = torch.tensor(np.asarray(generator.params["gen_z"]["bias"]))
@@ -119,19 +121,19 @@ def compare_gen_z(size: Size, num_blocks: int) -> list[dict[str, str]]:
 
 
 def _time(
-    generator: base.SplitGenerator, layer: str, space: str, label: int | None, estimator: str, size: Size
+    generator: base.Generator, layer: str, space: str, label: int | None, estimator: str, size: Size
 ) -> tuple[float, int]:
     """Seconds of our decomposition, and its sweeps."""
     start = time.perf_counter()
-    found = decomposition.decompose(
-        generator,
-        layer=layer,
-        latent_space=space,
-        label=label,
+    spec = Decomposition(
+        layer,
+        space,
+        label,
         estimator=estimator,
         num_samples=size.num_samples,
         num_components=size.num_components,
     )
+    found = decomposition.decompose(generator, spec, Run())
     return time.perf_counter() - start, found.source.num_sweeps
 
 

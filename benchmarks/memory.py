@@ -28,7 +28,7 @@ LAYERS = {
 }
 
 
-def peak_gigabytes(generator: base.SplitGenerator, flags: list[str], num_samples: int) -> float:
+def peak_gigabytes(generator: base.Generator, flags: list[str], num_samples: int) -> float:
     """Of the decomposition, from start to end: resident memory as the kernel counts it."""
     with tempfile.TemporaryDirectory() as directory:
         zoo.save(pathlib.Path(directory) / "generator", generator)

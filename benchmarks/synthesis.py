@@ -17,7 +17,7 @@ import torch
 
 from benchmarks import machine, stylegan2_torch
 from checkpoints_convert import biggan_huggingface, stylegan2_rosinality
-from ganspace_jax.generators import base, biggan_deep
+from ganspace_jax.generators import base, biggan_deep, synthesis
 
 STYLEGAN2_256 = (512, 512, 512, 512, 512, 256, 128)  # channels of the 4x4 to the 256x256 layers, config F
 BATCH, REPEATS = 8, 5
@@ -74,11 +74,11 @@ def _arrays(state: Mapping[str, torch.Tensor]) -> dict[str, np.ndarray]:
 
 
 def _images(
-    generator: base.SplitGenerator, z: np.ndarray, label: np.ndarray | None, truncation_psi: float = 1.0
+    generator: base.Generator, z: np.ndarray, label: np.ndarray | None, truncation_psi: float = 1.0
 ) -> jax.Array:
     y = None if label is None else jnp.asarray(label)
-    mapped = base.map_latents(generator, jnp.asarray(z), y)
-    return base.synthesize(generator, mapped, label=y, truncation_psi=truncation_psi)
+    mapped = synthesis.map_latents(generator, jnp.asarray(z), y)
+    return synthesis.synthesize(generator, mapped, label=y, truncation_psi=truncation_psi)
 
 
 def _compare(

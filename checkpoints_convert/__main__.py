@@ -24,7 +24,7 @@ from tqdm import tqdm
 from checkpoints_convert import catalogue, downloads, formats
 from ganspace_jax.errors import InputError, one_line_errors
 from ganspace_jax.files import outputs, pictures
-from ganspace_jax.generators import base, zoo
+from ganspace_jax.generators import base, synthesis, zoo
 from ganspace_jax.sampling import latents
 
 FLAGS = flags.FLAGS
@@ -71,7 +71,7 @@ def main(_):
     print(f"written: {FLAGS.output}")
 
 
-def _convert(path: pathlib.Path, options: dict[str, float]) -> tuple[formats.Format, str, base.SplitGenerator]:
+def _convert(path: pathlib.Path, options: dict[str, float]) -> tuple[formats.Format, str, base.Generator]:
     """Format, name of the network, generator. The arrays of the file do not outlive this function."""
     source = formats.read(path)
     found, network = formats.recognize(source, FLAGS.format, FLAGS.network)
@@ -116,7 +116,7 @@ def _refuse_others(output: str, digest: str) -> None:
     raise InputError(f"--output={output}: {reason}; name another directory, or remove it")
 
 
-def _description(found: formats.Format, generator: base.SplitGenerator) -> str:
+def _description(found: formats.Format, generator: base.Generator) -> str:
     module = generator.merge()
     count = sum(leaf.size for leaf in jax.tree.leaves(generator.params))
     config = ", ".join(f"{f.name}={getattr(module.config, f.name)}" for f in dataclasses.fields(module.config))
@@ -126,7 +126,7 @@ def _description(found: formats.Format, generator: base.SplitGenerator) -> str:
     )
 
 
-def _preview(path: pathlib.Path, generator: base.SplitGenerator) -> np.ndarray:
+def _preview(path: pathlib.Path, generator: base.Generator) -> np.ndarray:
     """Sixteen images, made one by one to save memory; with labels, of the first classes."""
     module = generator.merge()
     z = jnp.asarray(latents.from_seeds(list(range(16)), module.z_dim, module.prior))
@@ -136,7 +136,7 @@ def _preview(path: pathlib.Path, generator: base.SplitGenerator) -> np.ndarray:
     made = []
     for i in tqdm(range(16), desc="preview", unit="image"):
         one = None if label is None else label[i : i + 1]
-        made.append(base.synthesize(generator, base.map_latents(generator, z[i : i + 1], one), label=one))
+        made.append(synthesis.synthesize(generator, synthesis.map_latents(generator, z[i : i + 1], one), label=one))
     made = np.concatenate(made)
     if not np.isfinite(made).all():
         raise InputError(f"--source={path}: its images are not finite; nothing was written")

@@ -72,7 +72,7 @@ def assemble(
     config: Any,
     fetch: Callable[[str], np.ndarray],
     source_name: Callable[[str], str] = lambda name: name,
-) -> base.SplitGenerator:
+) -> base.Generator:
     """A generator whose arrays are `fetch(dotted name)`; raises InputError for a shape that does not fit.
 
     source_name: what the file calls an array, for the message.
@@ -93,7 +93,7 @@ def assemble(
     return abstract._replace(params=jax.tree.unflatten(structure, arrays))
 
 
-def mean_latent(generator: base.SplitGenerator) -> jnp.ndarray:
+def mean_latent(generator: base.Generator) -> jnp.ndarray:
     """The mean w over 10,000 z, always the same, for a file that has none; with labels, over all classes alike."""
     module = generator.merge()
     z = np.random.default_rng(0).standard_normal((_SAMPLES, module.z_dim), np.float32)

@@ -95,7 +95,7 @@ def _block(shapes: Mapping[str, tuple[int, ...]], index: int, depth: int | None)
     return index % depth == depth - 1, before, shapes[f"{name}.conv4.weight"][0]
 
 
-def convert(state: Mapping[str, np.ndarray], options: Mapping[str, Any] | None = None) -> base.SplitGenerator:
+def convert(state: Mapping[str, np.ndarray], options: Mapping[str, Any] | None = None) -> base.Generator:
     """The generator of a state dict; options: see OPTIONS.
 
     Raises InputError for parameters that are missing, left over or of another shape.

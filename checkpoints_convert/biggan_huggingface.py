@@ -67,7 +67,7 @@ def _unfit(name: str, value: Any, wanted: str) -> InputError:
     return InputError(f"config.json: {name} is {text if len(text) <= 40 else f'{text[:40]}...'}, wanted is {wanted}")
 
 
-def convert(state: Mapping[str, np.ndarray], source: Mapping[str, Any]) -> base.SplitGenerator:
+def convert(state: Mapping[str, np.ndarray], source: Mapping[str, Any]) -> base.Generator:
     """The generator of a state dict; raises InputError for parameters that are missing, left over or of another shape."""
     tensors = assembly.Tensors(state)
     config = configuration(source)

@@ -12,7 +12,7 @@ from ganspace_jax.generators import base, dcgan
 _MAX_LAYERS = 16  # the tutorial's network has 5
 
 
-def convert(state: Mapping[str, np.ndarray]) -> base.SplitGenerator:
+def convert(state: Mapping[str, np.ndarray]) -> base.Generator:
     """The generator of a state dict; raises InputError for parameters that are missing, left over or of another shape.
 
     The bias of a convolution before a batch norm goes into its mean: so such a layer's own activation is without it.

@@ -11,7 +11,7 @@ from ganspace_jax.errors import InputError
 from ganspace_jax.generators import base, progan
 
 
-def convert(state: Mapping[str, Any]) -> base.SplitGenerator:
+def convert(state: Mapping[str, Any]) -> base.Generator:
     """The generator of a state dict, or of a dictionary with one under `state_dict`.
 
     Raises InputError for parameters that are missing, left over or of another shape.

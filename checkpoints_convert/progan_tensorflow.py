@@ -39,7 +39,7 @@ def configuration(arrays: Mapping[str, np.ndarray], static: Mapping[str, Any] | 
 
 def convert(
     arrays: Mapping[str, np.ndarray], static: Mapping[str, Any] | None = None, class_name: str = "tfutil.Network"
-) -> base.SplitGenerator:
+) -> base.Generator:
     """The generator of Gs's variables; raises InputError for those missing, left over or of another shape.
 
     class_name: of the network in its file; it says whether the paper's own code wrote it, or NVlabs/stylegan's.
@@ -92,7 +92,7 @@ def _their_layer(layer: str, tensors: assembly.Tensors) -> str:
     return fused if f"{fused}/weight" in tensors else f"{side}x{side}/Conv0"
 
 
-def _equalized(generator: base.SplitGenerator) -> base.SplitGenerator:
+def _equalized(generator: base.Generator) -> base.Generator:
     """The same network, of weights that are scaled where they are used."""
     module = generator.merge()
     params = {

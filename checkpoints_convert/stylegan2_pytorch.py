@@ -66,7 +66,7 @@ def configuration(state: Mapping[str, np.ndarray], source: Mapping[str, Any]) ->
 
 def convert(
     state: Mapping[str, np.ndarray], source: Mapping[str, Any], clamps: Mapping[str, float | None]
-) -> base.SplitGenerator:
+) -> base.Generator:
     """The generator of parameters and buffers by dotted name, of the constructor arguments, and of each layer's conv_clamp.
 
     Raises InputError for parameters that are missing, left over or of another shape, for filters other than ours, and for

@@ -43,7 +43,7 @@ def configuration(state: Mapping[str, np.ndarray], lr_mlp: float = 0.01) -> styl
     )
 
 
-def convert(content: Mapping[str, Any], *, lr_mlp: float = 0.01) -> base.SplitGenerator:
+def convert(content: Mapping[str, Any], *, lr_mlp: float = 0.01) -> base.Generator:
     """The generator of a checkpoint's g_ema, or of such a state dict itself.
 
     lr_mlp: the learning rate of the mapping network, relative to the rest; no array tells it.

@@ -72,7 +72,7 @@ def configuration(arrays: Mapping[str, np.ndarray], static: Mapping[str, Any] | 
     )
 
 
-def convert(arrays: Mapping[str, np.ndarray], static: Mapping[str, Any] | None = None) -> base.SplitGenerator:
+def convert(arrays: Mapping[str, np.ndarray], static: Mapping[str, Any] | None = None) -> base.Generator:
     """The generator of Gs's variables, those of its components under `mapping/` and `synthesis/`.
 
     Raises InputError, also for a network that is still growing.

@@ -60,7 +60,7 @@ def _renamed(source: Mapping[str, Any], fields: Mapping[str, str]) -> dict[str, 
     return {fields[name]: value for name, value in plain.items() if name in fields}
 
 
-def convert(state: Mapping[str, np.ndarray], source: Mapping[str, Any]) -> base.SplitGenerator:
+def convert(state: Mapping[str, np.ndarray], source: Mapping[str, Any]) -> base.Generator:
     """The generator of parameters and buffers by dotted name, and of the constructor arguments.
 
     Raises InputError for parameters that are missing, left over or of another shape, and for filters other than ours.

@@ -37,7 +37,7 @@ def configuration(state: Mapping[str, np.ndarray]) -> stylegan.Config:
     )
 
 
-def convert(state: Mapping[str, np.ndarray], *, epsilon: float = 1e-8) -> base.SplitGenerator:
+def convert(state: Mapping[str, np.ndarray], *, epsilon: float = 1e-8) -> base.Generator:
     """The generator of a state dict; raises InputError for parameters that are missing, left over or of another shape.
 
     epsilon: of the instance norm. 1e-8 is what the weights were trained with; GANSpace's own pictures have 1e-5.

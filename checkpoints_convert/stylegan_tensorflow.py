@@ -59,7 +59,7 @@ def configuration(arrays: Mapping[str, np.ndarray], static: Mapping[str, Any] | 
     )
 
 
-def convert(arrays: Mapping[str, np.ndarray], static: Mapping[str, Any] | None = None) -> base.SplitGenerator:
+def convert(arrays: Mapping[str, np.ndarray], static: Mapping[str, Any] | None = None) -> base.Generator:
     """The generator of Gs's variables, those of its components under `mapping/` and `synthesis/`; raises InputError."""
     tensors = assembly.Tensors(arrays)
     config = configuration(arrays, static)

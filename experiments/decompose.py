@@ -1,148 +1,102 @@
 """Finds the principal directions of a generator's layer.
 
+    python -m experiments.decompose --generator=stylegan2-scenes --workdir=runs/stylegan2_scenes_w
     python -m experiments.decompose --flagfile=experiments/flags/stylegan2_scenes_w.flags
+    python -m experiments.decompose --generator=biggan-deep-scenes --list_layers
 
-Writes into workdir: components.npz, summary.json, variance.png, and run.flags, which repeats the run. A run that was killed
-goes on where it was, by the same command, from workdir/state; SIGTERM saves and ends it, with exit status 143.
+Writes into workdir: components.npz, summary.json, variance.png, and run.flags, which
+repeats the run. To continue a run that was killed, repeat its command: it saves its state
+in workdir/state. SIGTERM saves the state and ends the run with exit status 143.
 
-On many hosts, the same command on each, with --distributed: on a TPU pod slice or a cluster that JAX knows that is all;
-elsewhere also --coordinator_address, --num_processes and --process_id. The first one writes.
+On several hosts, start the same command with --distributed on each. On a TPU pod slice,
+or a cluster that JAX detects, that is all. On other clusters also give
+--coordinator_address, --num_processes and --process_id. The first process writes.
 """
 
-import functools
 import json
-import math
 import pathlib
-import re
-import sys
 
-from absl import app, flags, logging
-from tqdm import tqdm
+from absl import flags
 
+from ganspace_jax import command_line
 from ganspace_jax.directions import components
-from ganspace_jax.errors import InputError, one_line_errors, stop_on_sigterm
-from ganspace_jax.files import charts, outputs
-from ganspace_jax.files.resume import DirectoryJournal
-from ganspace_jax.generators import zoo
+from ganspace_jax.errors import InputError
+from ganspace_jax.files import charts, resume
 from ganspace_jax.methods import decomposition
-from ganspace_jax.sampling import devices as device_meshes
-from ganspace_jax.sampling import latents
-from ganspace_jax.sampling import layers as layer_readings
+from ganspace_jax.methods.decomposition import Decomposition
+from ganspace_jax.sampling import devices, layers
 
 FLAGS = flags.FLAGS
-flags.DEFINE_string("generator", "stylegan2-scenes", f"Zoo name ({', '.join(zoo.ZOO)}) or checkpoint directory.")
-flags.DEFINE_string("layer", "w", "w, or a named activation; --generator=NAME --help lists them.")
-flags.DEFINE_string("latent_space", "w", "Where the directions live: w or z.")
-flags.DEFINE_integer("num_samples", 100_000, "Random samples.")
-flags.DEFINE_integer("num_components", 20, "Components to keep.")
-flags.DEFINE_integer(
-    "batch_size", None, "Samples a step; changes the result by rounding only. By default as many as fit into memory."
-)
-flags.DEFINE_enum(
-    "compute_dtype", None, ["float32", "bfloat16"], "Of the generator's convolutions; by default the checkpoint's own."
-)
-flags.DEFINE_integer("seed", 0, "Seed of the samples.", lower_bound=0)
-flags.DEFINE_string("label", None, "For conditional generators: class name or index, or all.")
-flags.DEFINE_float("truncation_psi", 1.0, "Truncation of the samples.")
-flags.DEFINE_string(
-    "estimator",
-    "auto",
-    "exact: from samples; randomized: in several sweeps over them, for large layers; auto: the first where it fits into "
-    "memory_budget_gb; incremental: as the original, for comparison; analytic: from the weights of a layer affine in z.",
-)
-flags.DEFINE_float("memory_budget_gb", 4.0, "Memory that the exact estimator may take.", lower_bound=0.0)
-flags.DEFINE_float(
-    "until_stable", 0.0, "Stop as soon as every component's jackknife angle is below this many degrees; 0: never."
-)
-flags.DEFINE_float("checkpoint_every", 300.0, "Seconds between saves of the run's state.", lower_bound=0.0)
-flags.DEFINE_bool("distributed", False, "One of several processes, each with its own devices, that share the samples.")
-flags.DEFINE_string("coordinator_address", None, "With --distributed, on an unknown cluster: HOST:PORT of process 0.")
-flags.DEFINE_integer("num_processes", None, "With --distributed, on an unknown cluster: how many there are.")
-flags.DEFINE_integer("process_id", None, "With --distributed, on an unknown cluster: the number of this one, from 0.")
-flags.DEFINE_string("workdir", None, "Directory to write into.", required=True)
+command_line.define(generator="stylegan2-scenes")
+command_line.define_spec(Decomposition)
+command_line.define("batch_size", "memory_budget_gb", "checkpoint_every", "compute_dtype", "workdir")
+flags.DEFINE_bool("list_layers", False, "List the generator's layers and their sizes, and end.")
+flags.DEFINE_bool("distributed", False, "This is one of several processes that share the samples.")
+flags.DEFINE_string("coordinator_address", None, "HOST:PORT of process 0, on an unknown cluster.")
+flags.DEFINE_integer("num_processes", None, "Number of processes, on an unknown cluster.", lower_bound=1)
+flags.DEFINE_integer("process_id", None, "Number of this process from 0, on an unknown cluster.", lower_bound=0)
 
 
-def main(_):
-    """One decomposition."""
+def main():
+    """Computes one decomposition."""
+    if FLAGS.list_layers:
+        print(_layers())
+        return
+    if FLAGS.workdir is None:
+        raise InputError("--workdir: needed; for example --workdir=runs/decomposition")
     if FLAGS.distributed:
-        device_meshes.start_distributed(FLAGS.coordinator_address, FLAGS.num_processes, FLAGS.process_id)
-    with stop_on_sigterm() as should_stop:
-        journal = DirectoryJournal(pathlib.Path(FLAGS.workdir) / "state", FLAGS.checkpoint_every, should_stop)
-        if device_meshes.is_first_process():
-            with outputs.outputs(FLAGS.workdir) as directory:
-                found = _decompose(journal)
-                _write(directory, found)
-            print(components.table(found))
-            if FLAGS.until_stable:
-                print(_say_whether_stable(found))
-            print(f"written: {FLAGS.workdir}")
+        devices.start_distributed(FLAGS.coordinator_address, FLAGS.num_processes, FLAGS.process_id)
+    spec = command_line.spec_from_flags(Decomposition)
+    is_first = devices.is_first_process()
+    with command_line.stop_on_sigterm() as should_stop, command_line.progress_bar("samples", shown=is_first) as report:
+        state = pathlib.Path(FLAGS.workdir) / "state"
+        run = command_line.run_from_flags(state=state, report=report, should_stop=should_stop)
+        if is_first:
+            with command_line.outputs() as directory:
+                result = _decompose(spec, run)
+                _write(directory, result)
         else:
-            _decompose(journal)
-        journal.remove()
+            result = _decompose(spec, run)
+        resume.discard(run)
+    if is_first:
+        print(components.table(result))
+        if spec.until_stable:
+            print(_describe_stability(result, spec))
+        print(f"written: {FLAGS.workdir}")
 
 
-def _decompose(journal):
-    generator = zoo.load(FLAGS.generator, compute_dtype=FLAGS.compute_dtype)
-    module = generator.merge()
-    with _progress_bar() as bar:
-        return decomposition.decompose(
-            generator,
-            layer=FLAGS.layer,
-            latent_space=FLAGS.latent_space,
-            num_samples=FLAGS.num_samples,
-            num_components=FLAGS.num_components,
-            batch_size=FLAGS.batch_size,
-            seed=FLAGS.seed,
-            label=latents.parse_label(FLAGS.label, module.class_names, module.num_classes),
-            truncation_psi=FLAGS.truncation_psi,
-            estimator=FLAGS.estimator,
-            memory_budget_gb=FLAGS.memory_budget_gb,
-            until_stable=FLAGS.until_stable,
-            name=FLAGS.generator,
-            journal=journal,
-            on_progress=bar.update,
-            on_sweep=functools.partial(_begin_next_sweep, bar),
-        )
+def _decompose(spec, run):
+    name, generator = command_line.load_generator()
+    resolved = decomposition.resolve(spec, generator, run)
+    if devices.is_first_process():
+        print(decomposition.describe(resolved, generator), flush=True)
+    return decomposition.decompose(generator, resolved, run, name=name)
 
 
-def _write(directory, found):
-    components.save(directory / "components.npz", found)
-    (directory / "summary.json").write_text(json.dumps(components.summary(found), indent=2) + "\n")
-    (directory / "run.flags").write_text(outputs.flagfile(FLAGS.get_key_flags_for_module(sys.argv[0])))
-    charts.variance(directory / "variance.png", found)
+def _write(directory, result):
+    components.save(directory / "components.npz", result)
+    (directory / "summary.json").write_text(json.dumps(components.summary(result), indent=2) + "\n")
+    title = f"{result.source.generator}, layer {result.spec.layer}, {result.source.num_samples:,} samples"
+    charts.variance(
+        directory / "variance.png",
+        variance_ratio=result.variance_ratio, variance_error=result.variance_error,
+        stability=result.stability, r2=result.r2, title=title,
+    )  # fmt: skip
 
 
-def _say_whether_stable(found):
-    worst, count = found.stability.max(), found.source.num_samples
-    if worst < FLAGS.until_stable:
+def _describe_stability(result, spec):
+    worst, count = result.stability.max(), result.source.num_samples
+    if worst < spec.until_stable:
         return f"stable to {worst:.2g} degrees after {count:,} samples"
-    return f"not stable after {count:,} samples: {worst:.2g} degrees; more may help, or fewer components"
+    return f"not stable after {count:,} samples: {worst:.2g} degrees; more samples or fewer components may help"
 
 
-def _progress_bar():
-    shown = FLAGS.estimator != "analytic" and device_meshes.is_first_process()
-    total = max(FLAGS.num_samples, 0)
-    return tqdm(total=total, unit="sample", unit_scale=True, desc=FLAGS.layer, disable=not shown)
-
-
-def _begin_next_sweep(bar, sweeps, error):
-    bar.reset()
-    bar.set_postfix_str(f"sweep {sweeps + 1}; the subspace is known to {math.degrees(error):.2g} deg")
-
-
-def _layers_help(arguments: list[str]) -> str:
-    """Lists the layers of the generator named on the command line, below the usual help."""
-    named = re.search(r"--?generator[= ](\S+)", " ".join(arguments))
-    name = named[1] if named else "stylegan2-scenes"
-    try:
-        shapes = layer_readings.layer_shapes(zoo.load(name))
-    except InputError as error:
-        return f"\n{error}\n"
-    return f"\nLayers of {name}:\n" + "".join(f"  {layer:22} {shape}\n" for layer, shape in shapes.items())
+def _layers():
+    name, generator = command_line.load_generator()
+    lines = [f"Layers of {name}; the default is {generator.default_layer}:"]
+    lines += [f"  {layer:22} {shape}" for layer, shape in layers.layer_shapes(generator).items()]
+    return "\n".join(lines)
 
 
 if __name__ == "__main__":
-    logging.set_verbosity(logging.WARNING)
-    if any(re.fullmatch(r"--?(h|help|helpshort|helpfull)", argument) for argument in sys.argv):
-        __doc__ = (__doc__ or "") + _layers_help(sys.argv[1:])
-    app.run(one_line_errors(main))
+    command_line.start(main)

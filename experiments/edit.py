@@ -1,109 +1,108 @@
-r"""Applies edits to images of chosen seeds: a strip an edit and seed.
+r"""Applies edits to images of chosen seeds: one strip per seed.
 
     python -m experiments.edit --components=runs/stylegan2_scenes_w/components.npz --edit="E(v3, 0-4)=2.5" --seeds=1,2,3 \
         --workdir=runs/edit
     python -m experiments.edit --list
 
-Writes into workdir: edit.png (rows: seeds, columns: steps from -sigma to +sigma), run.flags, and with --export the edit as the
-original's viewer exports it; where --components is such a file, edit.pkl stays of its network and component. Several --edit
-are applied together. --edit=ganspace:NAME is one of the edits that the original published, which --list shows; --components
-are then those of the network that it is of.
+Writes into workdir: edit.png (rows: seeds; columns: steps from -sigma to +sigma),
+run.flags, and with --export the edit as the original's viewer exports it. If --components
+is such a file, edit.pkl keeps its network and component. Several --edit are applied
+together. --edit=ganspace:NAME is one of the edits that the original published, which
+--list shows; --components must then belong to the network of that edit.
 """
 
 import dataclasses
-import sys
 
 import numpy as np
-from absl import app, flags, logging
+from absl import flags
 
-from ganspace_jax.directions import components as components_room
+from ganspace_jax import command_line
 from ganspace_jax.directions import edited_images, edits, foreign_files, published_edits
-from ganspace_jax.errors import InputError, one_line_errors
-from ganspace_jax.files import checkpoints, outputs, pictures
+from ganspace_jax.directions.edited_images import View
+from ganspace_jax.directions.edits import Edit
+from ganspace_jax.errors import InputError
+from ganspace_jax.files import checkpoints, pictures
 from ganspace_jax.generators import zoo
-from ganspace_jax.methods import decomposition
-from ganspace_jax.sampling import latents
 
 FLAGS = flags.FLAGS
-flags.DEFINE_string("generator", "stylegan2-scenes", f"Zoo name ({', '.join(zoo.ZOO)}) or checkpoint directory.")
-flags.DEFINE_string("components", "runs/stylegan2_scenes_w/components.npz", "Components, of this program or of others.")
+command_line.define("generator", "components", "latent_space")
 flags.DEFINE_multi_string(
-    "edit", [], 'Edit such as "E(v3, 0-4)=2.5", layers inclusive, or ganspace:NAME. Repeat for several.'
+    "edit", [], 'Edit such as "E(v3, 0-4)=2.5", layers inclusive, or ganspace:NAME. Repeat the flag for several.'
 )
-flags.DEFINE_bool("list", False, "Shows the published edits, with --generator those of its family, and ends.")
-flags.DEFINE_list("seeds", ["1", "2", "3"], "Published seeds.")
-flags.DEFINE_integer("num_columns", 7, "Images a strip.", lower_bound=2)
-flags.DEFINE_enum("mode", "latent", ["latent", "activation"], "What is moved.")
-flags.DEFINE_bool("centred", False, "First set each image's own coordinate to the mean.")
-flags.DEFINE_float("truncation_psi", 1.0, "Truncation, after the edit.")
-flags.DEFINE_integer("truncation_cutoff", None, "Layers truncated; all by default.")
-flags.DEFINE_string("label", None, "Class name or index; by default that of the components.")
-flags.DEFINE_string("export", None, "Name under which a single edit is written as edit.pkl, for the original's viewer.")
-flags.DEFINE_string("workdir", None, "Directory to write into.")
+flags.DEFINE_bool("list", False, "List the published edits, with --generator those of its family, and end.")
+command_line.define("seeds", "num_columns", "mode", "centred", "label", "truncation_psi", "truncation_cutoff")
+flags.DEFINE_string("export", None, "Name under which the edit is written as edit.pkl, for the original's viewer.")
+command_line.define("workdir")
+
+_DEFAULT_SEEDS = ("1", "2", "3")
 
 
-@flags.multi_flags_validator(
-    ["edit", "workdir", "list"], "--edit and --workdir are needed; --list shows published edits"
-)
-def _are_enough(values):
-    return values["list"] or (values["edit"] and values["workdir"] is not None)
-
-
-def main(_):
-    """One picture of strips."""
+def main():
+    """Draws one picture of strips."""
     if FLAGS.list:
         print(published_edits.table(_published()))
         return
-    with outputs.outputs(FLAGS.workdir) as directory:
-        seeds = latents.parse_seeds(FLAGS.seeds)
-        found = foreign_files.load_components(FLAGS.components)
-        wanted = [_parse(text, found) for text in FLAGS.edit]
-        generator = zoo.load(FLAGS.generator)
-        components_room.check_generator(found, FLAGS.generator, decomposition.fingerprint(generator))
-        shares = np.linspace(-1.0, 1.0, FLAGS.num_columns)
-        columns = [[dataclasses.replace(edit, sigma=edit.sigma * share) for edit in wanted] for share in shares]
-        view = _view(generator.merge())
-        for edit in wanted:  # before the strip's smaller and negative steps, of which a message would speak
-            checked = edit if view.mode == "latent" else dataclasses.replace(edit, layers=None)
-            edits.check(checked, len(found), generator.merge().latent_shape[0])
-        starts = [edited_images.starting_latents(generator, found, seed, view) for seed in seeds]
-        rows = np.stack([edited_images.edited_images(generator, found, start, columns, view) for start in starts])
-        labels = [" ".join(f"{edit.sigma:+.1f}" for edit in column) for column in columns]
-        picture = pictures.labelled_rows(rows, [f"seed {s}" for s in seeds], labels, title=" ".join(map(str, wanted)))
-        pictures.save_png(directory / "edit.png", picture)
+    missing = [f"--{name}" for name in ("components", "edit", "workdir") if not FLAGS[name].value]
+    if missing:
+        raise InputError(f"{' and '.join(missing)}: needed; --list shows the published edits{command_line.example()}")
+    seeds = command_line.seeds_from_flags(_DEFAULT_SEEDS)
+    plain = [Edit.parse(text) for text in FLAGS.edit if not text.startswith(published_edits.PREFIX)]
+    for edit in plain:
+        edits.check_sigma(edit.sigma, f"--edit={edit}")
+    with command_line.outputs() as directory:
+        found = command_line.load_components()
+        chosen = [_parse(text, found) for text in FLAGS.edit]
+        _, generator = command_line.load_generator(found)
+        view = View(command_line.synthesis_from_flags(generator), FLAGS.mode, FLAGS.centred)
+        found, view = edited_images.resolve(found, view, generator)
+        num_layers = generator.latent_shape[0]
+        for edit in chosen:  # before the strip's smaller steps, which a message would name
+            edits.check(
+                edit if view.mode == "latent" else dataclasses.replace(edit, layers=None), len(found), num_layers
+            )
+        pictures.save_png(directory / "edit.png", _strips(generator, found, chosen, seeds, view))
         if FLAGS.export is not None:
-            _export(directory / "edit.pkl", found, wanted, generator.merge(), seeds[0])
-        (directory / "run.flags").write_text(outputs.flagfile(FLAGS.get_key_flags_for_module(sys.argv[0])))
+            _export(directory / "edit.pkl", found, chosen, num_layers, seeds[0])
     print(f"written: {FLAGS.workdir}/edit.png")
 
 
+def _strips(generator, found, chosen, seeds, view):
+    shares = np.linspace(-1.0, 1.0, FLAGS.num_columns)
+    columns = [[dataclasses.replace(edit, sigma=edit.sigma * share) for edit in chosen] for share in shares]
+    starts = [edited_images.start_of_seed(generator, seed, view.synthesis) for seed in seeds]
+    rows = [edited_images.edited_images(generator, found, start, columns, view) for start in starts]
+    labels = [" ".join(f"{edit.sigma:+.1f}" for edit in column) for column in columns]
+    title = f"{' '.join(map(str, chosen))}; steps in standard deviations"
+    return pictures.labelled_rows(np.stack(rows), [start.name for start in starts], labels, title=title)
+
+
 def _published():
-    """All, or those of the family of a generator that was named."""
-    if not FLAGS["generator"].present:
+    """Returns all published edits, or those of the family of --generator."""
+    if FLAGS.generator is None:
         return published_edits.published()
     family = checkpoints.load_config(zoo.resolve(FLAGS.generator))["family"]
-    found = [edit for edit in published_edits.published() if edit.family == family]
-    if not found:
+    own = [edit for edit in published_edits.published() if edit.family == family]
+    if not own:
         raise InputError(f"--generator={FLAGS.generator}: no edits of {family} were published")
-    return found
+    return own
 
 
 def _parse(text, found):
     if not text.startswith(published_edits.PREFIX):
-        return edits.parse(text)
+        return Edit.parse(text)
     named = published_edits.find(text)
-    published_edits.check(named, len(found), found.source.latent_space)
+    published_edits.check(named, len(found), found.spec.latent_space)
     return named.edit
 
 
-def _export(path, found, wanted, module, seed):
-    if len(wanted) != 1:
-        raise InputError(f"--export={FLAGS.export}: of a single --edit only, there are {len(wanted)}")
+def _export(path, found, chosen, num_layers, seed):
+    if len(chosen) != 1:
+        raise InputError(f"--export={FLAGS.export}: exports exactly one --edit, {len(chosen)} were given")
     exported = foreign_files.export(
         found,
-        wanted[0],
+        chosen[0],
         name=FLAGS.export,
-        num_layers=module.latent_shape[0],
+        num_layers=num_layers,
         truncation=FLAGS.truncation_psi,
         seed=seed,
         published=foreign_files.load_edit(FLAGS.components) if FLAGS.components.endswith(".pkl") else None,
@@ -111,13 +110,5 @@ def _export(path, found, wanted, module, seed):
     foreign_files.save_edit(path, exported)
 
 
-def _view(module):
-    label = None
-    if FLAGS.label is not None:
-        label = latents.parse_label(FLAGS.label, module.class_names, module.num_classes)
-    return edited_images.View(FLAGS.mode, FLAGS.centred, FLAGS.truncation_psi, FLAGS.truncation_cutoff, label)
-
-
 if __name__ == "__main__":
-    logging.set_verbosity(logging.WARNING)
-    app.run(one_line_errors(main))
+    command_line.start(main)

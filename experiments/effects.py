@@ -6,52 +6,40 @@ Writes into workdir: effects.json, effects.md (a table), effects.png and run.fla
 """
 
 import json
-import sys
 
-from absl import app, flags, logging
+from absl import flags
 
-from ganspace_jax.directions import components, foreign_files
-from ganspace_jax.errors import one_line_errors
-from ganspace_jax.files import charts, outputs
-from ganspace_jax.generators import zoo
+from ganspace_jax import command_line
+from ganspace_jax.errors import InputError
+from ganspace_jax.directions import edits
+from ganspace_jax.files import charts
 from ganspace_jax.measures import effects
-from ganspace_jax.methods import decomposition
 from ganspace_jax.scenes import probe
 
 FLAGS = flags.FLAGS
-flags.DEFINE_string("generator", "stylegan2-scenes", f"Zoo name ({', '.join(zoo.ZOO)}) or checkpoint directory.")
-flags.DEFINE_string("components", None, "File written by experiments.decompose.", required=True)
-flags.DEFINE_string("probe", str(probe.SHIPPED), "Checkpoint directory of the probe.")
-flags.DEFINE_integer("num_samples", 256, "Images to move along each component.", lower_bound=2)
-flags.DEFINE_float("sigma", 1.0, "From minus to plus this many standard deviations.", lower_bound=0.0)
-flags.DEFINE_integer("seed", 0, "Seed of the images.", lower_bound=0)
-flags.DEFINE_string("workdir", None, "Directory to write into.", required=True)
+command_line.define("generator", "components", "latent_space", "probe", "num_samples", "seed", "workdir", sigma=1.0)
 
 
-def main(_):
-    """One table of effects."""
-    with outputs.outputs(FLAGS.workdir) as directory:
-        found = foreign_files.load_components(FLAGS.components)
-        generator = zoo.load(FLAGS.generator)
-        components.check_generator(found, FLAGS.generator, decomposition.fingerprint(generator))
+def main():
+    """Writes one table of effects."""
+    edits.check_sigma(FLAGS.sigma, f"--sigma={FLAGS.sigma}")
+    if FLAGS.sigma == 0:
+        raise InputError("--sigma=0: moves nothing; must not be 0")
+    with command_line.outputs() as directory:
+        found = command_line.load_components()
+        _, generator = command_line.load_generator(found)
+        scorer = probe.scorer(probe.load(FLAGS.probe or probe.SHIPPED))
         changes = effects.measure(
-            generator,
-            found,
-            probe.load(FLAGS.probe),
-            num_samples=FLAGS.num_samples,
-            sigma=FLAGS.sigma,
-            seed=FLAGS.seed,
+            generator, found, scorer, num_samples=FLAGS.num_samples, sigma=FLAGS.sigma, seed=FLAGS.seed
         )
-        measured = effects.summarize(changes)
+        measured = effects.summarize(changes, scorer.names)
         text = effects.table(measured, range(len(found)))
         (directory / "effects.md").write_text(text + "\n")
-        report = {"factors": measured.factors, "size": measured.size.tolist(), "slope": measured.slope.tolist()}
+        report = {"factors": measured.names, "size": measured.size.tolist(), "slope": measured.slope.tolist()}
         (directory / "effects.json").write_text(json.dumps(report, indent=2) + "\n")
-        charts.effects(directory / "effects.png", measured)
-        (directory / "run.flags").write_text(outputs.flagfile(FLAGS.get_key_flags_for_module(sys.argv[0])))
+        charts.effects(directory / "effects.png", measured.size, measured.names)
     print(text)
 
 
 if __name__ == "__main__":
-    logging.set_verbosity(logging.WARNING)
-    app.run(one_line_errors(main))
+    command_line.start(main, needs=("components", "workdir"))

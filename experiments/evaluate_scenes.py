@@ -16,7 +16,7 @@ from absl import app, flags, logging
 
 from ganspace_jax.errors import one_line_errors
 from ganspace_jax.files import outputs, pictures
-from ganspace_jax.generators import base, zoo
+from ganspace_jax.generators import synthesis, zoo
 from ganspace_jax.sampling import latents
 from ganspace_jax.scenes import probe, quality
 
@@ -53,7 +53,7 @@ def _generate(generator, key):
 
     def synthesize(chunk):
         z, label = latents.sample(key, chunk["index"], module.z_dim, module.prior), chunk.get("label")
-        return base.synthesize(generator, base.map_latents(generator, z, label), label=label)
+        return synthesis.synthesize(generator, synthesis.map_latents(generator, z, label), label=label)
 
     return probe.in_chunks(synthesize, chunks), labels
 

@@ -1,89 +1,71 @@
-"""How linear each layer is in z: what the least-squares directions of its components can be trusted for.
+"""Measures how linear each layer is in z: whether the least-squares directions of its components can be trusted.
 
     python -m experiments.linearity --flagfile=experiments/flags/linearity_biggan_deep_scenes.flags
 
-Decomposes one layer after the other. Writes into workdir: linearity.json, linearity.md (a table of r2, the share of a
-component's variance that is linear in z), and run.flags.
+Decomposes one layer after the other. Writes into workdir: linearity.json, linearity.md (a
+table of r2, the share of a component's variance that is linear in z), and run.flags.
 """
 
 import json
-import sys
 
 import numpy as np
-from absl import app, flags, logging
-from tqdm import tqdm
+from absl import flags
 
+from ganspace_jax import command_line
 from ganspace_jax.directions import components
-from ganspace_jax.errors import one_line_errors
-from ganspace_jax.files import outputs
-from ganspace_jax.generators import zoo
+from ganspace_jax.files import tables
 from ganspace_jax.methods import decomposition
-from ganspace_jax.sampling import latents
+from ganspace_jax.methods.decomposition import Decomposition
 
 FLAGS = flags.FLAGS
-flags.DEFINE_string("generator", "biggan-deep-scenes", f"Zoo name ({', '.join(zoo.ZOO)}) or checkpoint directory.")
-flags.DEFINE_list("layers", None, "Layers, in the order of the table.", required=True)
-flags.DEFINE_integer("num_samples", 10_000, "Random samples.")
-flags.DEFINE_integer("num_components", 20, "Components of each layer.")
-flags.DEFINE_integer("batch_size", None, "Samples a step; see experiments.decompose.")
-flags.DEFINE_integer("seed", 0, "Seed of the samples.", lower_bound=0)
-flags.DEFINE_string("label", None, "For conditional generators: class name or index, or all.")
-flags.DEFINE_float("truncation_psi", 1.0, "Truncation of the samples.")
-flags.DEFINE_float("memory_budget_gb", 4.0, "See experiments.decompose.", lower_bound=0.0)
-flags.DEFINE_string("workdir", None, "Directory to write into.", required=True)
+command_line.define(generator="biggan-deep-scenes")
+flags.DEFINE_list("layers", None, "Layers, in the order of the table.")
+command_line.define_spec(
+    Decomposition, leave_out=("layer", "latent_space", "estimator", "until_stable"), num_samples=10_000
+)
+command_line.define("batch_size", "memory_budget_gb", "workdir")
 
-_SHOWN = 5
+_NUM_LISTED = 5  # components with a column of their own
 
 
-def main(_):
-    """One table."""
-    with outputs.outputs(FLAGS.workdir) as directory:
-        generator = zoo.load(FLAGS.generator)
-        module = generator.merge()
-        label = latents.parse_label(FLAGS.label, module.class_names, module.num_classes)
-        found = [_decompose(generator, layer, label) for layer in FLAGS.layers]
-        text = _table(found)
+def main():
+    """Writes one table."""
+    specs = [
+        command_line.spec_from_flags(Decomposition, layer=layer, latent_space="z", estimator="auto")
+        for layer in FLAGS.layers
+    ]
+    with command_line.outputs() as directory:
+        name, generator = command_line.load_generator()
+        results = [_decompose(generator, decomposition.resolve(spec, generator), name) for spec in specs]
+        text = _table(results)
         (directory / "linearity.md").write_text(text + "\n")
-        report = json.dumps([components.summary(one) for one in found], indent=2)
+        report = json.dumps([components.summary(result) for result in results], indent=2)
         (directory / "linearity.json").write_text(report + "\n")
-        (directory / "run.flags").write_text(outputs.flagfile(FLAGS.get_key_flags_for_module(sys.argv[0])))
     print(text)
 
 
-def _decompose(generator, layer, label):
-    with tqdm(total=max(FLAGS.num_samples, 0), unit="sample", unit_scale=True, desc=layer) as bar:
-        return decomposition.decompose(
-            generator,
-            layer=layer,
-            latent_space="z",
-            num_samples=FLAGS.num_samples,
-            num_components=FLAGS.num_components,
-            batch_size=FLAGS.batch_size,
-            seed=FLAGS.seed,
-            label=label,
-            truncation_psi=FLAGS.truncation_psi,
-            memory_budget_gb=FLAGS.memory_budget_gb,
-            name=FLAGS.generator,
-            on_progress=bar.update,
-            on_sweep=lambda sweeps, error: bar.reset(),
-        )
+def _decompose(generator, spec, name):
+    with command_line.progress_bar(spec.layer) as report:
+        run = command_line.run_from_flags(report=report, should_stop=lambda: False)
+        return decomposition.decompose(generator, spec, run, name=name)
 
 
-def _table(found):
-    shown = min(_SHOWN, FLAGS.num_components)
-    head = [
-        *(f"v{k}" for k in range(shown)),
-        f"first {FLAGS.num_components}, by variance",
-        "their share of the variance",
-    ]
-    lines = ["| layer | dimensions | " + " | ".join(head) + " |", "| --- " * (len(head) + 2) + "|"]
-    for one in found:
-        weighted = np.sum(one.r2 * one.variance_ratio) / np.sum(one.variance_ratio)
-        cells = [*(f"{r2:.3f}" for r2 in one.r2[:shown]), f"{weighted:.3f}", f"{np.sum(one.variance_ratio):.0%}"]
-        lines.append(f"| {one.source.layer} | {one.activation_mean.size:,} | " + " | ".join(cells) + " |")
-    return "\n".join(lines)
+def _table(results):
+    num_listed = min(_NUM_LISTED, FLAGS.num_components)
+    header = ["layer", "dimensions", *(f"v{k}" for k in range(num_listed))]
+    header += [f"first {FLAGS.num_components}, by variance", "their share of the variance"]
+    rows = []
+    for result in results:
+        weighted = np.sum(result.r2 * result.variance_ratio) / np.sum(result.variance_ratio)
+        rows.append([
+            str(result.spec.layer),
+            f"{result.activation_components[0].size:,}",
+            *(f"{r2:.3f}" for r2 in result.r2[:num_listed]),
+            f"{weighted:.3f}",
+            f"{np.sum(result.variance_ratio):.0%}",
+        ])  # fmt: skip
+    return tables.markdown(header, rows)
 
 
 if __name__ == "__main__":
-    logging.set_verbosity(logging.WARNING)
-    app.run(one_line_errors(main))
+    command_line.start(main, needs=("layers", "workdir"))

@@ -1,86 +1,73 @@
-"""Draws what components do: rows of components, and the same for random directions.
+"""Draws what components do: one row of images per component.
 
     python -m experiments.visualize --components=runs/stylegan2_scenes_w/components.npz --workdir=runs/stylegan2_scenes_w
+    python -m experiments.visualize --flagfile=experiments/flags/visualize_stylegan2_scenes.flags
 
-Writes into workdir: components.png and random.png (from the mean latent), the same for each of --seeds, and with --animate
-one GIF a component.
+Writes into workdir: components.png, from the mean latent, and random.png, the same for
+random directions, the baseline. A generator without w starts from a seed instead, because
+z = 0 shows little. For every seed it adds components_seedN.png and random_seedN.png; with
+--animate one GIF per component; and visualize.flags, which repeats the run.
 """
 
-import sys
-
 import numpy as np
-from absl import app, flags, logging
+from absl import flags
 
-from ganspace_jax.directions import components as components_room
-from ganspace_jax.directions import edited_images, foreign_files
-from ganspace_jax.errors import one_line_errors
-from ganspace_jax.files import outputs, pictures
-from ganspace_jax.generators import zoo
-from ganspace_jax.methods import decomposition
-from ganspace_jax.sampling import latents
+from ganspace_jax import command_line
+from ganspace_jax.directions import components, edited_images, edits, random_directions
+from ganspace_jax.directions.edited_images import View
+from ganspace_jax.files import animations, pictures
 
 FLAGS = flags.FLAGS
-flags.DEFINE_string("generator", "stylegan2-scenes", f"Zoo name ({', '.join(zoo.ZOO)}) or checkpoint directory.")
-flags.DEFINE_string("components", None, "File written by experiments.decompose.", required=True)
+command_line.define("generator", "components", "latent_space")
 flags.DEFINE_integer("num_rows", 10, "Components to draw.", lower_bound=1)
-flags.DEFINE_integer("num_columns", 7, "Images a row.", lower_bound=2)
-flags.DEFINE_float("sigma", 2.0, "Standard deviations at the ends of a row.", lower_bound=0.0)
-flags.DEFINE_list("seeds", [], "Published seeds to draw beside the mean latent.")
-flags.DEFINE_enum("mode", "latent", ["latent", "activation"], "What is moved.")
-flags.DEFINE_bool("centred", False, "First set each image's own coordinate to the mean.")
-flags.DEFINE_float("truncation_psi", 1.0, "Truncation, after the edit.")
-flags.DEFINE_integer("truncation_cutoff", None, "Layers truncated; all by default.")
-flags.DEFINE_string("label", None, "Class name or index; by default that of the components.")
-flags.DEFINE_bool("animate", False, "One GIF a component as well.")
-flags.DEFINE_string("workdir", None, "Directory to write into.", required=True)
+command_line.define("num_columns", "sigma", "seeds", "mode", "centred", "label", "truncation_psi", "truncation_cutoff")
+flags.DEFINE_bool("animate", False, "Write one GIF per component as well.")
+command_line.define("workdir")
+
+_NUM_FRAMES = 25  # of an animation
 
 
-def main(_):
-    """All pictures of one components file."""
-    with outputs.outputs(FLAGS.workdir) as directory:
-        found = foreign_files.load_components(FLAGS.components)
-        generator = zoo.load(FLAGS.generator)
-        components_room.check_generator(found, FLAGS.generator, decomposition.fingerprint(generator))
-        seeds = latents.parse_seeds(FLAGS.seeds)
-        for name, basis in (("components", found), ("random", edited_images.random_like(found, seed=0))):
-            for seed in (None, *seeds):
-                suffix = "" if seed is None else f"_seed{seed}"
-                _draw(directory / f"{name}{suffix}.png", generator, basis, seed, name)
+def main():
+    """Draws all pictures of one components file."""
+    edits.check_sigma(FLAGS.sigma, f"--sigma={FLAGS.sigma}")
+    seeds = command_line.seeds_from_flags()
+    with command_line.outputs("visualize.flags") as directory:
+        loaded = command_line.load_components()
+        name, generator = command_line.load_generator(loaded)
+        view = View(command_line.synthesis_from_flags(generator), FLAGS.mode, FLAGS.centred)
+        found, view = edited_images.resolve(loaded, view, generator)
+        starts = [("", edited_images.default_start(generator, found, view.synthesis))]
+        starts += [(f"_seed{seed}", edited_images.start_of_seed(generator, seed, view.synthesis)) for seed in seeds]
+        random = random_directions.random_like(found, seed=0)
+        for suffix, start in starts:
+            title = f"{name}, {found.spec.layer}, {start.name}"
+            for file_name, basis in (("components", found), ("random", random)):
+                _draw(directory / f"{file_name}{suffix}.png", (generator, basis, start, view), file_name, title)
         if FLAGS.animate:
-            _animate(directory, generator, found)
-        (directory / "visualize.flags").write_text(outputs.flagfile(FLAGS.get_key_flags_for_module(sys.argv[0])))
-    print(f"pictures: {FLAGS.workdir}")
+            _animate(directory, generator, found, starts[0][1], view)
+    print(f"pictures: {FLAGS.workdir} (rows start from the {starts[0][1].name})")
 
 
-def _rows(generator, basis, seed, count, num_columns):
-    view = _view(generator.merge())
-    start = edited_images.starting_latents(generator, basis, seed, view)
-    sigmas = np.linspace(-FLAGS.sigma, FLAGS.sigma, num_columns)
-    return sigmas, edited_images.component_rows(generator, basis, start, range(count), sigmas, view)
-
-
-def _draw(path, generator, basis, seed, name):
+def _draw(path, subject, file_name, title):
+    generator, basis, start, view = subject
     count = min(FLAGS.num_rows, len(basis))
-    sigmas, rows = _rows(generator, basis, seed, count, FLAGS.num_columns)
-    labels = [f"v{k}  {basis.variance_ratio[k]:.1%}" if name == "components" else f"random {k}" for k in range(count)]
-    start = "mean latent" if seed is None else f"seed {seed}"
-    title = f"{FLAGS.generator}, {basis.source.layer}, {start}"
-    pictures.save_png(path, pictures.labelled_rows(rows, labels, [f"{s:+.1f}" for s in sigmas], title=title))
+    sigmas = np.linspace(-FLAGS.sigma, FLAGS.sigma, FLAGS.num_columns)
+    rows = edited_images.component_rows(generator, basis, start, range(count), sigmas, view)
+    labels = [f"random {k}" for k in range(count)]
+    if file_name == "components":
+        labels = [f"v{k}  {components.figure(basis.variance_ratio[k], '.1%')}" for k in range(count)]
+    columns = [f"{sigma:+.1f}" for sigma in sigmas]
+    title = f"{title}; steps in standard deviations"
+    pictures.save_png(path, pictures.labelled_rows(rows, labels, columns, title=title))
 
 
-def _animate(directory, generator, basis):
-    _, rows = _rows(generator, basis, None, min(FLAGS.num_rows, len(basis)), 25)
+def _animate(directory, generator, basis, start, view):
+    sigmas = np.linspace(-FLAGS.sigma, FLAGS.sigma, _NUM_FRAMES)
+    count = min(FLAGS.num_rows, len(basis))
+    rows = edited_images.component_rows(generator, basis, start, range(count), sigmas, view)
     for k, frames in enumerate(rows):
-        pictures.save_gif(directory / f"component{k:02d}.gif", frames)
-
-
-def _view(module):
-    label = None
-    if FLAGS.label is not None:
-        label = latents.parse_label(FLAGS.label, module.class_names, module.num_classes)
-    return edited_images.View(FLAGS.mode, FLAGS.centred, FLAGS.truncation_psi, FLAGS.truncation_cutoff, label)
+        animations.save_gif(directory / f"component{k:02d}.gif", frames)
 
 
 if __name__ == "__main__":
-    logging.set_verbosity(logging.WARNING)
-    app.run(one_line_errors(main))
+    command_line.start(main, needs=("components", "workdir"))

@@ -36,7 +36,7 @@ def part(arrays: dict[str, np.ndarray], prefix: str) -> dict[str, np.ndarray]:
     return {key.removeprefix(prefix): value for key, value in arrays.items() if key.startswith(prefix)}
 
 
-def stylegan2_generator(arrays: dict[str, np.ndarray]) -> base.SplitGenerator:
+def stylegan2_generator(arrays: dict[str, np.ndarray]) -> base.Generator:
     """The StyleGAN2 of a golden file in any of the three layouts, by that layout's converter."""
     config, parameters = arrays["config"], part(arrays, "param/")
     if config["arch"] == "stylegan2_rosinality":

@@ -1,62 +1,100 @@
-"""Components: what a decomposition is, and its file.
+"""Components: the directions that a method finds, with their statistics, and their file.
 
-The file has the keys, shapes and signs of the original GANSpace's .npz (spatial layers channels first), so each program reads
-the other's; the keys `r2`, `stability`, `variance_error` and `about` are ours.
+The file has the keys, shapes and signs of the original GANSpace's .npz, with spatial
+layers channels first. So each program reads the other's files. The keys `r2`,
+`stability`, `variance_error` and `about` are additions.
 """
 
 import dataclasses
 import json
 import os
-from typing import Any, Literal
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 
+from ganspace_jax import errors
 from ganspace_jax.errors import InputError
+from ganspace_jax.files import tables
 from ganspace_jax.files.inert import numpy_files
+from ganspace_jax.sampling.layers import LayerSpec
 from ganspace_jax.shapes import Float
+
+UNKNOWN = "unknown"
 
 
 @dataclasses.dataclass(frozen=True)
 class Source:
-    """Where components come from. fingerprint: of the generator's weights; latent_space: where the directions live.
+    """How components were found.
 
-    label: class index, "all" for a mixture of all, None for an unconditional generator. num_sweeps: over the samples.
-    compute_dtype: of the generator's convolutions. Files of other programs have no fingerprint ("").
+    Attributes:
+        generator: name of the generator.
+        fingerprint: digits that identify its weights; "" in files of other programs.
+        method: name of the method that found the directions.
+        options: all fields of the method's spec, as JSON values.
+        num_samples: number of samples that were used.
+        num_sweeps: number of sweeps over the samples.
+        compute_dtype: number type of the generator's convolutions.
+        assumptions: sentences about what the file does not tell.
     """
 
     generator: str
-    fingerprint: str
-    layer: str
-    latent_space: str
-    seed: int
-    num_samples: int
-    label: int | Literal["all"] | None = None
-    estimator: str = "exact"
-    truncation_psi: float = 1.0
+    fingerprint: str = ""
+    method: str = UNKNOWN
+    options: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    num_samples: int = 0
     num_sweeps: int = 1
     compute_dtype: str = "float32"
+    assumptions: tuple[str, ...] = ()
+
+    @property
+    def estimator(self) -> str:
+        """Name of the estimator of a decomposition."""
+        return str(self.options.get("estimator", UNKNOWN))
+
+    @property
+    def seed(self) -> int:
+        """Seed of the samples."""
+        return int(self.options.get("seed", 0))
 
 
 @dataclasses.dataclass(frozen=True)
 class Components:
     """Principal components of a layer, each with a direction in latent space.
 
-    r2: share of the component's variance that is linear in the latent (1 where the layer is the latent space itself).
-    stability: jackknife standard error of the direction, degrees. variance_error: of the variance, relative to it.
-    random_stdevs: standard deviations of the layer along random unit directions, the baseline.
+    Figures that a file does not contain are NaN, and unknown means are None.
+
+    Attributes:
+        activation_components: unit directions in the layer.
+        activation_mean: mean of the layer.
+        activation_stdevs: standard deviations of the layer along the components.
+        latent_components: directions in latent space; with one row per layer [c, layers,
+            l], each layer moves along its own.
+        latent_mean: mean of the latent.
+        latent_stdevs: standard deviations of the latent along the directions.
+        variance_ratio: share of the layer's variance that each component explains.
+        random_stdevs: standard deviations of the layer along random unit directions, the
+            baseline.
+        r2: share of the component's variance that is linear in the latent; 1 if the
+            layer is the latent space itself.
+        stability: jackknife standard error of the direction, in degrees.
+        variance_error: jackknife standard error of the variance, relative to it.
+        spec: which layer and which samples the components belong to.
+        source: how they were found.
     """
 
     activation_components: Float[np.ndarray, "c *layer"]
-    activation_mean: Float[np.ndarray, "*layer"]
+    activation_mean: Float[np.ndarray, "*layer"] | None
     activation_stdevs: Float[np.ndarray, "c"]
-    latent_components: Float[np.ndarray, "c l"]
-    latent_mean: Float[np.ndarray, "l"]
+    latent_components: Float[np.ndarray, "c *latent"]
+    latent_mean: Float[np.ndarray, "*latent"] | None
     latent_stdevs: Float[np.ndarray, "c"]
     variance_ratio: Float[np.ndarray, "c"]
     random_stdevs: Float[np.ndarray, "c"]
     r2: Float[np.ndarray, "c"]
     stability: Float[np.ndarray, "c"]
     variance_error: Float[np.ndarray, "c"]
+    spec: LayerSpec
     source: Source
 
     def __len__(self) -> int:
@@ -64,13 +102,13 @@ class Components:
 
 
 def save(path: str | os.PathLike[str], components: Components) -> None:
-    """Writes the .npz; float32, as the original's."""
-    arrays: dict[str, Any] = {
+    """Writes the .npz file, in float32 as the original's."""
+    arrays = {
         "act_comp": channels_first(components.activation_components)[:, None],
-        "act_mean": channels_first(components.activation_mean[None]),
+        "act_mean": _first_or_none(components.activation_mean),
         "act_stdev": components.activation_stdevs,
         "lat_comp": components.latent_components[:, None],
-        "lat_mean": components.latent_mean[None],
+        "lat_mean": None if components.latent_mean is None else components.latent_mean[None],
         "lat_stdev": components.latent_stdevs,
         "var_ratio": components.variance_ratio,
         "random_stdevs": components.random_stdevs,
@@ -78,13 +116,21 @@ def save(path: str | os.PathLike[str], components: Components) -> None:
         "stability": components.stability,
         "variance_error": components.variance_error,
     }
-    about = np.array(json.dumps(dataclasses.asdict(components.source)))
-    float32: dict[str, Any] = {name: np.asarray(array, np.float32) for name, array in arrays.items()}
-    np.savez(path, about=about, **float32)
+    about = {"source": dataclasses.asdict(components.source), "spec": dataclasses.asdict(components.spec)}
+    known: dict[str, Any] = {key: np.asarray(array, np.float32) for key, array in arrays.items() if array is not None}
+    np.savez(path, about=np.array(json.dumps(about)), **known)
+
+
+def _first_or_none(mean: np.ndarray | None) -> np.ndarray | None:
+    return None if mean is None else channels_first(mean[None])
 
 
 def read_arrays(path: str | os.PathLike[str]) -> dict[str, Any] | np.ndarray:
-    """The arrays of an .npz, or the one of an .npy; raises InputError. Nothing in the file is executed."""
+    """Returns the arrays of an .npz file, or the array of an .npy file. Nothing in the file is executed.
+
+    Raises:
+        InputError: if the file is missing or damaged.
+    """
     try:
         return numpy_files.read(path)
     except FileNotFoundError:
@@ -92,86 +138,154 @@ def read_arrays(path: str | os.PathLike[str]) -> dict[str, Any] | np.ndarray:
 
 
 def load(path: str | os.PathLike[str]) -> Components:
-    """Reads a file that `save` wrote; raises InputError. exchange.load_components reads those of other programs as well."""
+    """Returns the components of a file that `save` wrote, also in an earlier version.
+
+    directions/foreign_files.py also reads the files of other programs.
+
+    Raises:
+        InputError: if the file is missing, damaged, or not a components file.
+    """
     arrays: Any = read_arrays(path)
     try:
-        return Components(
+        spec, source = _read_about(str(arrays["about"]))
+        components = Components(
             activation_components=channels_last(arrays["act_comp"][:, 0]),
-            activation_mean=channels_last(arrays["act_mean"])[0],
+            activation_mean=channels_last(arrays["act_mean"])[0] if "act_mean" in arrays else None,
             activation_stdevs=arrays["act_stdev"],
             latent_components=arrays["lat_comp"][:, 0],
-            latent_mean=arrays["lat_mean"][0],
+            latent_mean=arrays["lat_mean"][0] if "lat_mean" in arrays else None,
             latent_stdevs=arrays["lat_stdev"],
             variance_ratio=arrays["var_ratio"],
             random_stdevs=arrays["random_stdevs"],
             r2=arrays["r2"],
             stability=arrays["stability"],
             variance_error=arrays["variance_error"],
-            source=Source(**json.loads(str(arrays["about"]))),
+            spec=spec,
+            source=source,
         )
+        check_arrays(components)
+    except InputError as error:
+        raise InputError(f"{path}: not a components file: {error}") from None
     except KeyError as error:
         raise InputError(f"{path}: not a components file: it has no array {error}") from None
-    except (TypeError, ValueError, IndexError, RecursionError) as error:
-        raise InputError(f"{path}: not a components file: {str(error).splitlines()[0]}") from None
+    except (AttributeError, TypeError, ValueError, IndexError, OverflowError, RecursionError) as error:
+        raise InputError(f"{path}: not a components file: {errors.first_line(error)}") from None
+    return components
+
+
+def _read_about(text: str) -> tuple[LayerSpec, Source]:
+    """Returns spec and source of the JSON text; earlier versions stored one flat list."""
+    about = json.loads(text)
+    if "spec" in about:
+        source = {**about["source"], "assumptions": tuple(about["source"]["assumptions"])}
+        return _checked_spec(about["spec"]), Source(**source)
+    spec_names = [field.name for field in dataclasses.fields(LayerSpec)]
+    options = {name: about[name] for name in about if name not in ("generator", "fingerprint", "num_sweeps")}
+    options.pop("compute_dtype", None)
+    source = Source(
+        about["generator"], about["fingerprint"], "decomposition", options,
+        about["num_samples"], about.get("num_sweeps", 1), about.get("compute_dtype", "float32"),
+    )  # fmt: skip
+    return _checked_spec({name: about[name] for name in spec_names if name in about}), source
+
+
+def _checked_spec(entries: Mapping[str, Any]) -> LayerSpec:
+    """Returns the spec; raises ValueError for entries of a wrong type."""
+    spec, text = LayerSpec(**entries), (str, type(None))
+    if not isinstance(spec.layer, text) or not isinstance(spec.latent_space, text):
+        raise ValueError("layer and latent_space must be text")
+    if isinstance(spec.label, bool) or not isinstance(spec.label, int | str | None):
+        raise ValueError(f"label: must be a class index, is {spec.label!r}")
+    return spec
+
+
+def check_arrays(components: Components) -> None:
+    """Raises ValueError if arrays do not fit one another, or if a number that is used is not finite."""
+    count = len(components.activation_stdevs)
+    for field in dataclasses.fields(components):
+        array = getattr(components, field.name)
+        if not isinstance(array, np.ndarray):
+            continue
+        if array.dtype.kind not in "fiu":
+            raise ValueError(f"{field.name}: must hold numbers, holds {array.dtype}")
+        if field.name.endswith("_mean"):
+            continue
+        if array.ndim < 1 or len(array) != count or not count:
+            raise ValueError(f"{field.name}: has shape {array.shape}, there are {count} standard deviations")
+    pairs = (
+        (components.activation_components, components.activation_mean),
+        (components.latent_components, components.latent_mean),
+    )
+    for directions, mean in pairs:
+        if mean is not None and directions.shape[1:] != mean.shape:
+            raise ValueError(f"a mean of shape {mean.shape} for directions of shape {directions.shape}")
+    for name in ("activation_components", "activation_stdevs", "latent_components", "latent_stdevs"):
+        if not np.isfinite(getattr(components, name)).all():
+            raise ValueError(f"{name}: contains NaN or infinity")
+    for name in ("activation_stdevs", "latent_stdevs"):
+        if getattr(components, name).ndim != 1:
+            raise ValueError(f"{name}: has shape {getattr(components, name).shape}, must be a list")
 
 
 def check_generator(components: Components, generator: str, fingerprint: str) -> None:
-    """Raises InputError unless the components were made with these very weights, as far as their file tells."""
-    if components.source.fingerprint not in ("", fingerprint):
+    """Raises InputError if the components' file tells that they were made with other weights."""
+    source = components.source
+    if source.fingerprint not in ("", fingerprint):
         raise InputError(
             f"--generator={generator}: these components were made for another generator "
-            f"({components.source.generator!r}, weights {components.source.fingerprint}; this one has {fingerprint})"
-        )
-
-
-def check_latent_space(components: Components, own_space: str, size: int) -> None:
-    """Per-layer latents are w where there is a mapping: a step in z cannot be added to them. Raises InputError."""
-    if components.source.latent_space != own_space:
-        raise InputError(
-            f"--components: directions in {components.source.latent_space}, but this generator's layers take "
-            f"{own_space}; run experiments.decompose with --latent_space={own_space}"
-        )
-    if components.latent_components.shape[1] != size:
-        raise InputError(
-            f"--components: directions of {components.latent_components.shape[1]} numbers, but this generator's {own_space} "
-            f"has {size}"
+            f"({source.generator!r}, weights {source.fingerprint}; this one has {fingerprint})"
         )
 
 
 def channels_first(x: np.ndarray) -> np.ndarray:
-    """Our layout of a spatial layer -> the published files'."""
+    """Returns a spatial layer in the layout of the published files."""
     return np.moveaxis(x, -1, 1) if x.ndim == 4 else x
 
 
 def channels_last(x: np.ndarray) -> np.ndarray:
-    """The published files' layout of a spatial layer -> ours."""
+    """Returns a spatial layer of the published files in our layout."""
     return np.moveaxis(x, 1, -1) if x.ndim == 4 else x
 
 
 def summary(components: Components) -> dict[str, Any]:
-    """The figures of every component, and where they come from; for JSON."""
+    """Returns the figures of every component and their source, for JSON. Unknown figures are None."""
+    figures = {
+        "variance_ratio": components.variance_ratio,
+        "activation_stdev": components.activation_stdevs,
+        "latent_stdev": components.latent_stdevs,
+        "variance_error": components.variance_error,
+        "stability_degrees": components.stability,
+        "r2": components.r2,
+    }
     rows = [
-        {
-            "component": k,
-            "variance_ratio": float(components.variance_ratio[k]),
-            "activation_stdev": float(components.activation_stdevs[k]),
-            "latent_stdev": float(components.latent_stdevs[k]),
-            "variance_error": float(components.variance_error[k]),
-            "stability_degrees": float(components.stability[k]),
-            "r2": float(components.r2[k]),
-        }
+        {"component": k, **{name: _known(values[k]) for name, values in figures.items()}}
         for k in range(len(components))
     ]
-    return {"source": dataclasses.asdict(components.source), "components": rows}
+    about = {**dataclasses.asdict(components.source), **dataclasses.asdict(components.spec)}
+    return {"source": about, "components": rows}
+
+
+def _known(value: np.floating) -> float | None:
+    return None if np.isnan(value) else float(value)
+
+
+def figure(value: float, form: str) -> str:
+    """Returns a number as text, or "unknown" for NaN."""
+    return UNKNOWN if np.isnan(value) else format(value, form)
 
 
 def table(components: Components) -> str:
-    """The same for a terminal."""
-    lines = ["component  variance  cumulative  error  stability     r2"]
-    cumulative = np.cumsum(components.variance_ratio)
+    """Returns the figures of every component as a table for a terminal."""
+    header = ["component", "variance", "cumulative", "variance error", "uncertain by", "r2"]
+    cumulative, rows = np.cumsum(components.variance_ratio), []
     for k in range(len(components)):
-        lines.append(
-            f"{k:9d}  {components.variance_ratio[k]:7.2%}  {cumulative[k]:9.2%}  {components.variance_error[k]:5.1%}"
-            f"  {components.stability[k]:6.1f} deg  {components.r2[k]:5.3f}"
-        )
-    return "\n".join(lines)
+        angle = figure(components.stability[k], ".1f")
+        rows.append([
+            str(k),
+            figure(components.variance_ratio[k], ".2%"),
+            figure(cumulative[k], ".2%"),
+            figure(components.variance_error[k], ".1%"),
+            angle if angle == UNKNOWN else f"{angle} deg",
+            figure(components.r2[k], ".3f"),
+        ])  # fmt: skip
+    return tables.aligned(header, rows)

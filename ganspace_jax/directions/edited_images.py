@@ -1,146 +1,223 @@
-"""Components and edits -> images: the pictures that the experiments draw."""
+"""Makes images of edited latents: the rows and strips that the commands draw."""
 
 import dataclasses
-import functools
 from collections.abc import Sequence
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import jax.numpy as jnp
 import numpy as np
 
 from ganspace_jax.directions import edits
-from ganspace_jax.directions.components import Components, check_latent_space
+from ganspace_jax.directions.components import Components
 from ganspace_jax.directions.edits import Edit
 from ganspace_jax.errors import InputError
-from ganspace_jax.generators import base
-from ganspace_jax.methods import decomposition
+from ganspace_jax.generators import base, synthesis
+from ganspace_jax.generators.base import MAPPED_LATENT, Generator
+from ganspace_jax.generators.synthesis import Synthesis
 from ganspace_jax.sampling import latents
-from ganspace_jax.sampling.layers import check_truncation
 from ganspace_jax.shapes import Array, Float
+
+FALLBACK_SEED = 1  # the start of a row, where the mean latent shows nothing
+_FIRST_NEW_SEED = 1000  # of the new latents in style mixing
 
 Mode = Literal["latent", "activation"]
 
 
-@dataclasses.dataclass(frozen=True)
-class View:
-    """How images are made: mode, whether coordinates are centred first, truncation after the edit.
+class View(NamedTuple):
+    """How edited images are made.
 
-    label: class index for conditional generators; None for the class that the components are of, or the first of all.
+    Attributes:
+        synthesis: label, truncation and noise; the truncation follows the edit.
+        mode: whether latents or activations are moved.
+        centred: whether each coordinate is first set to the mean.
     """
 
+    synthesis: Synthesis = Synthesis()
     mode: Mode = "latent"
     centred: bool = False
-    truncation_psi: float = 1.0
-    truncation_cutoff: int | None = None
-    label: latents.Label = None
 
 
-def starting_latents(
-    generator: base.SplitGenerator, components: Components, seed: int | None, view: View
-) -> Float[Array, "layers d"]:
-    """Per-layer latents of a published seed; None: the mean latent, in every layer."""
-    module = generator.merge()
-    if seed is None and components.source.latent_space == "w":
-        return jnp.tile(jnp.asarray(components.latent_mean), (module.latent_shape[0], 1))
-    if seed is None:
-        z = np.zeros((1, module.z_dim), np.float32)
+class Start(NamedTuple):
+    """The unedited latents of an image.
+
+    Attributes:
+        name: the start in words, such as "seed 3".
+        latents: per-layer latents.
+        z: latent before the mapping network; None if it is unknown.
+    """
+
+    name: str
+    latents: Float[Array, "layers d"]
+    z: Float[Array, "z"] | None = None
+
+
+def resolve(components: Components, view: View, generator: Generator) -> tuple[Components, View]:
+    """Returns components and view with everything filled that the generator provides.
+
+    A missing label becomes that of the components, or the first class. An unknown mean
+    of w becomes the generator's mean latent.
+
+    Raises:
+        InputError: if components, view and generator do not fit one another.
+    """
+    label = view.synthesis.label
+    if label is None and generator.num_classes:
+        label = components.spec.label if isinstance(components.spec.label, int) else 0
+    settings = dataclasses.replace(view.synthesis, label=label)
+    synthesis.check(generator, settings)
+    check_latents(components, generator)
+    if components.latent_mean is None:
+        components = dataclasses.replace(components, latent_mean=_mean_of(components, generator))
+    layer = components.spec.layer
+    if view.mode == "activation" and layer not in base.activation_shapes(generator):
+        raise InputError(f"--mode=activation: components of layer {layer} can only be applied to latents")
+    return components, view._replace(synthesis=settings)
+
+
+def _mean_of(components: Components, generator: Generator) -> np.ndarray:
+    """Returns the mean of the space in which the directions live, one row per layer if they have one."""
+    if components.spec.latent_space == MAPPED_LATENT:
+        mean = np.asarray(generator.mean_latent)
     else:
-        z = latents.from_seed(seed, module.z_dim, 1, module.prior, view.truncation_psi)
-    return base.map_latents(generator, jnp.asarray(z), _labels(generator, components, view, 1))[0]
+        mean = np.zeros(generator.z_dim, np.float32)
+    return np.broadcast_to(mean, components.latent_components.shape[1:])
+
+
+def check_latents(components: Components, generator: Generator) -> None:
+    """Raises InputError if the directions do not fit this generator's latents.
+
+    Directions in z also fit a generator with w: z is moved, and then mapped.
+    """
+    space, shape = components.spec.latent_space, components.latent_components.shape[1:]
+    if space == "w" and not generator.has_mapping:
+        raise InputError("--components: directions in w, but this generator has only z")
+    size = generator.latent_size if space == "w" else generator.z_dim
+    num_layers = generator.latent_shape[0]
+    if len(shape) == 2 and (shape[0] != num_layers or space != generator.latent_space):
+        raise InputError(
+            f"--components: one direction for each of {shape[0]} layers, but this generator has {num_layers}"
+        )
+    if shape[-1] != size:
+        raise InputError(f"--components: directions of {shape[-1]} numbers, but this generator's {space} has {size}")
+
+
+def start_of_seed(generator: Generator, seed: int, synthesis_: Synthesis) -> Start:
+    """Returns the latents of a published seed."""
+    network = generator.merge()
+    z = latents.from_seed(seed, network.z_dim, 1, network.prior, synthesis_.truncation_psi)
+    mapped = synthesis.map_latents(generator, jnp.asarray(z), _label(generator, synthesis_))
+    return Start(f"seed {seed}", mapped[0], jnp.asarray(z[0]))
+
+
+def default_start(generator: Generator, components: Components, synthesis_: Synthesis) -> Start:
+    """Returns the mean latent of components in w; for components in z the seed FALLBACK_SEED.
+
+    Because z = 0 is no typical latent, its image shows little, and in a DCGAN nothing.
+    """
+    if components.spec.latent_space != MAPPED_LATENT or components.latent_mean is None:
+        return start_of_seed(generator, FALLBACK_SEED, synthesis_)
+    num_layers, width = generator.latent_shape
+    return Start("mean latent", edits.by_layer(components.latent_mean, num_layers, width))
+
+
+def _label(generator: Generator, synthesis_: Synthesis) -> synthesis.Label:
+    return 0 if synthesis_.label is None and generator.num_classes else synthesis_.label
 
 
 def edited_images(
-    generator: base.SplitGenerator,
-    components: Components,
-    start: Float[Array, "layers d"],
-    columns: Sequence[Sequence[Edit]],
-    view: View,
+    generator: Generator, components: Components, start: Start, columns: Sequence[Sequence[Edit]], view: View
 ) -> Float[Array, "columns h w c"]:
-    """One start, one image for each set of edits; raises InputError for edits that do not fit the generator."""
-    module = generator.merge()
-    check_truncation(generator, view.truncation_psi, view.truncation_cutoff)
+    """Returns one image of the start for each list of edits.
+
+    Args:
+        generator: the generator.
+        components: components that `resolve` returned.
+        start: latents of the unedited image.
+        columns: edits of each image.
+        view: view that `resolve` returned.
+
+    Raises:
+        InputError: if an edit does not fit the generator.
+    """
     for edit in (edit for column in columns for edit in column):
-        edits.check(edit, len(components), module.latent_shape[0])
-    starts = jnp.broadcast_to(start, (len(columns), *start.shape))
-    settings = {
-        "label": _labels(generator, components, view, len(columns)),
-        "truncation_psi": view.truncation_psi,
-        "truncation_cutoff": view.truncation_cutoff,
-    }
+        edits.check(edit, len(components), generator.latent_shape[0])
     if view.mode == "latent":
-        check_latent_space(components, *base.edited_space(module))
-        moved = [edits.apply(start[None], components, column, centred=view.centred) for column in columns]
-        return base.synthesize(generator, jnp.concatenate(moved), **settings)
-    layer = components.source.layer
-    if layer not in base.activation_shapes(generator):
-        raise InputError(f"--mode=activation: components of layer {layer} can only be applied to latents")
-    before = base.activation(generator, starts, layer, **settings) if view.centred else None
-    offsets = jnp.concatenate([
-        jnp.reshape(
-            edits.activation_offset(components, column, None if before is None else before[i : i + 1]),
-            (1, *components.activation_mean.shape),
-        )
+        moved = [move(generator, components, start, column, view) for column in columns]
+        return synthesis.synthesize(generator, jnp.stack(moved), view.synthesis)
+    layer = str(components.spec.layer)
+    starts = jnp.broadcast_to(start.latents, (len(columns), *start.latents.shape))
+    before = synthesis.activation(generator, starts, layer, view.synthesis) if view.centred else None
+    shape = (1, *components.activation_components.shape[1:])
+    offsets = [
+        edits.activation_offset(components, column, None if before is None else before[i : i + 1]).reshape(shape)
         for i, column in enumerate(columns)
-    ])  # fmt: skip
-    return base.synthesize(generator, starts, offsets={layer: offsets}, **settings)
+    ]
+    return synthesis.synthesize(generator, starts, view.synthesis, offsets={layer: jnp.concatenate(offsets)})
 
 
-def _labels(generator: base.SplitGenerator, components: Components, view: View, count: int) -> Array | None:
-    label = view.label if view.label is not None else components.source.label
-    return latents.one_hot(0 if isinstance(label, str) else label, generator.merge().num_classes, count)
+def move(
+    generator: Generator, components: Components, start: Start, column: Sequence[Edit], view: View
+) -> Float[Array, "layers d"]:
+    """Returns the edited latents of one image.
+
+    On a generator with w, directions in z move one z per layer; each layer then uses the
+    w of its own z.
+    """
+    if components.spec.latent_space == generator.latent_space:
+        return edits.apply(start.latents[None], components, column, centred=view.centred)[0]
+    if start.z is None:
+        raise InputError("--components: directions in z need images with a known z; give --seeds")
+    num_layers = generator.latent_shape[0]
+    z = jnp.tile(start.z, (1, num_layers, 1))
+    moved = edits.apply(z, components, column, centred=view.centred)[0]
+    mapped = synthesis.map_latents(generator, moved, _label(generator, view.synthesis))
+    own = jnp.arange(num_layers)
+    return jnp.where(jnp.all(moved == z[0], axis=1, keepdims=True), start.latents, mapped[own, own])
 
 
 def component_rows(
-    generator: base.SplitGenerator,
+    generator: Generator,
     components: Components,
-    start: Float[Array, "layers d"],
+    start: Start,
     indices: Sequence[int],
     sigmas: Sequence[float] | np.ndarray,
     view: View,
-    layers: tuple[int, int] | None = None,
 ) -> Float[np.ndarray, "rows columns h w c"]:
-    """A component a row, a number of standard deviations a column."""
-    return np.stack([
-        np.asarray(edited_images(generator, components, start, [[Edit(k, layers, float(s))] for s in sigmas], view))
+    """Returns one row of images per component, with one number of standard deviations per column."""
+    rows = [
+        edited_images(generator, components, start, [[Edit(k, None, float(sigma))] for sigma in sigmas], view)
         for k in indices
-    ])  # fmt: skip
+    ]
+    return np.stack([np.asarray(row) for row in rows])
 
 
 def mixed_rows(
-    generator: base.SplitGenerator, seeds: Sequence[int], num_columns: int, kept: tuple[int, int], view: View
+    generator: Generator, seeds: Sequence[int], num_columns: int, kept: tuple[int, int], settings: Synthesis
 ) -> Float[np.ndarray, "rows columns h w c"]:
-    """One row a seed: its image, then images that keep its latents in the layers [start, stop) and get new ones elsewhere.
+    """Returns one row per seed: its image, then images that keep its latents in some layers only.
 
-    The new latents are those of published seeds from 1,000 on, the same in every row.
+    The new latents of the other layers are those of published seeds from 1,000 on, equal
+    in every row (StyleGAN, section 3.1; GANSpace, figure 6).
+
+    Args:
+        generator: the generator.
+        seeds: published seeds of the rows.
+        num_columns: number of new latents.
+        kept: layers [start, stop) that keep the latents of the row's seed.
+        settings: label, truncation and noise.
     """
-    module = generator.merge()
-    check_truncation(generator, view.truncation_psi, view.truncation_cutoff)
-    draw = functools.partial(latents.from_seeds, z_dim=module.z_dim, prior=module.prior)
-    others = draw(list(range(1000, 1000 + num_columns)), truncation_psi=view.truncation_psi)
-    label = latents.one_hot(0 if isinstance(view.label, str) else view.label, module.num_classes, num_columns + 1)
-    layer = np.arange(module.latent_shape[0])[:, None]
+    settings = dataclasses.replace(settings, label=_label(generator, settings))
+    synthesis.check(generator, settings)
+    psi = settings.truncation_psi
+
+    def draw(numbers: Sequence[int]) -> Array:
+        return latents.layer_latents(generator, numbers, label=settings.label, truncation_psi=psi)
+
+    new = draw(range(_FIRST_NEW_SEED, _FIRST_NEW_SEED + num_columns))
+    layer = np.arange(generator.latent_shape[0])[:, None]
     is_kept = (layer >= kept[0]) & (layer < kept[1])
     rows = []
-    for seed in seeds:
-        own = draw([seed], truncation_psi=view.truncation_psi)
-        mapped = base.map_latents(generator, jnp.asarray(np.concatenate([own, others])), label)
-        mixed = jnp.where(is_kept, mapped[:1], mapped)
-        made = base.synthesize(
-            generator, mixed, label=label,
-            truncation_psi=view.truncation_psi, truncation_cutoff=view.truncation_cutoff,
-        )  # fmt: skip
-        rows.append(np.asarray(made))
+    for own in draw(seeds):
+        mixed = jnp.where(is_kept, own, jnp.concatenate([own[None], new]))
+        rows.append(np.asarray(synthesis.synthesize(generator, mixed, settings)))
     return np.stack(rows)
-
-
-def random_like(components: Components, seed: int) -> Components:
-    """Random unit directions with the components' standard deviations: what a row must be compared with."""
-    count = len(components)
-    shape = components.activation_components.shape
-    activation = decomposition.random_directions(count, int(np.prod(shape[1:])), seed).reshape(shape)
-    latent = decomposition.random_directions(count, components.latent_components.shape[1], seed)
-    return dataclasses.replace(
-        components,
-        activation_components=activation.astype(np.float32),
-        latent_components=latent.astype(np.float32),
-    )

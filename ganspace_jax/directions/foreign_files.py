@@ -1,25 +1,28 @@
-"""Other programs' directions as Components, and ours as their files.
+"""Reads the directions of other programs as Components, and writes their files.
 
     GANSpace          components .npz (components.save writes what it reads), exported edits .pkl
-    encoder4editing   its PCA of a StyleGAN2's w, .pt (or the same arrays as .npz): comp, mean, std
-    InterFaceGAN      a boundary's unit normal in w, .npy [1, d]
+    encoder4editing   PCA of a StyleGAN2's w, .pt, or the same arrays as .npz: comp, mean, std
+    InterFaceGAN      unit normal of a boundary, .npy [1, d]
 
-What such a file does not say is NaN in the Components, and no fingerprint ties them to a generator.
+Figures that a file does not contain are NaN, and means None. No fingerprint ties the
+components to a generator. What is assumed about a file stands in `source.assumptions`.
 """
 
 import os
 import pathlib
 import pickle
 import re
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
+from ganspace_jax import errors
 from ganspace_jax.directions import components
-from ganspace_jax.directions.components import Components, Source
+from ganspace_jax.directions.components import UNKNOWN, Components, Source
 from ganspace_jax.directions.edits import Edit
 from ganspace_jax.errors import InputError
 from ganspace_jax.files.inert import network_pickles, torch_files
+from ganspace_jax.sampling.layers import LayerSpec
 
 # {model}-{class}_{layer}_{estimator}_c{components}_n{samples}[_w][_seed{seed}]
 _FILE_NAME = re.compile(
@@ -35,48 +38,64 @@ _KINDS: dict[type, tuple[type, ...]] = {
 }  # fmt: skip
 _FIGURES = ("variance_ratio", "random_stdevs", "r2", "stability", "variance_error")
 
+LatentSpace = Literal["w", "z"]
 
-def load_components(path: str | os.PathLike[str]) -> Components:
-    """Components from a file of this program or of one of those above; raises InputError. Nothing in it is executed."""
+
+def load_components(path: str | os.PathLike[str], latent_space: str | None = None) -> Components:
+    """Returns components from a file of this program or of one of those above. Nothing in it is executed.
+
+    Args:
+        path: the file.
+        latent_space: space of the directions, "w" or "z", if the file does not tell it;
+            None: as the file's name tells, else w.
+
+    Raises:
+        InputError: if the file is missing, damaged, holds no components, or tells
+            another latent space.
+    """
     suffix = pathlib.Path(path).suffix
     readers = {".pkl": load_edit, ".pt": torch_files.read}
-    arrays: Any = readers.get(suffix, components.read_arrays)(path)
+    content: Any = readers.get(suffix, components.read_arrays)(path)
     try:
-        if suffix == ".pkl":
-            return components_of(arrays)
-        if isinstance(arrays, np.ndarray):
-            return _from_boundary(path, arrays)
-        if "about" in arrays:
-            return components.load(path)
-        if {"comp", "mean", "std"} <= arrays.keys():
-            return _from_encoder4editing(path, arrays)
-        return _from_ganspace(path, arrays)
+        return _interpret(path, content, latent_space)
     except InputError:
         raise
     except KeyError as error:
         raise InputError(f"{path}: not a components file: it has no array {error}") from None
     except (AttributeError, IndexError, OverflowError, TypeError, ValueError) as error:
-        reason = (str(error).splitlines() or [type(error).__name__])[0][:200]
-        raise InputError(f"{path}: not a components file: {reason}") from None
+        raise InputError(f"{path}: not a components file: {errors.first_line(error)}") from None
+
+
+def _interpret(path: str | os.PathLike[str], content: Any, latent_space: str | None) -> Components:
+    if pathlib.Path(path).suffix == ".pkl":
+        return _told(path, components_of(content), latent_space)
+    if isinstance(content, np.ndarray):
+        return _from_boundary(path, content, latent_space)
+    if "about" in content:
+        return _told(path, components.load(path), latent_space)
+    if {"comp", "mean", "std"} <= content.keys():
+        return _told(path, _from_encoder4editing(path, content), latent_space)
+    return _told(path, _from_ganspace(path, content), latent_space)
+
+
+def _told(path: str | os.PathLike[str], loaded: Components, latent_space: str | None) -> Components:
+    """Returns components whose file tells the space. Raises InputError if the user names another one."""
+    if latent_space not in (None, loaded.spec.latent_space):
+        raise InputError(f"--latent_space={latent_space}: the directions of {path} are in {loaded.spec.latent_space}")
+    return loaded
 
 
 def _from_ganspace(path: str | os.PathLike[str], arrays: dict[str, np.ndarray]) -> Components:
-    """The layer w, where the directions are its components; else the file's name says what and where, if it was kept.
+    """Returns the components of the original's .npz.
 
-    Of any layer the original finds directions in w, and not in z, where its name ends so.
+    If the components equal the directions, the layer is w. Otherwise layer and space are
+    parsed from the file name: it ends in "_w" if the directions are in w.
     """
     match = _FILE_NAME.fullmatch(pathlib.Path(path).stem)
-    found = match.groupdict() if match else {}
+    name = match.groupdict() if match else {}
     in_w = np.array_equal(arrays["act_comp"], arrays["lat_comp"])
-    source = Source(
-        generator=pathlib.Path(path).stem,
-        fingerprint="",
-        layer="w" if in_w else found.get("layer", "unknown"),
-        latent_space="w" if in_w or found.get("w") else "z",
-        seed=int(found.get("seed") or 0),
-        num_samples=int(found.get("samples") or 0),
-        estimator=found.get("estimator", "unknown"),
-    )
+    options = {"seed": int(name.get("seed") or 0), "estimator": name.get("estimator", UNKNOWN)}
+    source = Source(pathlib.Path(path).stem, "", "decomposition", options, num_samples=int(name.get("samples") or 0))
     count = len(arrays["act_comp"])
     return _with_unknowns(
         activation_components=components.channels_last(arrays["act_comp"][:, 0]),
@@ -87,90 +106,113 @@ def _from_ganspace(path: str | os.PathLike[str], arrays: dict[str, np.ndarray]) 
         latent_stdevs=arrays["lat_stdev"],
         variance_ratio=arrays["var_ratio"],
         random_stdevs=arrays["random_stdevs"],
+        spec=LayerSpec("w" if in_w else name.get("layer", UNKNOWN), "w" if in_w or name.get("w") else "z"),
         source=source,
     )
 
 
 def _from_encoder4editing(path: str | os.PathLike[str], arrays: dict[str, np.ndarray]) -> Components:
-    return _in_w(path, arrays["comp"][:, 0], arrays["mean"][0], arrays["std"])
+    """Returns a PCA of w: comp [k, d] or [k, 1, d]; or one basis per layer, comp [k, layers, d]."""
+    directions = arrays["comp"]
+    if directions.ndim == 3 and directions.shape[1] == 1:
+        directions = directions[:, 0]
+    if directions.ndim not in (2, 3):
+        raise ValueError(f"comp has shape {arrays['comp'].shape}, must be [k, d] or [k, layers, d]")
+    shape, mean = directions.shape[1:], arrays["mean"]
+    mean = np.broadcast_to(mean, shape) if mean.shape == shape[-1:] else mean.reshape(shape)
+    stdevs = arrays["std"].reshape(len(directions))
+    return _in_latent_space(path, "w", directions, mean, stdevs)
 
 
-def _from_boundary(path: str | os.PathLike[str], normal: np.ndarray) -> Components:
-    """One direction, with a step of 1 for its standard deviation and an unknown centre, taken as 0."""
+def _from_boundary(path: str | os.PathLike[str], normal: np.ndarray, latent_space: str | None) -> Components:
+    """Returns the one direction of a boundary, with a step of 1 for its standard deviation and an unknown mean.
+
+    The published boundaries in w are called NAME_w_boundary.npy, those in z
+    NAME_boundary.npy; the arrays do not differ.
+    """
     if normal.ndim != 2 or normal.shape[0] != 1:
         raise ValueError(f"a boundary has the shape [1, d], this array has {normal.shape}")
-    return _in_w(path, normal, np.zeros(normal.shape[1], normal.dtype), np.ones(1, normal.dtype))
+    stem, assumptions = pathlib.Path(path).stem, ()
+    if latent_space is None and "boundary" in stem:
+        latent_space = "w" if re.search(r"(^|_)w(p|plus|\+)?_boundary", stem) else "z"
+        assumptions = (f"the file's name tells that the direction is in {latent_space}",)
+    elif latent_space is None:
+        latent_space = "w"
+        assumptions = ("the file does not tell whether its direction is in w or z: w is assumed (--latent_space)",)
+    return _in_latent_space(path, latent_space, normal, None, np.ones(1, normal.dtype), assumptions)
 
 
-def _in_w(path: str | os.PathLike[str], directions: np.ndarray, mean: np.ndarray, stdevs: np.ndarray) -> Components:
+def _in_latent_space(
+    path: str | os.PathLike[str],
+    space: str,
+    directions: np.ndarray,
+    mean: np.ndarray | None,
+    stdevs: np.ndarray,
+    assumptions: tuple[str, ...] = (),
+) -> Components:
     return _with_unknowns(
         activation_components=directions, activation_mean=mean, activation_stdevs=stdevs,
         latent_components=directions, latent_mean=mean, latent_stdevs=stdevs,
-        source=Source(pathlib.Path(path).stem, "", "w", "w", seed=0, num_samples=0, estimator="unknown"),
+        spec=LayerSpec(space, space), source=Source(pathlib.Path(path).stem, assumptions=assumptions),
     )  # fmt: skip
 
 
 def _with_unknowns(**known: Any) -> Components:
-    """Raises ValueError for arrays that do not fit one another."""
-    for name, array in known.items():
-        if isinstance(array, np.ndarray) and array.dtype.kind not in "fiu":
-            raise ValueError(f"{name} of the type {array.dtype}, wanted are numbers")
+    """Returns components with NaN for every unknown figure. Raises ValueError for arrays that do not fit one another."""
     count = len(known["activation_stdevs"])
-    if len(known["activation_components"]) != count or len(known["latent_components"]) != count:
-        raise ValueError(f"{count} standard deviations for {len(known['activation_components'])} components")
-    if known["latent_components"].shape[1:] != known["latent_mean"].shape:
-        raise ValueError(f"a mean of {known['latent_mean'].shape} for directions of {known['latent_components'].shape}")
     unknown = {name: np.full(count, np.nan, np.float32) for name in _FIGURES}
-    return Components(**{**unknown, **known})
+    result = Components(**{**unknown, **known})
+    components.check_arrays(result)
+    return result
 
 
 def load_edit(path: str | os.PathLike[str]) -> dict[str, Any]:
-    """The dictionary of an edit that the original's viewer exported; raises InputError. Nothing in the file is executed."""
-    read = network_pickles.read(path)
+    """Returns the dictionary of an edit that the original's viewer exported. Nothing in the file is executed.
+
+    Raises:
+        InputError: if the file is missing, damaged or no exported edit.
+    """
+    exported = network_pickles.read(path)
     for name, kind in _EXPORTED.items():
-        value = read.get(name) if isinstance(read, dict) else None
+        value = exported.get(name) if isinstance(exported, dict) else None
         if not isinstance(value, _KINDS.get(kind, (kind,))) or isinstance(value, bool):
             raise InputError(f"{path}: not an exported edit: {name} is {type(value).__name__}, not {kind.__name__}")
-    return read
+    return exported
 
 
 def save_edit(path: str | os.PathLike[str], exported: dict[str, Any]) -> None:
-    """Writes such a file, for the original to read, also beside a NumPy that is older than the one here."""
-    data = pickle.dumps(exported, protocol=3)  # whose names are lines of text
+    """Writes an exported edit such that the original reads it, also with an older NumPy."""
+    data = pickle.dumps(exported, protocol=3)  # protocol 3 stores module names as lines of text
     pathlib.Path(path).write_bytes(data.replace(b"cnumpy._core.", b"cnumpy.core."))
 
 
 def edit_of(exported: dict[str, Any]) -> Edit:
-    """What an exported edit does: to its component 0 in components_of, in the layers that it names."""
+    """Returns the edit of an exported file: along component 0 of components_of, in the layers that it names."""
     return Edit(0, (int(exported["edit_start"]), int(exported["edit_end"])), float(exported["sigma_range"]))
 
 
 def components_of(exported: dict[str, Any]) -> Components:
-    """The one component of an exported edit; its mean is not in the file and is taken as 0."""
-    space, run = exported["latent_space"].lower(), exported["decomposition"]
+    """Returns the one component of an exported edit. The file does not contain its mean."""
+    run = exported["decomposition"]
     direction, latent = components.channels_last(exported["act_comp"]), exported["lat_comp"].reshape(1, -1)
-    source = Source(
-        generator=f"{exported['model_name']}-{exported['output_class']}",
-        fingerprint="",
-        layer="w" if np.array_equal(direction, latent) else str(run.get("layer", "unknown")),
-        latent_space=space,
-        seed=0,
-        num_samples=int(run.get("samples", 0)),
-        estimator=str(run.get("name", "unknown")),
-    )
+    layer = "w" if np.array_equal(direction, latent) else str(run.get("layer", UNKNOWN))
     return _with_unknowns(
         activation_components=direction,
-        activation_mean=np.zeros(direction.shape[1:], np.float32),
+        activation_mean=None,
         activation_stdevs=np.array([exported["act_stdev"]], np.float32),
         latent_components=latent,
-        latent_mean=np.zeros(latent.shape[1], np.float32),
+        latent_mean=None,
         latent_stdevs=np.array([exported["lat_stdev"]], np.float32),
-        source=source,
-    )
+        spec=LayerSpec(layer, exported["latent_space"].lower()),
+        source=Source(
+            f"{exported['model_name']}-{exported['output_class']}", "", "decomposition",
+            {"estimator": str(run.get("name", UNKNOWN))}, num_samples=int(run.get("samples", 0)),
+        ),
+    )  # fmt: skip
 
 
 def export(
-    found: Components,
+    source: Components,
     edit: Edit,
     *,
     name: str,
@@ -179,12 +221,19 @@ def export(
     seed: int,
     published: dict[str, Any] | None = None,
 ) -> dict[str, Any]:
-    """The dictionary of one of our edits, as the original's viewer would export it.
+    """Returns the dictionary of an edit, as the original's viewer would export it.
 
-    published: the exported edit that the components are of, whose network, component and analysis then stay as they are.
+    Args:
+        source: components of the edit.
+        edit: the edit.
+        name: name of the exported edit.
+        num_layers: number of the generator's layers.
+        truncation: truncation of the example image.
+        seed: published seed of the example image.
+        published: exported edit from which the components come. Its network, component
+            and analysis are kept.
     """
     start, stop = edit.layers or (0, num_layers)
-    source, k = found.source, edit.component
     own = {
         "name": name,
         "sigma_range": float(edit.sigma),
@@ -195,22 +244,23 @@ def export(
     }
     if published is not None:
         return {**published, **own}
+    k, label = edit.component, "" if source.spec.label is None else str(source.spec.label)
     return {
         **own,
         "component_index": k,
-        "act_comp": components.channels_first(found.activation_components[k : k + 1]),
-        "lat_comp": found.latent_components[k : k + 1],
-        "latent_space": source.latent_space.upper(),
-        "act_stdev": float(found.activation_stdevs[k]),
-        "lat_stdev": float(found.latent_stdevs[k]),
-        "model_name": source.generator,
-        "output_class": "" if source.label is None else str(source.label),
+        "act_comp": components.channels_first(source.activation_components[k : k + 1]),
+        "lat_comp": source.latent_components[k : k + 1],
+        "latent_space": str(source.spec.latent_space).upper(),
+        "act_stdev": float(source.activation_stdevs[k]),
+        "lat_stdev": float(source.latent_stdevs[k]),
+        "model_name": source.source.generator,
+        "output_class": label,
         "decomposition": {
-            "name": source.estimator,
-            "components": len(found),
-            "samples": source.num_samples,
-            "layer": source.layer,
-            "class_name": "" if source.label is None else str(source.label),
+            "name": source.source.estimator,
+            "components": len(source),
+            "samples": source.source.num_samples,
+            "layer": source.spec.layer,
+            "class_name": label,
         },
         "edit_type": "latent",
     }

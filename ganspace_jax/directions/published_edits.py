@@ -1,27 +1,40 @@
-"""The edits that the original GANSpace published, by name, as data (named_edits.csv).
+"""The edits that the original GANSpace published, by name, as data (published_edits.csv).
 
-From notebooks/figure_edit_zoo.ipynb of harskish/ganspace, (c) 2020 Erik Härkönen, Apache-2.0: numbers and spelling as written.
-They are of components that were computed for those networks with the original's sign convention, which is ours.
+The data come from notebooks/figure_edit_zoo.ipynb of harskish/ganspace, (c) 2020 Erik
+Härkönen, Apache-2.0: numbers and spelling as written. The components were computed for
+those networks with the original's sign convention, which this project keeps.
 """
 
 import csv
-import difflib
 import functools
 import pathlib
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from ganspace_jax import errors
 from ganspace_jax.directions.edits import Edit
 from ganspace_jax.errors import InputError
+from ganspace_jax.files import tables
 
 PREFIX = "ganspace:"
 _PATH = pathlib.Path(__file__).with_name("published_edits.csv")
 _FAMILIES = {"StyleGAN": "stylegan", "StyleGAN2": "stylegan2", "BigGAN-512": "biggan_deep"}
+_NUM_PUBLISHED = 80  # components that the original computes by default
 
 
 class NamedEdit(NamedTuple):
-    """family: as in generators/zoo.py. data: what the network was trained on, or the class. layer: the original's name of what
-    was decomposed. edit: with the layers as [start, stop). seeds: those that were shown."""
+    """A published edit.
+
+    Attributes:
+        name: the original's name.
+        family: family of the network, as in generators/zoo.py.
+        data: training data of the network, or the class.
+        layer: the original's name of the decomposed layer.
+        latent_space: space of the direction.
+        edit: component, layers [start, stop) and step.
+        seeds: seeds of the published images.
+        in_paper: whether the paper shows the edit.
+    """
 
     name: str
     family: str
@@ -35,7 +48,7 @@ class NamedEdit(NamedTuple):
 
 @functools.cache
 def published() -> tuple[NamedEdit, ...]:
-    """All of them, in the original's order."""
+    """Returns all published edits in the original's order."""
     with open(_PATH, newline="", encoding="utf-8") as file:
         return tuple(_parse(row) for row in csv.DictReader(file))
 
@@ -55,50 +68,59 @@ def _parse(row: dict[str, str]) -> NamedEdit:
 
 
 def find(text: str) -> NamedEdit:
-    """The edit of `ganspace:NAME`, or `ganspace:DATA/NAME` where several have the name; raises InputError.
+    """Returns the edit of `ganspace:NAME`, or of `ganspace:DATA/NAME` if several have the name.
 
-    A name that one network has twice is that of the first; the second is `NAME #2`.
+    If one network has a name twice, `NAME` is the first edit and `NAME #2` the second.
+
+    Raises:
+        InputError: if there is no such edit, or several.
     """
-    wanted = text.removeprefix(PREFIX)
-    found = {path: edit for path, edit in _paths().items() if wanted in (path, path.partition("/")[2])}
-    if len(found) == 1:
-        return next(iter(found.values()))
-    if found:
-        raise InputError(f"--edit={text}: there are several; write {' or '.join(PREFIX + path for path in found)}")
-    names = [*_paths(), *(path.partition("/")[2] for path in _paths())]
-    near = difflib.get_close_matches(wanted, dict.fromkeys(names), n=3, cutoff=0.5)
-    hint = f"did you mean {' or '.join(PREFIX + name for name in near)}? " if near else ""
-    raise InputError(f"--edit={text}: no such published edit; {hint}--list shows all")
+    asked = text.removeprefix(PREFIX)
+    matches = {path: edit for path, edit in _paths().items() if asked in (path, _name_of(path))}
+    if len(matches) == 1:
+        return next(iter(matches.values()))
+    if matches:
+        raise InputError(f"--edit={text}: there are several; write {' or '.join(PREFIX + path for path in matches)}")
+    names = dict.fromkeys(PREFIX + name for path in _paths() for name in (path, _name_of(path)))
+    raise InputError(f"--edit={text}: no such published edit; {errors.nearest(PREFIX + asked, names)}--list shows all")
 
 
-def check(named: NamedEdit, num_components: int, latent_space: str) -> None:
-    """Raises InputError where a components file cannot have what the edit means."""
+def check(named: NamedEdit, num_components: int, latent_space: str | None) -> None:
+    """Raises InputError if a components file cannot contain the component of the edit."""
     if named.latent_space != latent_space:
         raise InputError(
-            f"--edit={PREFIX}{named.name}: its direction lives in {named.latent_space}, these components' in {latent_space}"
+            f"--edit={PREFIX}{named.name}: its direction is in {named.latent_space}, those of the components are in "
+            f"{latent_space}"
         )
     if named.edit.component >= num_components:
+        needed = max(_NUM_PUBLISHED, named.edit.component + 1)
         raise InputError(
-            f"--edit={PREFIX}{named.name}: is of component {named.edit.component}, --components has {num_components}; "
-            f"run experiments.decompose with --num_components={max(80, named.edit.component + 1)}"
+            f"--edit={PREFIX}{named.name}: needs component {named.edit.component}, --components has {num_components}; "
+            f"run experiments.decompose with --num_components={needed}"
         )
 
 
 def table(edits: Sequence[NamedEdit]) -> str:
-    """For a terminal: a line an edit."""
+    """Returns a table for a terminal, one edit per line."""
     paths = {id(edit): path for path, edit in _paths().items()}
-    rows = [("name", "generator", "edit", "seeds", "in the paper")]
-    for one in edits:
-        seeds = " ".join(map(str, one.seeds[:3]))
-        rows.append((PREFIX + paths[id(one)], one.family, str(one.edit), seeds, "yes" if one.in_paper else ""))
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    lines = ("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in rows)
-    return "\n".join(line.rstrip() for line in lines)
+    header = ["name", "generator", "edit", "seeds", "in the paper"]
+    rows = [
+        [
+            PREFIX + paths[id(one)], one.family, str(one.edit),
+            " ".join(map(str, one.seeds[:3])), "yes" if one.in_paper else "",
+        ]
+        for one in edits
+    ]  # fmt: skip
+    return tables.aligned(header, rows)
+
+
+def _name_of(path: str) -> str:
+    return path.partition("/")[2]
 
 
 @functools.cache
 def _paths() -> dict[str, NamedEdit]:
-    """DATA/NAME -> edit, each once."""
+    """Returns the edits by DATA/NAME, each once."""
     paths: dict[str, NamedEdit] = {}
     for edit in published():
         path, count = f"{edit.data}/{edit.name}", 1

@@ -1,15 +1,19 @@
-"""The generators by name, and how a checkpoint directory becomes a generator."""
+"""The generators by name, and the way from a checkpoint directory to a generator and back."""
 
 import dataclasses
-import difflib
+import hashlib
 import os
 import pathlib
 from typing import Any
 
 import jax
+import numpy as np
 
+from ganspace_jax import errors
 from ganspace_jax.files import checkpoints
+from ganspace_jax.files.checkpoints import CheckpointError
 from ganspace_jax.generators import base, biggan, biggan_deep, dcgan, progan, stylegan, stylegan2, stylegan3
+from ganspace_jax.generators.base import Generator
 
 FAMILIES: dict[str, tuple[type, type]] = {
     "stylegan2": (stylegan2.Config, stylegan2.StyleGAN2),
@@ -29,57 +33,77 @@ ZOO: dict[str, pathlib.Path] = {
 
 
 def resolve(name_or_directory: str | os.PathLike[str]) -> pathlib.Path:
-    """The checkpoint directory of a zoo name, or of a path; raises CheckpointError with the nearest names."""
+    """Returns the checkpoint directory of a zoo name or of a path.
+
+    Raises CheckpointError with the nearest zoo name if there is none.
+    """
     name = os.fspath(name_or_directory)
     if name in ZOO:
         return ZOO[name]
     if pathlib.Path(name).is_dir():
         return pathlib.Path(name)
-    near = difflib.get_close_matches(name, ZOO, n=1, cutoff=0.4)
-    hint = f"did you mean {near[0]!r}? " if near else ""
-    raise checkpoints.CheckpointError(
-        f"{name!r} is neither a generator of the zoo nor a directory; {hint}the zoo has: {', '.join(ZOO)}"
+    raise CheckpointError(
+        f"--generator={name}: neither a generator of the zoo nor a directory; {errors.nearest(name, ZOO)}"
+        f"the zoo has: {', '.join(ZOO)}; published checkpoints need python -m checkpoints_convert first (--list)"
     )
 
 
-def load(name_or_directory: str | os.PathLike[str], *, compute_dtype: str | None = None) -> base.SplitGenerator:
-    """Loads a generator by zoo name or checkpoint directory; raises CheckpointError.
+def load(name_or_directory: str | os.PathLike[str], *, compute_dtype: str | None = None) -> Generator:
+    """Returns a generator by zoo name or checkpoint directory.
 
-    compute_dtype: "float32" or "bfloat16" for the convolutions, in place of the checkpoint's own.
+    Args:
+        name_or_directory: name in ZOO, or directory that the converter wrote.
+        compute_dtype: "float32" or "bfloat16" for the convolutions; None: the
+            checkpoint's own.
+
+    Raises:
+        CheckpointError: if the checkpoint is missing, damaged or of an unknown family.
     """
     directory = resolve(name_or_directory)
     entry = dict(checkpoints.load_config(directory))
     family = entry.pop("family")
+    path = directory / "config.json"
     if family not in FAMILIES:
-        raise checkpoints.CheckpointError(
-            f"{directory / 'config.json'}: unknown family {family!r}; there are {', '.join(FAMILIES)}"
-        )
+        raise CheckpointError(f"{path}: unknown family {family!r}; there are {', '.join(FAMILIES)}")
     if compute_dtype is not None:
         entry["compute_dtype"] = compute_dtype
-    config_type, _ = FAMILIES[family]
     try:
-        config = config_type(**{name: _as_tuples(value) for name, value in entry.items()})
+        config = FAMILIES[family][0](**{name: _as_tuples(value) for name, value in entry.items()})
         abstract = abstract_generator(family, config)
     except (TypeError, ValueError, AttributeError) as error:
-        raise checkpoints.CheckpointError(f"{directory / 'config.json'}: {str(error).splitlines()[0]}") from None
+        raise CheckpointError(f"{path}: {errors.first_line(error)}") from None
     arrays = checkpoints.load_arrays(directory, abstract.params)
     return abstract._replace(params=jax.tree.map(jax.numpy.asarray, arrays))
 
 
 def _as_tuples(value: Any) -> Any:
-    """JSON's lists; a configuration has to be hashable."""
+    """Returns JSON's lists as tuples, because a configuration must be hashable."""
     return tuple(map(_as_tuples, value)) if isinstance(value, list) else value
 
 
-def abstract_generator(family: str, config: Any) -> base.SplitGenerator:
-    """The definition, and the shapes of the arrays, without computing any."""
-    module_type = FAMILIES[family][1]
-    with_arrays = lambda: base.split(module_type(config, key=jax.random.key(0)))  # noqa: E731
-    return jax.eval_shape(with_arrays)
+def abstract_generator(family: str, config: Any) -> Generator:
+    """Returns a generator with shapes in place of arrays. Nothing is computed."""
+    network_type = FAMILIES[family][1]
+    return jax.eval_shape(lambda: base.split(network_type(config, key=jax.random.key(0))))
 
 
-def save(directory: str | os.PathLike[str], generator: base.SplitGenerator) -> None:
+def save(directory: str | os.PathLike[str], generator: Generator) -> None:
     """Writes a generator as a checkpoint directory."""
-    config = generator.merge().config
+    config = generator.config
     family = next(name for name, (config_type, _) in FAMILIES.items() if isinstance(config, config_type))
     checkpoints.save_arrays(directory, generator.params, {"family": family, **dataclasses.asdict(config)})
+
+
+def fingerprint(generator: Generator) -> str:
+    """Returns twelve hexadecimal digits that identify the configuration and the weights.
+
+    The compute dtype does not change them.
+    """
+    digest = hashlib.sha256(repr(_in_float32(generator.config)).encode())
+    for leaf in jax.tree.leaves(generator.params):
+        digest.update(np.ascontiguousarray(leaf).tobytes())
+    return digest.hexdigest()[:12]
+
+
+def _in_float32(config: Any) -> Any:
+    return dataclasses.replace(config, compute_dtype="float32") if hasattr(config, "compute_dtype") else config

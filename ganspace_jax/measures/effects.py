@@ -14,7 +14,7 @@ import numpy as np
 from ganspace_jax.directions import edits
 from ganspace_jax.directions.components import Components, check_latent_space
 from ganspace_jax.directions.edits import Edit
-from ganspace_jax.generators import base
+from ganspace_jax.generators import base, synthesis
 from ganspace_jax.sampling import latents
 from ganspace_jax.scenes import probe as probes
 from ganspace_jax.scenes import rendering as scenes
@@ -37,7 +37,7 @@ FACTORS = ("shape", *scenes.CONTINUOUS)
 
 
 def measure(
-    generator: base.SplitGenerator,
+    generator: base.Generator,
     components: Components,
     probe: probes.SplitProbe,
     *,
@@ -57,7 +57,7 @@ def measure(
     key, indices = jax.random.key(seed), jnp.arange(num_samples)
     z = latents.sample(key, indices, module.z_dim, module.prior)
     labels = latents.labels(key, indices, source.label if label is None else label, module.num_classes)
-    start = base.map_latents(generator, z, labels)
+    start = synthesis.map_latents(generator, z, labels)
     read = functools.partial(_read, generator, probe, labels)
     rows = []
     for k in range(len(components)):
@@ -66,10 +66,8 @@ def measure(
     return np.stack(rows)
 
 
-def _read(
-    generator: base.SplitGenerator, probe: probes.SplitProbe, label: Array | None, latent: Array
-) -> scenes.Factors:
-    return probes.read_factors(probe, base.synthesize(generator, latent, label=label))
+def _read(generator: base.Generator, probe: probes.SplitProbe, label: Array | None, latent: Array) -> scenes.Factors:
+    return probes.read_factors(probe, synthesis.synthesize(generator, latent, label=label))
 
 
 def change(name: str, before: scenes.Factors, after: scenes.Factors) -> Float[np.ndarray, "n"]:

@@ -16,7 +16,7 @@ from ganspace_jax.directions import edits
 from ganspace_jax.directions.components import Components, check_latent_space
 from ganspace_jax.directions.edits import Edit
 from ganspace_jax.errors import InputError
-from ganspace_jax.generators import base
+from ganspace_jax.generators import base, synthesis
 from ganspace_jax.sampling import latents
 from ganspace_jax.shapes import Array, Float
 
@@ -37,7 +37,7 @@ class Faithfulness(NamedTuple):
 
 
 def measure(
-    generator: base.SplitGenerator,
+    generator: base.Generator,
     components: Components,
     *,
     sigmas: Sequence[float] = (-3.0, -2.0, -1.0, 0.0, 1.0, 2.0, 3.0),
@@ -59,7 +59,7 @@ def measure(
     key, indices = jax.random.key(seed), jnp.arange(num_samples)
     z = latents.sample(key, indices, module.z_dim, module.prior, source.truncation_psi)
     label = latents.labels(key, indices, source.label, module.num_classes)
-    start = base.map_latents(generator, z, label)
+    start = synthesis.map_latents(generator, z, label)
     read = functools.partial(_coordinates, generator, components, label)
     origin, still = read(start)
     rows = []
@@ -71,12 +71,14 @@ def measure(
 
 
 def _coordinates(
-    generator: base.SplitGenerator, components: Components, label: Array | None, start: Float[Array, "n layers d"]
+    generator: base.Generator, components: Components, label: Array | None, start: Float[Array, "n layers d"]
 ) -> tuple[Float[np.ndarray, "n c"], Float[np.ndarray, "n y"]]:
     """Of each sample: its coordinates in standard deviations, and the flattened layer."""
     source = components.source
     settings = {"label": label, "truncation_psi": source.truncation_psi}
-    layer = np.asarray(base.activation(generator, start, source.layer, **settings), np.float64).reshape(len(start), -1)
+    layer = np.asarray(synthesis.activation(generator, start, source.layer, **settings), np.float64).reshape(
+        len(start), -1
+    )
     directions = components.activation_components.reshape(len(components), -1).astype(np.float64)
     return layer @ directions.T / components.activation_stdevs, layer
 

@@ -1,94 +1,120 @@
-"""What a decomposition looks at in every sample: one of the generator's layers, and the latent behind it."""
+"""Reads one named layer of a generator, and the latent behind it, for a batch of samples."""
 
-from typing import Any, NamedTuple
+import dataclasses
+import math
+from typing import Any, Literal, TypeVar
 
 import jax.numpy as jnp
 
 from ganspace_jax.errors import InputError
-from ganspace_jax.generators import base, chunks
-from ganspace_jax.sampling import latents
-from ganspace_jax.sampling.latents import Label
+from ganspace_jax.generators import base, chunks, synthesis
+from ganspace_jax.generators.base import MAPPED_LATENT, Generator
+from ganspace_jax.generators.synthesis import Synthesis
+from ganspace_jax.sampling import labels, latents
 from ganspace_jax.shapes import Array, Float, PRNGKey
 
 LATENT_SPACES = ("z", "w")
-MEAN_LATENT_LAYER = "w"
 
 
-class Observed(NamedTuple):
-    """Hashable, static under jit. layer: w or a named activation; latent_space: where directions are to live, w or z.
+@dataclasses.dataclass(frozen=True)
+class LayerSpec:
+    """Which layer of which samples is read. Specs of methods that find directions extend it.
 
-    label: class index of a conditional generator, or "all" for a mixture. truncation_psi: see the generator's call; it also
-    narrows a truncated normal prior.
+    Attributes:
+        layer: "w", or the name of an activation; None: the generator's default layer.
+        latent_space: space of the directions, "w" or "z"; None: w if there is a w.
+        label: class name, class index, or "all" for a mixture; None: the first class.
+        truncation_psi: truncation of the samples, above 0 and at most 1.
+        truncation_cutoff: number of truncated layers; None: all layers.
     """
 
-    layer: str
-    latent_space: str
-    label: Label
-    truncation_psi: float
+    layer: str | None = None
+    latent_space: Literal["w", "z"] | str | None = None
+    label: int | str | None = None
+    truncation_psi: float = 1.0
+    truncation_cutoff: int | None = None
+
+    def __post_init__(self):
+        """Checks the values that need no generator. Raises InputError."""
+        if self.latent_space not in (None, *LATENT_SPACES):
+            raise InputError(f"--latent_space={self.latent_space}: must be w or z")
+        if not 0.0 < self.truncation_psi <= 1.0:
+            raise InputError(f"--truncation_psi={self.truncation_psi}: must be above 0 and at most 1")
 
     @property
     def is_latent(self) -> bool:
         """Whether the layer is the latent space itself."""
         return self.layer == self.latent_space
 
+    @property
+    def synthesis(self) -> Synthesis:
+        """How images of the samples are made."""
+        label = None if isinstance(self.label, str) else self.label
+        return Synthesis(label, self.truncation_psi, self.truncation_cutoff)
 
-def layer_shapes(generator: base.SplitGenerator) -> dict[str, tuple[int, ...]]:
-    """Everything that can be decomposed: w, where the generator has one, and its activations; shapes of one sample."""
-    module = generator.merge()
-    own_space = {MEAN_LATENT_LAYER: (module.latent_shape[1],)} if module.has_mapping else {}
-    return {**own_space, **base.activation_shapes(generator)}
+    def layer_spec(self) -> "LayerSpec":
+        """Returns the fields of LayerSpec alone: hashable, static under jit."""
+        return LayerSpec(**{field.name: getattr(self, field.name) for field in dataclasses.fields(LayerSpec)})
 
 
-def check(generator: base.SplitGenerator, observed: Observed) -> tuple[int, ...]:
-    """The layer's shape; raises InputError for what this generator does not have."""
-    module, shapes = generator.merge(), layer_shapes(generator)
-    layer, space, label = observed.layer, observed.latent_space, observed.label
+Spec = TypeVar("Spec", bound=LayerSpec)
+
+
+def resolve(spec: Spec, generator: Generator) -> Spec:
+    """Returns the spec with all open fields filled for this generator.
+
+    Raises:
+        InputError: if the generator has no such layer, space, class or truncation.
+    """
+    network, shapes = generator.merge(), layer_shapes(generator)
+    layer = spec.layer or network.default_layer
+    space = spec.latent_space or (MAPPED_LATENT if network.has_mapping else "z")
     if layer not in shapes:
         raise InputError(f"--layer={layer}: this generator has no such layer; it has: {', '.join(shapes)}")
-    if space not in LATENT_SPACES or (space == "w" and not module.has_mapping):
-        spaces = LATENT_SPACES if module.has_mapping else ("z",)
-        raise InputError(f"--latent_space={space}: this generator has: {', '.join(spaces)}")
-    if label is not None and not module.num_classes:
-        raise InputError(f"--label={label}: this generator is not conditional; leave the flag out")
-    if module.num_classes and label != "all" and (label is None or not 0 <= label < module.num_classes):
-        raise InputError(f"--label={label}: must be a class from 0 to {module.num_classes - 1}, or all")
-    if not 0.0 < observed.truncation_psi <= 1.0:
-        raise InputError(f"--truncation_psi={observed.truncation_psi}: must be above 0 and at most 1")
-    check_truncation(generator, observed.truncation_psi)
-    return shapes[layer]
+    if space == MAPPED_LATENT and not network.has_mapping:
+        raise InputError(f"--latent_space={space}: this generator has no w, only z")
+    label = labels.resolve(spec.label, generator)
+    filled = dataclasses.replace(spec, layer=layer, latent_space=space, label=label)
+    synthesis.check(generator, filled.synthesis)
+    return filled
 
 
-def check_truncation(generator: base.SplitGenerator, psi: float, cutoff: int | None = None) -> None:
-    """Raises InputError for a truncation that this generator does not know.
+def describe(spec: LayerSpec, generator: Generator) -> str:
+    """Returns one line that tells what a resolved spec reads: "layer gen_z, directions in z, class sphere"."""
+    parts = [f"layer {spec.layer}", f"directions in {spec.latent_space}", labels.describe(spec.label, generator)]
+    return ", ".join(filter(None, parts))
 
-    Where there is a mean latent, psi may be any number; where there are statistics for each psi, it is from 0 to 1.
+
+def layer_shapes(generator: Generator) -> dict[str, tuple[int, ...]]:
+    """Returns the shape of one sample of every layer that can be read: w, and the activations."""
+    mapped = {MAPPED_LATENT: (generator.latent_size,)} if generator.has_mapping else {}
+    return {**mapped, **base.activation_shapes(generator)}
+
+
+def layer_size(generator: Generator, layer: str) -> int:
+    """Returns the number of dimensions of a layer."""
+    return math.prod(layer_shapes(generator)[layer])
+
+
+def read(generator: Generator, spec: LayerSpec, key: PRNGKey, indices: Array) -> tuple[Array, Array]:
+    """Returns the flattened layer [n, d] and the latent [n, l] of the samples with these numbers.
+
+    If the layer is the latent space itself, the latent has no columns.
     """
-    module = generator.merge()
-    if cutoff is not None and not module.has_mapping:
-        raise InputError(f"--truncation_cutoff={cutoff}: this generator has no mean latent; leave the flag out")
-    if cutoff is not None and cutoff < 0:
-        raise InputError(f"--truncation_cutoff={cutoff}: must be a number of layers, from 0")
-    if module.prior == "truncated_normal" and not 0.0 < psi <= 1.0:
-        raise InputError(f"--truncation_psi={psi}: must be above 0 and at most 1 for this generator")
-    if module.prior == "normal" and not module.has_mapping and psi != 1.0:
-        raise InputError(f"--truncation_psi={psi}: this generator has no truncation; leave the flag out")
-
-
-def observe(definition, params, key: PRNGKey, observed: Observed, indices: Array) -> tuple[Array, Array]:
-    """The flattened layer [n, d] and the latent [n, l] of the samples with these numbers; no latent where the layer is it."""
-    module = base.merge(definition, params)
-    z = latents.sample(key, indices, module.z_dim, module.prior, observed.truncation_psi)
-    label = latents.labels(key, indices, observed.label, module.num_classes)
-    mapped = module.map_latents(z, label)
-    if observed.layer == MEAN_LATENT_LAYER and module.has_mapping:
+    network = generator.merge()
+    z = latents.sample(key, indices, network.z_dim, network.prior, spec.truncation_psi)
+    label = labels.sample(key, indices, spec.label, network.num_classes)
+    mapped = network.map_latents(z, label)
+    if spec.layer == MAPPED_LATENT and network.has_mapping:
         activation = mapped[:, 0]
     else:
 
         def run(batch: Any) -> Array:
-            activations = module(batch[0], label=batch[1], truncation_psi=observed.truncation_psi)[1]
-            return activations[observed.layer].reshape(len(batch[0]), -1).astype(jnp.float32)
+            psi, cutoff = spec.truncation_psi, spec.truncation_cutoff
+            activations = network(batch[0], label=batch[1], truncation_psi=psi, truncation_cutoff=cutoff)[1]
+            return activations[spec.layer].reshape(len(batch[0]), -1).astype(jnp.float32)
 
-        largest = base.largest_activation(base.SplitGenerator(definition, params), observed.layer)
-        activation = chunks.in_pieces(run, (mapped, label), largest)
-    latent: Float[Array, "n l"] = z if observed.latent_space == "z" else mapped[:, 0]
-    return activation, latent[:, :0] if observed.is_latent else latent
+        largest = chunks.largest_activation(generator, spec.layer)
+        activation = chunks.in_chunks(run, (mapped, label), largest)
+    latent: Float[Array, "n l"] = z if spec.latent_space == "z" else mapped[:, 0]
+    return activation, latent[:, :0] if spec.is_latent else latent

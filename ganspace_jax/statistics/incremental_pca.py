@@ -1,11 +1,16 @@
-"""Incremental PCA in one sweep: what the original GANSpace does, for comparison with it (Ross et al., IJCV 2008).
+"""Incremental PCA in one pass over the samples (Ross et al., IJCV 2008).
 
-A state keeps the leading right singular vectors of all samples so far, scaled by their singular values, and forgets the rest
-after every batch: R^T R is nearly the scatter of the samples. With a batch X of mean m, the new R are the leading rows of
+The original GANSpace uses this algorithm. It is here for comparison with the original.
 
-    U^T M,   M = [R; X - m; sqrt(n_a n_b / (n_a + n_b)) (m - m_a)],   M M^T = U S^2 U^T.
+A state stores rows R: the leading right singular vectors of all samples so far, scaled
+by their singular values. R^T R approximates the scatter of the samples. A batch X of
+n_b samples with mean m_b updates the n_a samples so far with mean m_a. The new R are
+the leading rows of U^T M:
 
-What was forgotten is lost for good, so the result depends on the batches; estimators.exact and .randomized_block do not.
+    M = [R; X - m_b; sqrt(n_a n_b / (n_a + n_b)) (m_b - m_a)],   M M^T = U S^2 U^T.
+
+Every update discards the smaller singular vectors. The result therefore depends on the
+batches, unlike the exact and the randomized estimator's result.
 """
 
 from typing import Any, NamedTuple, TypeVar
@@ -19,14 +24,24 @@ from ganspace_jax.statistics import cross_moments
 
 
 class Incremental(NamedTuple):
-    """rows [k, d]: R. sketch: of the layer with fixed directions and the latent, exact."""
+    """State of incremental PCA, in float32 on a device.
+
+    Attributes:
+        rows: scaled singular vectors R [k, d].
+        sketch: exact moments of the layer, of fixed directions, and of the latent.
+    """
 
     rows: Array
     sketch: cross_moments.Sketch
 
 
 class Float64Incremental(NamedTuple):
-    """The same on the host, in float64."""
+    """State of incremental PCA, in float64 on the host.
+
+    Attributes:
+        rows: scaled singular vectors R [k, d].
+        sketch: exact moments of the layer, of fixed directions, and of the latent.
+    """
 
     rows: np.ndarray
     sketch: cross_moments.Float64Sketch
@@ -36,7 +51,13 @@ AnyIncremental = TypeVar("AnyIncremental", Incremental, Float64Incremental)
 
 
 def init(dimension: int, num_rows: int, short_dimension: int) -> Incremental:
-    """Of no samples; short_dimension: of the sketch."""
+    """Returns the state of zero samples.
+
+    Args:
+        dimension: length d of a sample.
+        num_rows: number k of singular vectors, reduced to d if it is larger.
+        short_dimension: length of the sketch's short vector.
+    """
     return Incremental(
         jnp.zeros((min(num_rows, dimension), dimension), jnp.float32),
         cross_moments.init(dimension, short_dimension, short_dimension),
@@ -50,15 +71,24 @@ def update(
     weight: Float[Array, "n"],
     block: Float[Array, "b d"],
 ) -> Incremental:
-    """Adds the samples whose weight is 1, at least one of them; the rest of the rows are padding."""
+    """Adds the samples whose weight is 1.
+
+    Args:
+        state: state of the samples so far.
+        y: activations. Rows of weight 0 are padding with any finite values.
+        z: latents of the same samples.
+        weight: 0 or 1 for each sample; at least one is 1.
+        block: fixed directions of the sketch.
+    """
     mean = (y * weight[:, None]).sum(0) / jnp.maximum(weight.sum(), 1.0)
-    short = len(state.sketch.cross)
-    batch = cross_moments.update(cross_moments.init(y.shape[1], short, short), y, z, weight, block)
-    return merge(state, Incremental((y - mean) * weight[:, None], batch))
+    short_dimension = len(state.sketch.cross)
+    empty = cross_moments.init(y.shape[1], short_dimension, short_dimension)
+    sketch = cross_moments.update(empty, y, z, weight, block)
+    return merge(state, Incremental((y - mean) * weight[:, None], sketch))
 
 
 def merge(a: AnyIncremental, b: AnyIncremental) -> AnyIncremental:
-    """Of both sets together, with as many rows as `a` has."""
+    """Returns the state of two sets of samples together, with as many rows as a."""
     xp: Any = np if isinstance(a.rows, np.ndarray) else jnp
     count = a.sketch.count + b.sketch.count
     weight = a.sketch.count * (b.sketch.count / (count + (count == 0)))
@@ -68,9 +98,9 @@ def merge(a: AnyIncremental, b: AnyIncremental) -> AnyIncremental:
 
 
 def _leading(xp: Any, matrix: Any, num_rows: int) -> Any:
-    """The leading rows of S V^T, by the small matrix of inner products.
+    """Returns the leading rows of S V^T, computed from the matrix of inner products.
 
-    In float32 that resolves singular values down to about a thousandth of the first.
+    In float32 this resolves singular values down to about 0.001 of the largest.
     """
     _, vectors = xp.linalg.eigh(_product(xp, matrix, matrix.T))
     return _product(xp, vectors[:, ::-1][:, :num_rows].T, matrix)
@@ -81,5 +111,5 @@ def _product(xp: Any, a: Any, b: Any) -> Any:
 
 
 def to_float64(state: Any) -> Float64Incremental:
-    """An Incremental of device or host arrays, on the host, in float64."""
+    """Returns a state of device or host arrays as float64 arrays on the host."""
     return Float64Incremental(np.asarray(state.rows, np.float64), cross_moments.to_float64(state.sketch))

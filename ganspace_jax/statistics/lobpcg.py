@@ -1,9 +1,13 @@
-"""The leading subspace of a covariance that is too large to be formed, from its products with blocks of vectors.
+"""Leading subspace of a covariance that is too large to form, by a block method.
 
-A block method with a memory of two blocks (LOBPCG: Knyazev, SIAM J. Sci. Comput. 2001): in each pass the covariance is applied
-to the residuals of the present subspace, and the best subspace is then taken from the span of the present block, the residuals
-and the last step. It needs a fraction of the passes of subspace iteration (Halko, Martinsson and Tropp 2011), and the same
-O(d (components + oversampling)) of memory. Float64 on the host.
+The covariance is given only by its products with blocks of vectors. The method is
+LOBPCG (Knyazev, SIAM J. Sci. Comput. 2001). Each pass applies the covariance to the
+residuals of the current subspace. The new subspace is the best one in the span of the
+current block, the residuals and the previous step.
+
+LOBPCG needs a fraction of the passes of subspace iteration (Halko, Martinsson and Tropp
+2011). Memory is O(d (components + oversampling)) for both methods. This module computes
+in float64 on the host.
 """
 
 from collections.abc import Callable
@@ -16,13 +20,18 @@ from ganspace_jax.shapes import Float
 Block = Float[np.ndarray, "d b"]
 Apply = Callable[[Block], Block]
 
-_RANK_TOLERANCE = 1e-12  # squared lengths below it are rounding, in a set of vectors of length about 1
-_ROUNDING = 1e-5  # times the largest variance: residuals below it that no longer shrink are rounding
-RESOLVED = 1e-6  # variances below this share of the largest one are rounding, in products made in float32
+_RANK_TOLERANCE = 1e-12  # squared lengths below it are rounding, among vectors of length about 1
+_ROUNDING = 1e-5  # relative to the largest variance: smaller residuals that do not shrink are rounding
+RESOLVED = 1e-6  # relative to the largest variance: smaller variances are rounding of float32 products
 
 
 class _Pair(NamedTuple):
-    """Vectors, and the covariance's product with each."""
+    """Vectors and their products with the covariance.
+
+    Attributes:
+        vectors: columns [d, n].
+        images: products C @ vectors [d, n].
+    """
 
     vectors: np.ndarray
     images: np.ndarray
@@ -31,10 +40,28 @@ class _Pair(NamedTuple):
         return _Pair(self.vectors @ matrix, self.images @ matrix)
 
 
-class Subspace(NamedTuple):
-    """basis: orthonormal columns, the leading ones first. passes: times that the covariance was applied.
+class _Ritz(NamedTuple):
+    """Rayleigh-Ritz approximation of the leading eigenvectors within a span.
 
-    error: by what angle, in radians, the leading subspace may be off.
+    Attributes:
+        block: Ritz vectors, orthonormal, in the order of falling variance.
+        variances: Ritz values [b].
+        rotation: coordinates of the Ritz vectors in the span [n, b].
+    """
+
+    block: _Pair
+    variances: np.ndarray
+    rotation: np.ndarray
+
+
+class Subspace(NamedTuple):
+    """Leading subspace of a covariance.
+
+    Attributes:
+        basis: orthonormal columns in the order of falling variance.
+        passes: number of times that the covariance was applied.
+        error: estimated angle between the leading subspace and the true one, in
+            radians.
     """
 
     basis: Float[np.ndarray, "d b"]
@@ -43,7 +70,7 @@ class Subspace(NamedTuple):
 
 
 def random_block(dimension: int, width: int, seed: int = 0) -> Block:
-    """Orthonormal columns to begin with, where nothing is known."""
+    """Returns min(width, dimension) random orthonormal columns as a first block."""
     return np.linalg.qr(np.random.default_rng(seed).standard_normal((dimension, min(width, dimension))))[0]
 
 
@@ -57,81 +84,110 @@ def leading_subspace(
     max_passes: int = 40,
     on_pass: Callable[[float], object] = lambda error: None,
 ) -> Subspace:
-    """Iterates until the subspace of the `num_components` leading directions is known to `tolerance` radians.
+    """Iterates until the error of the leading subspace is at most `tolerance`.
 
-    apply: C block, for a symmetric positive semi-definite C, the same in every pass. start: orthonormal columns to begin with,
-    more than num_components, so that the next directions do not hide behind the last of these. image: C start, where that is
-    known. on_pass is called with the error, first of the start and then after each pass.
+    The error is the residual length divided by the spectral gap (Davis and Kahan's
+    theorem). The gap separates the components' variances from the smallest Ritz value.
+    The subspace's movement in a pass is a poorer estimate of the error. The iteration
+    also ends if only rounding is left in the residuals.
 
-    The error is, by Davis and Kahan's theorem, the length of the residuals over the gap to what is outside of the block; how
-    far the subspace moves in a pass says less. Where only rounding is left of the residuals, it ends with what error there is.
+    Args:
+        apply: function that returns C @ block, for a symmetric positive semi-definite C
+            that is equal in all passes.
+        start: orthonormal columns of the first block. The block is wider than
+            `num_components`, so that directions beyond the last component do not slow
+            down the convergence.
+        num_components: number of leading directions that must converge.
+        image: C @ start if it has been computed already.
+        tolerance: largest accepted error, in radians.
+        max_passes: largest number of passes.
+        on_pass: function that is called with the error of `start`, then with the error
+            after each pass.
     """
     dimension, width = start.shape
     passes = 0 if image is not None else 1
-    present, values, _ = _best(_Pair(start, apply(start) if image is None else image), width)
-    length = _residual_length(present, values, num_components)
-    error = 0.0 if width == dimension else _gap_angle(length, values, num_components)
+    ritz, step = _rayleigh_ritz(_Pair(start, apply(start) if image is None else image), width), None
+    length = _residual_length(ritz, num_components)
+    error = 0.0 if width == dimension else _gap_angle(length, ritz.variances, num_components)
     on_pass(error)
-    last_step: _Pair | None = None
     is_rounding = False
     while error > tolerance and passes < max_passes and not is_rounding:
-        known = present if last_step is None else _beside(present, last_step)
-        residuals = _orthonormal(_residuals(present, values), known.vectors)
+        known = ritz.block if step is None else _beside(ritz.block, step)
+        residuals = _orthonormal(_residuals(ritz), known.vectors)
         if not residuals.shape[1]:
-            return Subspace(present.vectors, passes, 0.0)
-        span = _beside(known, _Pair(residuals, apply(residuals)))
-        turned, values, rotation = _best(span, width)
-        last_step = _step_beside(turned, span.times(np.concatenate([np.zeros((width, width)), rotation[width:]])))
-        present, passes = turned, passes + 1
-        before, length = length, _residual_length(present, values, num_components)
-        is_rounding = before / 2 < length < _ROUNDING * values[0]
-        error = _gap_angle(length, values, num_components)
+            return Subspace(ritz.block.vectors, passes, 0.0)
+        ritz, step = _search(_beside(known, _Pair(residuals, apply(residuals))), width)
+        passes += 1
+        previous_length, length = length, _residual_length(ritz, num_components)
+        is_rounding = previous_length / 2 < length < _ROUNDING * ritz.variances[0]
+        error = _gap_angle(length, ritz.variances, num_components)
         on_pass(error)
-    return Subspace(present.vectors, passes, error)
+    return Subspace(ritz.block.vectors, passes, error)
 
 
-def _residuals(present: _Pair, values: np.ndarray) -> np.ndarray:
-    return present.images - present.vectors * values
+def _search(span: _Pair, width: int) -> tuple[_Ritz, _Pair]:
+    """Returns the best block within a span, and the step towards it.
+
+    The step is the part of the new block that lies outside the previous block. The
+    previous block is the first `width` vectors of the span.
+    """
+    ritz = _rayleigh_ritz(span, width)
+    outside = span.times(np.concatenate([np.zeros((width, width)), ritz.rotation[width:]]))
+    return ritz, _orthonormal_step(ritz.block, outside)
 
 
-def _residual_length(present: _Pair, values: np.ndarray, num_components: int) -> float:
-    return float(np.linalg.norm(_residuals(present, values)[:, : _resolved(values, num_components)], ord=2))
+def _residuals(ritz: _Ritz) -> np.ndarray:
+    return ritz.block.images - ritz.block.vectors * ritz.variances
 
 
-def _gap_angle(length: float, values: np.ndarray, num_components: int) -> float:
-    """Between the leading Ritz vectors and an invariant subspace, if the last Ritz value bounds what is outside."""
-    gap = values[_resolved(values, num_components) - 1] - values[-1]
+def _residual_length(ritz: _Ritz, num_components: int) -> float:
+    """Returns the spectral norm of the resolved components' residuals."""
+    return float(np.linalg.norm(_residuals(ritz)[:, : _num_resolved(ritz.variances, num_components)], ord=2))
+
+
+def _gap_angle(length: float, variances: np.ndarray, num_components: int) -> float:
+    """Returns the angle between the leading Ritz vectors and an invariant subspace.
+
+    The bound holds if all variances outside the block are at most the last Ritz value.
+    """
+    gap = variances[_num_resolved(variances, num_components) - 1] - variances[-1]
     return float(np.arcsin(min(1.0, length / gap))) if length < gap else np.pi / 2
 
 
-def _resolved(values: np.ndarray, num_components: int) -> int:
-    """How many of the components have a variance that is more than rounding."""
-    return max(1, int(np.count_nonzero(values[:num_components] > RESOLVED * values[0])))
+def _num_resolved(variances: np.ndarray, num_components: int) -> int:
+    """Returns the number of components, at least 1, whose variance exceeds rounding."""
+    return max(1, int(np.count_nonzero(variances[:num_components] > RESOLVED * variances[0])))
 
 
-def _best(span: _Pair, width: int) -> tuple[_Pair, np.ndarray, np.ndarray]:
-    """Rayleigh-Ritz: the leading directions within a span of orthonormal vectors, their variances, and the rotation."""
+def _rayleigh_ritz(span: _Pair, width: int) -> _Ritz:
+    """Returns the `width` leading directions within a span of orthonormal vectors."""
     inner = span.vectors.T @ span.images
     values, vectors = np.linalg.eigh((inner + inner.T) / 2)
     order = np.argsort(values)[::-1][:width]
-    return span.times(vectors[:, order]), values[order], vectors[:, order]
+    return _Ritz(span.times(vectors[:, order]), values[order], vectors[:, order])
 
 
 def _beside(a: _Pair, b: _Pair) -> _Pair:
     return _Pair(np.concatenate([a.vectors, b.vectors], axis=1), np.concatenate([a.images, b.images], axis=1))
 
 
-def _step_beside(present: _Pair, step: _Pair) -> _Pair:
-    """The step, made orthonormal to the present vectors, with its images carried along; columns of rounding are left out."""
+def _orthonormal_step(block: _Pair, step: _Pair) -> _Pair:
+    """Returns the step, orthonormal in itself and to the block, with matching images.
+
+    Columns that contain only rounding are left out.
+    """
     for _ in range(2):
-        overlap = present.vectors.T @ step.vectors
-        step = _Pair(step.vectors - present.vectors @ overlap, step.images - present.images @ overlap)
+        overlap = block.vectors.T @ step.vectors
+        step = _Pair(step.vectors - block.vectors @ overlap, step.images - block.images @ overlap)
         step = step.times(_whitening(step.vectors))
     return step
 
 
 def _orthonormal(vectors: np.ndarray, against: np.ndarray) -> np.ndarray:
-    """Columns spanning what the vectors have beyond `against`; twice is enough (Kahan and Parlett)."""
+    """Returns orthonormal columns that span the vectors' part outside of `against`.
+
+    Two rounds of orthogonalisation are enough (Kahan and Parlett).
+    """
     vectors = vectors / np.maximum(np.linalg.norm(vectors, axis=0), np.finfo(np.float64).tiny)
     for _ in range(2):
         vectors = vectors - against @ (against.T @ vectors)
@@ -140,7 +196,10 @@ def _orthonormal(vectors: np.ndarray, against: np.ndarray) -> np.ndarray:
 
 
 def _whitening(vectors: np.ndarray) -> np.ndarray:
-    """W with vectors @ W orthonormal, its columns fewer than the vectors where these depend on one another."""
+    """Returns W such that the columns of vectors @ W are orthonormal.
+
+    If the vectors are linearly dependent, W has fewer columns than there are vectors.
+    """
     values, rotation = np.linalg.eigh(vectors.T @ vectors)
     kept = values > _RANK_TOLERANCE
     return rotation[:, kept] / np.sqrt(values[kept])

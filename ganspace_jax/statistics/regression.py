@@ -1,4 +1,7 @@
-"""Moments to latent directions: the least-squares step of GANSpace (section 3.2) in closed form, without a second pass."""
+"""Latent directions by least squares (GANSpace, section 3.2), from covariances alone.
+
+The closed form needs no second pass over the samples.
+"""
 
 from typing import NamedTuple
 
@@ -9,8 +12,13 @@ from ganspace_jax.statistics.pca import PrincipalComponents
 
 
 class LatentDirections(NamedTuple):
-    """directions: unit rows, one a component; slopes: latent units along it for one standard deviation of the component;
-    r2: the share of each component's variance that is linear in the latent."""
+    """Directions of a latent space that change principal components.
+
+    Attributes:
+        directions: unit rows, one per component.
+        slopes: latent step along the direction per standard deviation of the component.
+        r2: fraction of each component's variance that is linear in the latent.
+    """
 
     directions: Float[np.ndarray, "c l"]
     slopes: Float[np.ndarray, "c"]
@@ -22,10 +30,16 @@ def latent_directions(
     cross_covariance: Float[np.ndarray, "c l"],
     latent_covariance: Float[np.ndarray, "l l"],
 ) -> LatentDirections:
-    """U = argmin E || U a - (z - E z) ||^2 for whitened coordinates a = diag(1 / sigma) V (y - mu).
+    """Returns U = argmin E || U a - (z - E z) ||^2 for whitened coordinates a.
 
-    E[a a^T] = 1, so U^T = E[a z^T] = diag(1 / sigma) V C_yz. r2_k = c_k C_zz^-1 c_k with c_k the k-th row of it.
-    cross_covariance: V C_yz, of the components' coordinates with the latent.
+    The whitened coordinates are a = diag(1 / sigma) V (y - mu). Because E[a a^T] = 1,
+    the solution is U^T = E[a z^T] = diag(1 / sigma) V C_yz. With c_k the k-th row of
+    U^T, r2_k = c_k C_zz^-1 c_k.
+
+    Args:
+        components: rows V and variances sigma^2 of a layer y.
+        cross_covariance: V C_yz, the covariance of the coordinates with the latent.
+        latent_covariance: C_zz.
     """
     deviations = np.sqrt(np.maximum(components.variances, np.finfo(np.float64).tiny))
     rows = cross_covariance / deviations[:, None]

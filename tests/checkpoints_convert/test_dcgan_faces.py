@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from checkpoints_convert import formats
-from ganspace_jax.methods import decomposition
+from tests import calls
 
 PACKAGE = "gan-face-generate==1.1.1"
 
@@ -29,7 +29,7 @@ def faces(tmp_path_factory):
 
 def test_the_first_layer_has_the_components_of_trained_weights(faces):
     """Random weights of this shape spread the variance evenly over 100 directions; these put 86 % of it into 40."""
-    analytic = decomposition.decompose(faces, layer="main.0", latent_space="z", num_components=40, estimator="analytic")
+    analytic = calls.decompose(faces, layer="main.0", latent_space="z", num_components=40, estimator="analytic")
     assert faces.merge().config.resolution == 64
     assert np.sum(analytic.variance_ratio) == pytest.approx(0.86, abs=0.01)
     assert analytic.variance_ratio[0] == pytest.approx(0.144, abs=0.002)
@@ -38,8 +38,8 @@ def test_the_first_layer_has_the_components_of_trained_weights(faces):
 
 def test_sampling_finds_what_the_weights_say(faces):
     settings = dict(layer="main.0", latent_space="z", num_components=4)
-    analytic = decomposition.decompose(faces, estimator="analytic", **settings)
-    sampled = decomposition.decompose(faces, num_samples=4000, memory_budget_gb=0.1, **settings)
+    analytic = calls.decompose(faces, estimator="analytic", **settings)
+    sampled = calls.decompose(faces, num_samples=4000, memory_budget_gb=0.1, **settings)
     rows = [one.activation_components.reshape(4, -1) for one in (analytic, sampled)]
     assert np.linalg.svd(rows[0] @ rows[1].T, compute_uv=False).min() > 0.98
     np.testing.assert_allclose(sampled.activation_stdevs, analytic.activation_stdevs, rtol=0.05)

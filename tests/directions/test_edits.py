@@ -8,6 +8,7 @@ from ganspace_jax.directions import edits
 from ganspace_jax.directions.components import Components, Source
 from ganspace_jax.directions.edits import Edit
 from ganspace_jax.errors import InputError
+from ganspace_jax.sampling.layers import LayerSpec
 
 
 @pytest.fixture(scope="module")
@@ -27,7 +28,8 @@ def basis():
         r2=stdevs,
         stability=stdevs,
         variance_error=stdevs,
-        source=Source("g", "f", "layer", "w", 0, 10),
+        spec=LayerSpec("layer", "w"),
+        source=Source("g", "f", num_samples=10),
     )
 
 
@@ -46,19 +48,22 @@ def latents():
     ],
 )
 def test_the_text_form_parses_and_comes_back(text, edit):
-    assert edits.parse(text) == edit
-    assert edits.parse(str(edit)) == edit
+    assert Edit.parse(text) == edit
+    assert Edit.parse(str(edit)) == edit
 
 
 @pytest.mark.parametrize(
-    "text", ["", "v3", "E(3)", "E(v-1)", "E(v1, 2-)", "E(v1)=", "E(v1)=nan", "E(v1)=2=3", "E(v1,0-4"]
+    "text", ["", "v3", "E(3)", "E(v-1)", "E(v1, 2-)", "E(v1)=", "E(v1)=2=3", "E(v1,0-4", "E(v1)=x"]
 )
 def test_other_texts_are_refused_by_name(text):
     with pytest.raises(InputError, match="--edit="):
-        edits.parse(text)
+        Edit.parse(text)
 
 
-@pytest.mark.parametrize("edit", [Edit(3), Edit(-1), Edit(0, (0, 6)), Edit(0, (3, 3)), Edit(0, (4, 2))])
+@pytest.mark.parametrize(
+    "edit",
+    [Edit(3), Edit(-1), Edit(0, (0, 6)), Edit(0, (3, 3)), Edit(0, (4, 2)), Edit(0, None, 1e39), Edit(0, None, np.nan)],
+)
 def test_edits_out_of_range_are_refused(basis, latents, edit):
     with pytest.raises(InputError, match="--edit="):
         edits.apply(latents, basis, [edit])

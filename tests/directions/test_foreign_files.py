@@ -12,7 +12,7 @@ from ganspace_jax.directions import components, foreign_files
 from ganspace_jax.directions.edits import Edit
 from ganspace_jax.errors import InputError
 from ganspace_jax.generators import base, stylegan2
-from ganspace_jax.methods import decomposition
+from tests import calls
 
 PUBLISHED = pathlib.Path(__file__).parents[1] / "golden" / "published"
 EDIT = PUBLISHED / "StyleGAN2-Light_direction-ffhq-ipca-w-style-comp15-range8-9.pkl"
@@ -52,8 +52,8 @@ def test_the_originals_components_come_back_bit_for_bit(tmp_path, name, layer, i
     arrays = _original(np.random.default_rng(0), layer, 6, in_w)
     np.savez(tmp_path / f"{name}.npz", **arrays)
     found = foreign_files.load_components(tmp_path / f"{name}.npz")
-    about = found.source
-    assert (about.layer, about.latent_space, about.num_samples, about.seed, about.estimator) == source
+    about, spec = found.source, found.spec
+    assert (spec.layer, spec.latent_space, about.num_samples, about.seed, about.estimator) == source
     assert found.activation_components.shape == ((3, 6) if layer == (6,) else (3, 4, 4, 8))
     assert np.isnan(found.r2).all()
     components.save(tmp_path / "again.npz", found)
@@ -70,7 +70,7 @@ def test_encoder4editings_components():
         np.testing.assert_array_equal(found.latent_components, file["comp"][:, 0])
         np.testing.assert_array_equal(found.latent_stdevs, file["std"])
         np.testing.assert_array_equal(found.latent_mean, file["mean"][0])
-    assert len(found) == 80 and found.source.latent_space == found.source.layer == "w"
+    assert len(found) == 80 and found.spec.latent_space == found.spec.layer == "w"
     np.testing.assert_allclose(found.latent_components @ found.latent_components.T, np.eye(80), atol=1e-5)
 
 
@@ -100,13 +100,13 @@ def test_an_exported_edit_is_of_the_published_component():
     other = foreign_files.load_components(PUBLISHED / "ffhq_pca.npz")
     assert own.latent_components[0] @ other.latent_components[15] == pytest.approx(0.9998, abs=1e-4)
     assert own.latent_stdevs[0] == pytest.approx(1.0335, abs=1e-4)
-    assert own.source.latent_space == "w" and own.source.num_samples == 1_000_000
+    assert own.spec.latent_space == "w" and own.source.num_samples == 1_000_000
 
 
 def test_our_edit_reads_as_the_originals(tmp_path):
     config = stylegan2.Config(z_dim=6, w_dim=6, channels=(4, 4), mapping_layers=2)
     generator = base.split(stylegan2.StyleGAN2(config, key=jax.random.key(0)))
-    found = decomposition.decompose(generator, num_samples=200, num_components=3, name="g")
+    found = calls.decompose(generator, num_samples=200, num_components=3, name="g")
     exported = foreign_files.export(found, Edit(2, (1, 3), -1.5), name="tilt", num_layers=4, truncation=0.7, seed=9)
     foreign_files.save_edit(tmp_path / "e.pkl", exported)
     assert exported.keys() == foreign_files.load_edit(EDIT).keys() - {"use_slerp"}
@@ -163,14 +163,14 @@ def test_other_files_are_refused_by_name(tmp_path):
     foreign_files.save_edit(tmp_path / "g.pkl", {**exported, "edit_start": True})
     np.savez(tmp_path / "h.npz", comp=np.full((2, 1, 4), "a"), mean=np.zeros((1, 4)), std=np.zeros(2))
     messages = {
-        "a.npz": "3 standard deviations for 2 components",
+        "a.npz": "cannot reshape array of size 3 into shape",
         "b.npz": "it has no array 'act_mean'",
         "c.npy": r"a boundary has the shape \[1, d\]",
         "d.pkl": "not an exported edit: sigma_range is str, not float",
-        "e.pkl": "1 standard deviations for 0 components",
+        "e.pkl": "activation_components: has shape .*, there are 1 standard deviations",
         "f.pkl": "not a components file: invalid literal",
         "g.pkl": "edit_start is bool, not int",
-        "h.npz": "activation_components of the type <U1, wanted are numbers",
+        "h.npz": "activation_components: must hold numbers, holds <U1",
         "missing.npz": "no such components file",
     }
     for name, message in messages.items():

@@ -14,11 +14,12 @@ import numpy as np
 import pytest
 
 from ganspace_jax.directions import components
-from ganspace_jax.errors import InputError, Interrupted
-from ganspace_jax.files.resume import DirectoryJournal
+from ganspace_jax.errors import InputError
+from ganspace_jax.files import resume
 from ganspace_jax.generators import base, stylegan2, zoo
-from ganspace_jax.methods import decomposition
+from ganspace_jax.run import Interrupted, Run
 from ganspace_jax.sampling import sweeps
+from tests import calls
 
 ROOT = pathlib.Path(__file__).parents[2]
 SETTINGS = dict(layer="b8.conv1", latent_space="z", num_samples=640, num_components=3, batch_size=20, seed=3)
@@ -34,7 +35,7 @@ def generator():
 @pytest.fixture(scope="module")
 def whole(generator):
     """Results of runs that nothing interrupted."""
-    return {name: decomposition.decompose(generator, estimator=name, **SETTINGS) for name in ESTIMATORS}
+    return {name: calls.decompose(generator, estimator=name, **SETTINGS) for name in ESTIMATORS}
 
 
 @pytest.fixture(autouse=True)
@@ -65,28 +66,27 @@ def test_a_run_that_is_stopped_again_and_again_ends_bit_equal(tmp_path, generato
     attempts = 0
     while True:
         attempts += 1
-        journal = DirectoryJournal(tmp_path / "state", 1e9, Stop(7))
+        kept = dict(state=tmp_path / "state", save_every=1e9)
         try:
-            found = decomposition.decompose(generator, estimator=estimator, journal=journal, **SETTINGS)
+            found = calls.decompose(generator, estimator=estimator, should_stop=Stop(7), **kept, **SETTINGS)
             break
         except Interrupted as stopped:
-            assert "the same command goes on" in str(stopped)
+            assert "the same command continues" in str(stopped)
     assert attempts >= 5
     _assert_equal(found, whole[estimator])
-    journal.remove()
+    resume.discard(Run(state=tmp_path / "state"))
     assert not list(tmp_path.iterdir())
 
 
 def test_a_resumed_run_does_not_sample_again(tmp_path, generator, whole):
-    counts, again = [], []
+    first, again = [], []
+    kept = dict(state=tmp_path / "state", save_every=1e9, **SETTINGS)
     with pytest.raises(Interrupted):
-        journal = DirectoryJournal(tmp_path / "state", 1e9, Stop(23))
-        decomposition.decompose(generator, journal=journal, on_progress=counts.append, **SETTINGS)
-    found = decomposition.decompose(
-        generator, journal=DirectoryJournal(tmp_path / "state", 1e9), on_progress=again.append, **SETTINGS
-    )
-    assert sum(counts) == 460 and sum(again) == 640
-    assert again[:6] == [80] * 5 + [60]  # five groups at once, then what was done of the sixth
+        calls.decompose(generator, should_stop=Stop(23), report=first.append, **kept)
+    found = calls.decompose(generator, report=again.append, **kept)
+    assert first[-1].done == 460 and again[-1].done == 640
+    # Five groups at once, then the finished part of the sixth.
+    assert [progress.done for progress in again[:6]] == [80, 160, 240, 320, 400, 460]
     _assert_equal(found, whole["exact"])
 
 
@@ -95,19 +95,18 @@ def test_a_step_takes_no_longer_than_the_time_between_saves(tmp_path, generator,
     """With 4 batches in each of 8 groups: one by one, or the first and the other three."""
     monkeypatch.setattr(sweeps, "STEP_SECONDS", 1e9)
     stop = Stop()
-    decomposition.decompose(generator, journal=DirectoryJournal(tmp_path / "state", seconds, stop), **SETTINGS)
+    calls.decompose(generator, state=tmp_path / "state", save_every=seconds, should_stop=stop, **SETTINGS)
     assert stop.count == asked
 
 
 def test_another_run_is_refused_by_what_differs(tmp_path, generator):
     with pytest.raises(Interrupted):
-        decomposition.decompose(generator, journal=DirectoryJournal(tmp_path / "state", 1e9, Stop(3)), **SETTINGS)
+        calls.decompose(generator, state=tmp_path / "state", save_every=1e9, should_stop=Stop(3), **SETTINGS)
     before = sorted(tmp_path.rglob("*"))
     with pytest.raises(
-        InputError, match="state: holds an unfinished run with seed 3, this one has 4; repeat its flags"
+        InputError, match="state: holds an unfinished run with 3 for --seed, this run has 4; repeat its flags"
     ):
-        journal = DirectoryJournal(tmp_path / "state", 1e9)
-        decomposition.decompose(generator, journal=journal, **{**SETTINGS, "seed": 4})
+        calls.decompose(generator, state=tmp_path / "state", **{**SETTINGS, "seed": 4})
     assert sorted(tmp_path.rglob("*")) == before
 
 
@@ -121,39 +120,39 @@ def _damage(directory):
 def test_damaged_states_cost_time_only(tmp_path, generator, whole, caplog, part):
     """The state before the last, or the beginning of the sweep, takes its place, and the log says so."""
     with pytest.raises(Interrupted):
-        decomposition.decompose(generator, journal=DirectoryJournal(tmp_path, 0.0, Stop(11)), **SETTINGS)
+        calls.decompose(generator, state=tmp_path, save_every=0.0, should_stop=Stop(11), **SETTINGS)
     steps = sorted(tmp_path.glob(f"{part.split()[-1]}*/*"), key=lambda path: int(path.name))
     for step in steps if part.startswith("both") else steps[-1:]:
         _damage(step)
     with caplog.at_level(logging.WARNING, logger="ganspace_jax.files.checkpoints"):
-        found = decomposition.decompose(generator, journal=DirectoryJournal(tmp_path, 0.0), **SETTINGS)
-    assert "is damaged" in caplog.text
+        found = calls.decompose(generator, state=tmp_path, save_every=0.0, **SETTINGS)
+    assert "damaged" in caplog.text
     _assert_equal(found, whole["exact"])
 
 
 def test_a_full_disk_leaves_the_last_good_state(tmp_path, generator, whole):
     """A limit on the size of files stands for it: writing fails in the same place, with another number."""
     with pytest.raises(Interrupted):
-        decomposition.decompose(generator, journal=DirectoryJournal(tmp_path / "state", 1e9, Stop(9)), **SETTINGS)
+        calls.decompose(generator, state=tmp_path / "state", save_every=1e9, should_stop=Stop(9), **SETTINGS)
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     try:
         resource.setrlimit(resource.RLIMIT_FSIZE, (16, hard))
-        with pytest.raises(InputError, match="state: the run's state cannot be saved: .*; what was saved before is as"):
-            decomposition.decompose(generator, journal=DirectoryJournal(tmp_path / "state", 0.0), **SETTINGS)
+        with pytest.raises(
+            InputError, match="state: the state of the run cannot be saved: .*; states that were saved before"
+        ):
+            calls.decompose(generator, state=tmp_path / "state", save_every=0.0, **SETTINGS)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     again = []
-    journal = DirectoryJournal(tmp_path / "state", 1e9)
-    _assert_equal(
-        decomposition.decompose(generator, journal=journal, on_progress=again.append, **SETTINGS), whole["exact"]
-    )
-    assert again[:3] == [80, 80, 20]
+    found = calls.decompose(generator, state=tmp_path / "state", save_every=1e9, report=again.append, **SETTINGS)
+    _assert_equal(found, whole["exact"])
+    assert [progress.done for progress in again[:3]] == [80, 160, 180]
 
 
 def test_a_vanished_workdir_ends_the_run(tmp_path, generator):
     workdir = tmp_path / "work"
-    with pytest.raises(InputError, match=r"work.state: the run's state cannot be saved: \S+work is gone"):
-        decomposition.decompose(generator, journal=DirectoryJournal(workdir / "state", 0.0), **SETTINGS)
+    with pytest.raises(InputError, match=r"work.state: the state of the run cannot be saved: \S+work is gone"):
+        calls.decompose(generator, state=workdir / "state", save_every=0.0, **SETTINGS)
     assert not workdir.exists()
 
 
@@ -223,7 +222,7 @@ def test_sigterm_saves_and_ends_and_two_runs_are_one_too_many(commands, tmp_path
     )
     first.send_signal(signal.SIGTERM)
     last_line = first.communicate()[1].splitlines()[-1]
-    assert last_line.startswith(f"stopped; saved in {tmp_path / 'work' / 'state'}, the same command goes on")
+    assert last_line.startswith(f"stopped; saved in {tmp_path / 'work' / 'state'}; the same command continues")
     assert first.returncode == 143
     assert not (tmp_path / "work" / "components.npz").exists()
     _assert_succeeds(command)

@@ -10,7 +10,7 @@ import pytest
 from checkpoints_convert import biggan_ajbrock
 from ganspace_jax.directions import edits
 from ganspace_jax.errors import InputError
-from ganspace_jax.generators import base, biggan, zoo
+from ganspace_jax.generators import base, biggan, synthesis, zoo
 from tests.golden_arrays import error, load
 
 TOLERANCE = 1e-4
@@ -35,7 +35,7 @@ def _run(generator):
 def golden(request):
     arrays = load(request.param)
     generator = biggan_ajbrock.convert(_parameters(arrays), _options(arrays))
-    latents = base.map_latents(generator, jnp.asarray(arrays["input/z"]))
+    latents = synthesis.map_latents(generator, jnp.asarray(arrays["input/z"]))
     return arrays, generator, latents, jnp.asarray(arrays["input/label"]), _run(generator)
 
 
@@ -135,7 +135,7 @@ def test_without_a_shared_embedding_each_gain_is_a_row_of_its_own():
     module = generator.merge()
     assert module.latent_shape == (1, 7) and module.num_classes == 5 and not module.config.hierarchical
     label = jax.nn.one_hot(jnp.array([3, 0]), 5)
-    image, activations = _run(generator)(base.map_latents(generator, jnp.ones((2, 7))), label)
+    image, activations = _run(generator)(synthesis.map_latents(generator, jnp.ones((2, 7))), label)
     assert image.shape == (2, 16, 16, 1)
     for name in ("blocks.0.0.bn1.gain", "blocks.1.0.bn2.bias"):
         np.testing.assert_allclose(activations[name], state[f"{name}.weight"][[3, 0]], rtol=1e-6)
@@ -176,7 +176,10 @@ def test_attention_at_several_resolutions_and_another_bottom_width():
     state["blocks.0.1.gamma"] = np.zeros(())
     generator = biggan_ajbrock.convert(state)
     assert generator.merge().config.attention == (0, 1)
-    latents, label = base.map_latents(generator, jnp.asarray(arrays["input/z"])), jnp.asarray(arrays["input/label"])
+    latents, label = (
+        synthesis.map_latents(generator, jnp.asarray(arrays["input/z"])),
+        jnp.asarray(arrays["input/label"]),
+    )
     image, activations = _run(generator)(latents, label)
     np.testing.assert_array_equal(activations["blocks.0.1"], activations["blocks.0.0"])
     assert error(image, arrays["output/image"]) < TOLERANCE
@@ -236,7 +239,7 @@ def test_the_depth_of_a_stage_of_other_widths_is_an_option():
 
 def test_a_narrower_truncation_is_not_the_generators_business(golden):
     _, generator, latents, label, run = golden
-    narrower = base.synthesize(generator, latents, label=label, truncation_psi=0.5)
+    narrower = synthesis.synthesize(generator, latents, label=label, truncation_psi=0.5)
     np.testing.assert_allclose(narrower, run(latents, label)[0], atol=1e-6)
 
 
@@ -260,7 +263,7 @@ def test_what_does_not_fit_is_named(golden):
         wide = {**state, "output_layer.2.weight": np.zeros((128, 32, 3, 3))}
         biggan_ajbrock.convert(wide, options)
     with pytest.raises(ValueError, match=r"label: this generator is conditional; give \[batch, 6\] weights"):
-        base.synthesize(golden[1], golden[2])
+        synthesis.synthesize(golden[1], golden[2])
 
 
 def test_configurations_that_the_published_code_cannot_build_are_refused():

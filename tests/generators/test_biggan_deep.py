@@ -7,7 +7,7 @@ import pytest
 
 from checkpoints_convert import assembly, biggan_huggingface
 from ganspace_jax.errors import InputError
-from ganspace_jax.generators import base, biggan_deep
+from ganspace_jax.generators import base, biggan_deep, synthesis
 from tests.golden_arrays import error, load
 
 TOLERANCE = 1e-4
@@ -22,7 +22,7 @@ def _parameters(arrays):
 def golden():
     arrays = load("biggan_deep_hf_128")
     generator = biggan_huggingface.convert(_parameters(arrays), arrays["config"]["config_json"])
-    latents = base.map_latents(generator, jnp.asarray(arrays["input/z"]))
+    latents = synthesis.map_latents(generator, jnp.asarray(arrays["input/z"]))
     return arrays, generator, latents, jnp.asarray(arrays["input/label"])
 
 
@@ -45,7 +45,7 @@ def test_image_and_activations_match_the_reference(golden):
 def test_truncated_images_match_the_reference(golden, file, psi):
     _, generator, latents, label = golden
     reference = load(f"biggan_deep_hf_128_trunc_{file}")[f"output/image_truncation{psi}"]
-    image = base.synthesize(generator, latents[:1], label=label[:1], truncation_psi=psi)
+    image = synthesis.synthesize(generator, latents[:1], label=label[:1], truncation_psi=psi)
     assert error(image, reference) < TOLERANCE
 
 
@@ -54,7 +54,7 @@ def test_a_latent_for_each_block_matches_the_reference(golden):
     arrays = load("biggan_deep_hf_128_trunc_b")
     latents = jnp.asarray(arrays["input/ws"])
     assert latents.shape[1:] == generator.merge().latent_shape
-    assert error(base.synthesize(generator, latents, label=label[:1]), arrays["output/image_ws"]) < TOLERANCE
+    assert error(synthesis.synthesize(generator, latents, label=label[:1]), arrays["output/image_ws"]) < TOLERANCE
 
 
 @pytest.mark.parametrize(("resolution", "slots"), [(128, 11), (256, 13), (512, 15)])
@@ -94,21 +94,23 @@ def small():
 @pytest.fixture(scope="module")
 def inputs(small):
     z = jax.random.normal(jax.random.key(2), (4, 6))
-    return base.map_latents(small, z), jax.nn.one_hot(jnp.array([0, 1, 2, 0]), 3)
+    return synthesis.map_latents(small, z), jax.nn.one_hot(jnp.array([0, 1, 2, 0]), 3)
 
 
 def test_the_label_acts_through_its_embedding_alone(small, inputs):
     """A mixture of labels lies, at gen_z, between them; classes with one embedding make one image (here before tanh)."""
     latents, label = inputs
     first, second = (jax.nn.one_hot(jnp.full(4, i), 3) for i in (0, 1))
-    at = [base.activation(small, latents, "gen_z", label=y) for y in (first, second, 0.25 * first + 0.75 * second)]
+    at = [synthesis.activation(small, latents, "gen_z", label=y) for y in (first, second, 0.25 * first + 0.75 * second)]
     np.testing.assert_allclose(at[2], 0.25 * at[0] + 0.75 * at[1], atol=1e-5)
     assert np.abs(np.asarray(at[0] - at[1])).max() > 0.01
     embedding = small.params["embeddings"]["weight"]
     alike = {**small.params, "embeddings": {"weight": jnp.tile(embedding[:1], (3, 1))}}
-    made = [base.activation(small._replace(params=alike), latents, "conv_to_rgb", label=y) for y in (first, second)]
+    made = [
+        synthesis.activation(small._replace(params=alike), latents, "conv_to_rgb", label=y) for y in (first, second)
+    ]
     np.testing.assert_array_equal(*made)
-    others = base.activation(small, latents, "conv_to_rgb", label=label)
+    others = synthesis.activation(small, latents, "conv_to_rgb", label=label)
     differs = np.any(np.asarray(made[0]) != np.asarray(others), axis=(1, 2, 3))
     np.testing.assert_array_equal(differs, [False, True, True, False])
 
@@ -225,4 +227,4 @@ def test_entries_that_are_no_such_numbers_are_named(entry, message):
 
 def test_a_missing_label_is_asked_for(small, inputs):
     with pytest.raises(ValueError, match=r"label: this generator is conditional; give \[batch, 3\] weights"):
-        base.synthesize(small, inputs[0])
+        synthesis.synthesize(small, inputs[0])

@@ -7,7 +7,7 @@ import pytest
 
 from checkpoints_convert import dcgan_pytorch
 from ganspace_jax.errors import InputError
-from ganspace_jax.generators import base, dcgan
+from ganspace_jax.generators import dcgan, synthesis
 from tests.golden_arrays import error, load
 
 TOLERANCE = 1e-4
@@ -18,7 +18,7 @@ def golden():
     arrays = load("dcgan_64")
     state = {key.removeprefix("param/"): value for key, value in arrays.items() if key.startswith("param/")}
     generator = dcgan_pytorch.convert(state)
-    return arrays, state, generator, base.map_latents(generator, jnp.asarray(arrays["input/z"][:, :, 0, 0]))
+    return arrays, state, generator, synthesis.map_latents(generator, jnp.asarray(arrays["input/z"][:, :, 0, 0]))
 
 
 @pytest.mark.usefixtures("optimized")
@@ -41,7 +41,7 @@ def test_wrapped_names_convert_alike(golden):
 
 def test_the_first_layer_is_linear_in_z(golden):
     _, _, generator, latents = golden
-    at = lambda x: np.asarray(base.activation(generator, x, "main.0"))  # noqa: E731
+    at = lambda x: np.asarray(synthesis.activation(generator, x, "main.0"))  # noqa: E731
     np.testing.assert_allclose(
         at(2.0 * latents[:1] - latents[1:2]), 2.0 * at(latents[:1]) - at(latents[1:2]), atol=1e-5
     )
@@ -62,7 +62,7 @@ def test_a_bias_before_a_batch_norm_goes_into_its_mean_and_the_last_one_stays():
         "main.4.running_mean": state["main.4.running_mean"] - biases["main.3.bias"],
     }
     latents = jnp.asarray(rng.normal(size=(2, 1, 3)), jnp.float32)
-    at = [base.activation(g, latents, "main.6") for g in (generator, dcgan_pytorch.convert(moved))]
+    at = [synthesis.activation(g, latents, "main.6") for g in (generator, dcgan_pytorch.convert(moved))]
     np.testing.assert_allclose(at[0], at[1] + biases["main.6.bias"], atol=1e-5)
     with pytest.raises(InputError, match=r"main\.0\.bias: has shape \(1,\), its batch norm's mean has \(6,\)"):
         dcgan_pytorch.convert({**state, "main.0.bias": np.zeros(1)})

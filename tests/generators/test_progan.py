@@ -7,7 +7,7 @@ import pytest
 
 from checkpoints_convert import progan_netdissect, progan_tensorflow
 from ganspace_jax.errors import InputError
-from ganspace_jax.generators import base, progan, zoo
+from ganspace_jax.generators import base, progan, synthesis, zoo
 from tests.golden_arrays import error, load
 
 TOLERANCE = 1e-4
@@ -21,7 +21,7 @@ def _part(arrays, prefix):
 def golden():
     arrays = load("progan_32")
     generator = progan_netdissect.convert(_part(arrays, "param/"))
-    return arrays, generator, base.map_latents(generator, jnp.asarray(arrays["input/z"]))
+    return arrays, generator, synthesis.map_latents(generator, jnp.asarray(arrays["input/z"]))
 
 
 @pytest.fixture(scope="module")
@@ -139,10 +139,10 @@ def test_a_label_is_joined_to_z_as_the_official_code_does(normalized):
     module = generator.merge()
     assert (module.z_dim, module.num_classes, module.latent_shape) == (5, 2, (1, 5))
     z, label = np.random.default_rng(1).standard_normal((3, 5), np.float32), np.float32([[1, 0], [0, 1], [0.3, 0.7]])
-    latents = base.map_latents(generator, jnp.asarray(z), jnp.asarray(label))
+    latents = synthesis.map_latents(generator, jnp.asarray(z), jnp.asarray(label))
     np.testing.assert_array_equal(latents[:, 0], z)
     expected = _definition(variables, np.concatenate([z, label], axis=1), normalize_latents=normalized)
-    image = base.synthesize(generator, latents, label=jnp.asarray(label))
+    image = synthesis.synthesize(generator, latents, label=jnp.asarray(label))
     np.testing.assert_allclose(image, expected, rtol=0, atol=1e-5 * np.abs(expected).max())
 
 
@@ -152,7 +152,7 @@ def test_a_network_trained_without_a_part_is_the_official_codes(option):
     generator = progan_tensorflow.convert(variables, {option: False})
     z = np.random.default_rng(1).standard_normal((2, 5), np.float32)
     images = [_definition(variables, z, **{option: value}) for value in (False, True)]
-    image = base.synthesize(generator, jnp.asarray(z)[:, None])
+    image = synthesis.synthesize(generator, jnp.asarray(z)[:, None])
     np.testing.assert_allclose(image, images[0], rtol=0, atol=1e-5 * np.abs(images[0]).max())
     assert np.abs(images[0] - images[1]).max() > 0.1 * np.abs(images[0]).max()
 
@@ -160,9 +160,9 @@ def test_a_network_trained_without_a_part_is_the_official_codes(option):
 def test_labels_are_checked(small):
     conditional = progan_tensorflow.convert(_variables((4, 3)), {"label_size": 2})
     with pytest.raises(ValueError, match=r"label: this generator is conditional; give \[batch, 2\] weights"):
-        base.synthesize(conditional, _latents(conditional))
+        synthesis.synthesize(conditional, _latents(conditional))
     with pytest.raises(ValueError, match="label: this generator is not conditional"):
-        base.map_latents(small, jnp.zeros((1, 5)), jnp.zeros((1, 3)))
+        synthesis.map_latents(small, jnp.zeros((1, 5)), jnp.zeros((1, 3)))
 
 
 def test_static_arguments_reach_the_configuration(golden):
@@ -177,7 +177,7 @@ def test_the_length_of_z_matters_only_where_it_is_not_normalised(small, normaliz
     config = progan.Config(**{**vars(small.merge().config), "normalize_latents": normalized})
     generator = zoo.abstract_generator("progan", config)._replace(params=small.params)
     latents = _latents(generator)
-    change = jnp.abs(base.synthesize(generator, 3.0 * latents) - base.synthesize(generator, latents)).max()
+    change = jnp.abs(synthesis.synthesize(generator, 3.0 * latents) - synthesis.synthesize(generator, latents)).max()
     assert float(change) < 1e-4 if normalized else float(change) > 1e-1
 
 
@@ -201,7 +201,7 @@ def test_doubling_repeats_pixels(small):
     centre = jnp.zeros_like(weight).at[1, 1].set(weight[1, 1])
     for params, equal in ((small.params["layer3"] | {"weight": centre}, True), (small.params["layer3"], False)):
         generator = small._replace(params={**small.params, "layer3": params})
-        quads = np.asarray(base.activation(generator, _latents(small), "layer3")).reshape(2, 4, 2, 4, 2, 5)
+        quads = np.asarray(synthesis.activation(generator, _latents(small), "layer3")).reshape(2, 4, 2, 4, 2, 5)
         assert np.array_equal(quads, np.broadcast_to(quads[:, :, :1, :, :1], quads.shape)) == equal
 
 
@@ -231,8 +231,8 @@ def test_the_published_configuration_has_the_papers_size():
 def test_bfloat16_is_near_float32(small):
     config = progan.Config(**{**vars(small.merge().config), "compute_dtype": "bfloat16"})
     other = zoo.abstract_generator("progan", config)._replace(params=small.params)
-    exact, rough = (base.synthesize(generator, _latents(small)) for generator in (small, other))
-    assert rough.dtype == jnp.float32 and base.activation(other, _latents(small), "layer2").dtype == jnp.bfloat16
+    exact, rough = (synthesis.synthesize(generator, _latents(small)) for generator in (small, other))
+    assert rough.dtype == jnp.float32 and synthesis.activation(other, _latents(small), "layer2").dtype == jnp.bfloat16
     assert 0 < float(jnp.std(exact - rough) / jnp.std(exact)) < 0.05
 
 

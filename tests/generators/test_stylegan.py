@@ -9,7 +9,7 @@ import pytest
 
 from checkpoints_convert import stylegan_ganspace, stylegan_tensorflow
 from ganspace_jax.errors import InputError
-from ganspace_jax.generators import base, stylegan, zoo
+from ganspace_jax.generators import base, stylegan, synthesis, zoo
 from tests.golden_arrays import error, load
 
 TOLERANCE = 1e-4
@@ -58,13 +58,15 @@ def _latents(generator, count=2, seed=2):
 @pytest.mark.usefixtures("optimized")
 def test_images_match_the_reference(golden):
     arrays, generator, z = golden
-    latents = base.map_latents(generator, z)
+    latents = synthesis.map_latents(generator, z)
     assert error(latents[:, 0], arrays["output/w"]) < TOLERANCE
     runs = {name: settings for name, settings in RUNS.items() if f"output/{name}" in arrays}
     assert len(runs) == 1 + len(arrays["config"]["psi_runs"])
     for name, settings in runs.items():
-        assert error(base.synthesize(generator, latents, **settings), arrays[f"output/{name}"]) < TOLERANCE, name
-    assert error(base.synthesize(generator, jnp.asarray(arrays["input/ws"])), arrays["output/image_ws"]) < TOLERANCE
+        assert error(synthesis.synthesize(generator, latents, **settings), arrays[f"output/{name}"]) < TOLERANCE, name
+    assert (
+        error(synthesis.synthesize(generator, jnp.asarray(arrays["input/ws"])), arrays["output/image_ws"]) < TOLERANCE
+    )
 
 
 def test_activations_match_the_reference(golden):
@@ -95,13 +97,13 @@ def test_the_ports_file_makes_the_same_generator(golden):
     pairs = zip(jax.tree_util.tree_leaves_with_path(found.params), jax.tree.leaves(generator.params), strict=True)
     different = [path for (path, a), b in pairs if not np.array_equal(a, b)]
     assert different and all(missing(path) for path in different)
-    latents = base.map_latents(found, z)
+    latents = synthesis.map_latents(found, z)
     np.testing.assert_array_equal(
-        base.synthesize(found, latents, noise=None), base.synthesize(generator, latents, noise=None)
+        synthesis.synthesize(found, latents, noise=None), synthesis.synthesize(generator, latents, noise=None)
     )
     if "output/image_ganspace_eps1e-5" in arrays:
         theirs = stylegan_ganspace.convert(state, epsilon=1e-5)
-        image = base.synthesize(theirs._replace(params=generator.params), latents)
+        image = synthesis.synthesize(theirs._replace(params=generator.params), latents)
         assert error(image, arrays["output/image_ganspace_eps1e-5"]) < TOLERANCE
 
 
@@ -111,7 +113,7 @@ def test_the_ports_file_gets_the_mean_of_w_and_noise():
     params = stylegan_ganspace.convert(_part(arrays, "param_torch/"))
     again = stylegan_ganspace.convert(_part(arrays, "param_torch/"))
     jax.tree.map(np.testing.assert_array_equal, params.params, again.params)
-    w = np.asarray(base.map_latents(params, jax.random.normal(jax.random.key(7), (4000, 20)))[:, 0])
+    w = np.asarray(synthesis.map_latents(params, jax.random.normal(jax.random.key(7), (4000, 20)))[:, 0])
     allowed = 5.0 * w.std(0) * np.sqrt(1 / 4000 + 1 / 10_000)
     assert (np.abs(w.mean(0) - np.asarray(params.params["mapping"]["w_avg"])) < allowed).all()
     noise = params.params["synthesis"]["b64"]
@@ -137,7 +139,7 @@ def test_a_conditional_mapping_is_the_originals():
             weight, bias = (variables[f"mapping/Dense{i}/{leaf}"].astype(np.float64) for leaf in ("weight", "bias"))
             x = x @ weight * (0.02 * np.sqrt(2 / len(weight))) + 0.02 * bias
             x = np.where(x > 0, x, 0.2 * x)
-        w = base.map_latents(generator, jnp.asarray(z), jnp.asarray(label, jnp.float32))[:, 0]
+        w = synthesis.map_latents(generator, jnp.asarray(z), jnp.asarray(label, jnp.float32))[:, 0]
         np.testing.assert_allclose(w, x, rtol=1e-4, atol=1e-5 * np.abs(x).max())
 
 
@@ -146,10 +148,10 @@ def test_a_file_without_noise_is_the_network_without_noise():
     variables, z = _part(arrays, "param/"), jnp.asarray(arrays["input/z"])
     quiet = {name: array for name, array in variables.items() if "oise" not in name}
     generators = stylegan_tensorflow.convert(variables), stylegan_tensorflow.convert(quiet, {"use_noise": False})
-    latents = base.map_latents(generators[0], z)
-    without = base.synthesize(generators[0], latents, noise=None)
-    np.testing.assert_allclose(base.synthesize(generators[1], latents), without, atol=1e-5)
-    assert float(jnp.abs(base.synthesize(generators[0], latents) - without).max()) > 0.1
+    latents = synthesis.map_latents(generators[0], z)
+    without = synthesis.synthesize(generators[0], latents, noise=None)
+    np.testing.assert_allclose(synthesis.synthesize(generators[1], latents), without, atol=1e-5)
+    assert float(jnp.abs(synthesis.synthesize(generators[0], latents) - without).max()) > 0.1
 
 
 def test_static_arguments_reach_the_configuration():
@@ -177,7 +179,7 @@ def test_the_level_of_detail_is_the_whole_networks():
 
 def test_fused_layers_make_the_same_image(small):
     latents = _latents(small)
-    images = [base.synthesize(_with(small, fused_from=start), latents) for start in (None, 16, 8)]
+    images = [synthesis.synthesize(_with(small, fused_from=start), latents) for start in (None, 16, 8)]
     for image in images[1:]:
         np.testing.assert_allclose(image, images[0], atol=2e-5)
     definitions = {_with(small, fused_from=start).definition for start in (None, 16, 8)}
@@ -209,12 +211,12 @@ def test_the_style_alone_sets_the_statistics_of_each_channel(small):
 
 def test_truncation_zero_is_the_mean_image(small):
     mean = small.params["mapping"]["w_avg"]
-    image = base.synthesize(small, jnp.broadcast_to(mean, (2, *small.merge().latent_shape)))
+    image = synthesis.synthesize(small, jnp.broadcast_to(mean, (2, *small.merge().latent_shape)))
     for seed in (2, 3):
         np.testing.assert_allclose(
-            base.synthesize(small, _latents(small, seed=seed), truncation_psi=0.0), image, atol=1e-5
+            synthesis.synthesize(small, _latents(small, seed=seed), truncation_psi=0.0), image, atol=1e-5
         )
-    assert float(jnp.abs(base.synthesize(small, _latents(small)) - image).max()) > 0.01
+    assert float(jnp.abs(synthesis.synthesize(small, _latents(small)) - image).max()) > 0.01
 
 
 def test_truncation_with_a_cutoff_leaves_later_styles_alone(small):
@@ -241,10 +243,10 @@ def test_latents_from_layer_k_on_leave_earlier_activations_alone(small, layer):
 
 def test_noise_of_a_sample_does_not_depend_on_its_batch(small):
     latents, keys = _latents(small, count=3), jax.random.split(jax.random.key(5), 3)
-    together = base.synthesize(small, latents, noise=keys)
-    np.testing.assert_allclose(together[1:2], base.synthesize(small, latents[1:2], noise=keys[1:2]), atol=1e-4)
+    together = synthesis.synthesize(small, latents, noise=keys)
+    np.testing.assert_allclose(together[1:2], synthesis.synthesize(small, latents[1:2], noise=keys[1:2]), atol=1e-4)
     for other in (keys[::-1], None):
-        assert float(jnp.abs(together - base.synthesize(small, latents, noise=other)).max()) > 0.01
+        assert float(jnp.abs(together - synthesis.synthesize(small, latents, noise=other)).max()) > 0.01
 
 
 @pytest.mark.parametrize("noise", ["const", "random"])
@@ -275,7 +277,7 @@ def test_offsets_move_their_activation_and_leave_earlier_ones(small):
         assert float((activations[name] - plain[name]).max()) == pytest.approx(2.0, rel=1e-4)
         np.testing.assert_allclose(activations[earlier], plain[earlier], atol=1e-5)
     with pytest.raises(ValueError, match="b9"):
-        base.synthesize(small, latents, offsets={"b9.conv": jnp.zeros(1)})
+        synthesis.synthesize(small, latents, offsets={"b9.conv": jnp.zeros(1)})
 
 
 def test_the_published_configuration_has_the_papers_size():
@@ -300,21 +302,21 @@ def test_every_configuration_gives_finite_images():
     )  # fmt: skip
     generator = base.split(stylegan.StyleGAN(config, key=jax.random.key(0)))
     label = jax.nn.one_hot(jnp.array([0, 2]), 3)
-    latents = base.map_latents(generator, jax.random.normal(jax.random.key(1), (2, 5)), label)
+    latents = synthesis.map_latents(generator, jax.random.normal(jax.random.key(1), (2, 5)), label)
     image, activations = jax.jit(generator.merge())(latents)
     assert image.shape == (2, 8, 8, 3) and image.dtype == jnp.float32 and bool(jnp.isfinite(image).all())
     assert activations["b8.epi2"].dtype == jnp.bfloat16
-    exact = base.synthesize(_with(generator, compute_dtype="float32"), latents)
+    exact = synthesis.synthesize(_with(generator, compute_dtype="float32"), latents)
     assert 0 < float(jnp.abs(exact - image).max() / jnp.abs(exact).max()) < 0.1
 
 
 def test_labels_are_checked(small):
     z = jnp.zeros((1, 8))
     with pytest.raises(ValueError, match="not conditional"):
-        base.map_latents(small, z, jnp.zeros((1, 3)))
+        synthesis.map_latents(small, z, jnp.zeros((1, 3)))
     config = dataclasses.replace(small.merge().config, num_classes=3)
     with pytest.raises(ValueError, match=r"label: this generator is conditional; give \[batch, 3\] weights"):
-        base.map_latents(_drawn(config), z)
+        synthesis.map_latents(_drawn(config), z)
 
 
 def test_what_does_not_convert_is_named():

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from flax import nnx
 
-from ganspace_jax.generators import base, ops, stylegan2
+from ganspace_jax.generators import base, ops, stylegan2, synthesis
 from tests import golden_arrays
 
 TOLERANCE = 1e-4
@@ -45,14 +45,14 @@ def _latents(generator, count=2, seed=1):
 @pytest.mark.usefixtures("optimized")
 def test_images_match_the_reference(golden):
     arrays, generator, z, label = golden
-    latents = base.map_latents(generator, z, label)
+    latents = synthesis.map_latents(generator, z, label)
     assert golden_arrays.error(latents[:, 0], arrays["output/w"]) < TOLERANCE
     runs = {name: settings for name, settings in RUNS.items() if f"output/{name}" in arrays}
     assert len(runs) >= 3
     for name, settings in runs.items():
-        image = base.synthesize(generator, latents, **settings)
+        image = synthesis.synthesize(generator, latents, **settings)
         assert golden_arrays.error(image, arrays[f"output/{name}"]) < TOLERANCE, name
-    image = base.synthesize(generator, jnp.asarray(arrays["input/ws"]))
+    image = synthesis.synthesize(generator, jnp.asarray(arrays["input/ws"]))
     assert golden_arrays.error(image, arrays["output/image_ws"]) < TOLERANCE
 
 
@@ -95,10 +95,10 @@ def _our_activation(name: str) -> str:
 def test_mixed_latents_match_the_reference():
     arrays = golden_arrays.load("stylegan2_rosinality_f32")
     generator = golden_arrays.stylegan2_generator(arrays)
-    first, second = (base.map_latents(generator, jnp.asarray(arrays[f"input/{n}"])) for n in ("z", "z2"))
+    first, second = (synthesis.map_latents(generator, jnp.asarray(arrays[f"input/{n}"])) for n in ("z", "z2"))
     cut = arrays["config"]["mix_inject_index"]
     mixed = jnp.concatenate([first[:, :cut], second[:, cut:]], axis=1)
-    image = base.synthesize(generator, mixed)
+    image = synthesis.synthesize(generator, mixed)
     assert golden_arrays.error(image, arrays[f"output/image_mix_inject{cut}"]) < TOLERANCE
 
 
@@ -110,7 +110,7 @@ def test_every_configuration_gives_finite_images(architecture):
     )  # fmt: skip
     generator = base.split(stylegan2.StyleGAN2(config, key=jax.random.key(0)))
     label = jax.nn.one_hot(jnp.array([0, 2]), 3)
-    latents = base.map_latents(generator, jax.random.normal(jax.random.key(1), (2, 5)), label)
+    latents = synthesis.map_latents(generator, jax.random.normal(jax.random.key(1), (2, 5)), label)
     module = generator.merge()
     image, activations = jax.jit(module)(latents)
     assert image.shape == (2, 16, 16, 1) and image.dtype == jnp.float32
@@ -125,27 +125,27 @@ def test_bfloat16_is_near_float32(small):
     module = small.merge()
     config = stylegan2.Config(**{**vars(module.config), "compute_dtype": "bfloat16"})
     other = base.split(stylegan2.StyleGAN2(config, key=jax.random.key(0)))._replace(params=small.params)
-    exact, rough = base.synthesize(small, latents), base.synthesize(other, latents)
+    exact, rough = synthesis.synthesize(small, latents), synthesis.synthesize(other, latents)
     difference = float(jnp.abs(exact - rough).max() / jnp.abs(exact).max())
     assert 0 < difference < 0.05
 
 
 def test_capturing_never_changes_the_image(small):
     latents = _latents(small)
-    image = base.synthesize(small, latents)
+    image = synthesis.synthesize(small, latents)
     captured, activations = jax.jit(lambda params, x: base.merge(small.definition, params)(x))(small.params, latents)
     assert np.array_equal(captured, image)
-    assert np.array_equal(base.activation(small, latents, "b16.image"), activations["b16.image"])
+    assert np.array_equal(synthesis.activation(small, latents, "b16.image"), activations["b16.image"])
 
 
 def test_a_zero_offset_is_the_identity_and_another_moves_its_activation_by_itself(small):
     latents = _latents(small)
-    image = base.synthesize(small, latents)
+    image = synthesis.synthesize(small, latents)
     shapes = base.activation_shapes(small)
     for name in ("b4.conv1", "b8.conv0.style", "b8.conv1.linear", "b8.torgb", "b16.image"):
-        still = base.synthesize(small, latents, offsets={name: jnp.zeros(shapes[name])})
+        still = synthesis.synthesize(small, latents, offsets={name: jnp.zeros(shapes[name])})
         np.testing.assert_allclose(still, image, atol=1e-6)  # to rounding: XLA fuses the addition
-        moved = base.synthesize(small, latents, offsets={name: jnp.ones(shapes[name])})
+        moved = synthesis.synthesize(small, latents, offsets={name: jnp.ones(shapes[name])})
         assert float(jnp.abs(moved - image).max()) > 1e-3, name
     activations = small.merge()(latents, offsets={"b8.conv0": jnp.full((8, 8, 5), 3.0)})[1]
     plain = small.merge()(latents)[1]
@@ -155,7 +155,7 @@ def test_a_zero_offset_is_the_identity_and_another_moves_its_activation_by_itsel
 
 def test_an_unknown_offset_is_refused(small):
     with pytest.raises(ValueError, match="b9.conv0"):
-        base.synthesize(small, _latents(small), offsets={"b9.conv0": jnp.zeros(1)})
+        synthesis.synthesize(small, _latents(small), offsets={"b9.conv0": jnp.zeros(1)})
 
 
 def test_latents_from_layer_k_on_leave_earlier_activations_alone(small):
@@ -186,21 +186,21 @@ def test_noise_of_a_sample_does_not_depend_on_its_batch(small):
     )
     generator, latents = small._replace(params=loud), _latents(small, count=3)
     keys = jax.random.split(jax.random.key(5), 3)
-    together = base.synthesize(generator, latents, noise=keys)
-    alone = base.synthesize(generator, latents[1:2], noise=keys[1:2])
+    together = synthesis.synthesize(generator, latents, noise=keys)
+    alone = synthesis.synthesize(generator, latents[1:2], noise=keys[1:2])
     np.testing.assert_allclose(together[1:2], alone, atol=1e-5)
-    assert not np.allclose(together, base.synthesize(generator, latents, noise=keys[::-1]))
-    assert not np.allclose(together, base.synthesize(generator, latents, noise=None))
+    assert not np.allclose(together, synthesis.synthesize(generator, latents, noise=keys[::-1]))
+    assert not np.allclose(together, synthesis.synthesize(generator, latents, noise=None))
 
 
 def test_truncation_zero_is_the_mean_image(small):
-    other = base.synthesize(small, _latents(small, seed=2), truncation_psi=0.0)
-    np.testing.assert_allclose(base.synthesize(small, _latents(small), truncation_psi=0.0), other, atol=1e-6)
+    other = synthesis.synthesize(small, _latents(small, seed=2), truncation_psi=0.0)
+    np.testing.assert_allclose(synthesis.synthesize(small, _latents(small), truncation_psi=0.0), other, atol=1e-6)
 
 
 def test_labels_are_checked(small):
     with pytest.raises(ValueError, match="not conditional"):
-        base.map_latents(small, jnp.zeros((1, 8)), jnp.zeros((1, 3)))
+        synthesis.map_latents(small, jnp.zeros((1, 8)), jnp.zeros((1, 3)))
     config = stylegan2.Config(z_dim=8, w_dim=6, channels=(2,), num_classes=3, mapping_layers=1)
     conditional = stylegan2.StyleGAN2(config, key=jax.random.key(0))
     with pytest.raises(ValueError, match=r"label: this generator is conditional; give \[batch, 3\] weights"):

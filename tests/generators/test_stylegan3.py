@@ -9,7 +9,7 @@ import pytest
 
 from checkpoints_convert import stylegan3_pytorch
 from ganspace_jax.errors import InputError
-from ganspace_jax.generators import base, stylegan3, stylegan3_filters
+from ganspace_jax.generators import base, stylegan3, stylegan3_filters, synthesis
 from tests.golden_arrays import error, load
 
 TOLERANCE = 1e-4
@@ -36,7 +36,7 @@ def golden(request):
     """Arrays, generator, latents, and (params, latents) -> (image, activations), compiled once."""
     arrays = load(request.param)
     generator = stylegan3_pytorch.convert(_parameters(arrays), arrays["config"]["generator_init_kwargs"])
-    latents = base.map_latents(generator, jnp.asarray(arrays["input/z"]))
+    latents = synthesis.map_latents(generator, jnp.asarray(arrays["input/z"]))
     return arrays, generator, latents, jax.jit(lambda params, x: base.merge(generator.definition, params)(x))
 
 
@@ -59,7 +59,7 @@ def test_images_match_the_reference(golden):
 def test_truncated_images_match_the_reference(golden, psi, cutoff):
     arrays, generator, latents, _ = golden
     reference = arrays[f"output/image_psi{psi}" + ("" if cutoff is None else f"_cutoff{cutoff}")]
-    image = base.synthesize(generator, latents, truncation_psi=psi, truncation_cutoff=cutoff)
+    image = synthesis.synthesize(generator, latents, truncation_psi=psi, truncation_cutoff=cutoff)
     assert error(image, reference) < TOLERANCE
 
 
@@ -215,7 +215,7 @@ def test_every_configuration_gives_finite_images(name):
     config = _small(name, num_classes=3, image_channels=1, conv_clamp=0.5, compute_dtype="bfloat16")
     generator = base.split(stylegan3.StyleGAN3(config, key=jax.random.key(0)))
     label = jax.nn.one_hot(jnp.array([0, 2]), 3)
-    latents = base.map_latents(generator, jax.random.normal(jax.random.key(1), (2, 5)), label)
+    latents = synthesis.map_latents(generator, jax.random.normal(jax.random.key(1), (2, 5)), label)
     assert latents.shape[1:] == (config.num_layers + 2, 4)
     image, activations = jax.jit(generator.merge())(latents)
     assert image.shape == (2, 64, 64, 1) and image.dtype == jnp.float32

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from ganspace_jax.files.checkpoints import CheckpointError
-from ganspace_jax.generators import base, stylegan2, zoo
+from ganspace_jax.generators import base, stylegan2, synthesis, zoo
 
 
 @pytest.fixture(scope="module")
@@ -27,17 +27,17 @@ def test_a_directory_alone_rebuilds_the_generator(saved):
     assert again.merge().config == generator.merge().config
     jax.tree.map(np.testing.assert_array_equal, again.params, generator.params)
     z = jnp.ones((2, 3))
-    images = [base.synthesize(g, base.map_latents(g, z)) for g in (generator, again)]
+    images = [synthesis.synthesize(g, synthesis.map_latents(g, z)) for g in (generator, again)]
     np.testing.assert_array_equal(*images)
 
 
 def test_compute_dtype_is_chosen_at_load(saved):
     generator, directory = saved
     half = zoo.load(directory, compute_dtype="bfloat16")
-    latents = base.map_latents(half, jnp.ones((2, 3)))
-    assert base.activation(half, latents, "b8.conv1").dtype == jnp.bfloat16
-    exact = base.synthesize(generator, latents)
-    difference = np.abs(np.asarray(base.synthesize(half, latents) - exact)).max()
+    latents = synthesis.map_latents(half, jnp.ones((2, 3)))
+    assert synthesis.activation(half, latents, "b8.conv1").dtype == jnp.bfloat16
+    exact = synthesis.synthesize(generator, latents)
+    difference = np.abs(np.asarray(synthesis.synthesize(half, latents) - exact)).max()
     assert 0 < difference < 0.05 * np.abs(np.asarray(exact)).max()
 
 

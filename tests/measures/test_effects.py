@@ -8,9 +8,9 @@ import pytest
 from ganspace_jax.errors import InputError
 from ganspace_jax.generators import base, stylegan2
 from ganspace_jax.measures import effects
-from ganspace_jax.methods import decomposition
 from ganspace_jax.scenes import probe
 from ganspace_jax.scenes import rendering as scenes
+from tests import calls
 
 
 @pytest.fixture(scope="module")
@@ -69,7 +69,7 @@ def reader():
 
 def test_measure_follows_sigma_and_layers(generator, reader):
     """No step, no effect; a longer step, a larger one; layers that are left alone make a difference."""
-    found = decomposition.decompose(generator, num_samples=500, num_components=2, batch_size=100)
+    found = calls.decompose(generator, num_samples=500, num_components=2, batch_size=100)
     none, some, more, early = (
         effects.summarize(effects.measure(generator, found, reader, num_samples=16, sigma=sigma, layers=layers))
         for sigma, layers in ((0.0, None), (0.5, None), (2.0, None), (2.0, (0, 1)))
@@ -81,7 +81,7 @@ def test_measure_follows_sigma_and_layers(generator, reader):
 
 
 def test_directions_of_another_space_are_refused(generator, reader):
-    found = decomposition.decompose(generator, latent_space="z", num_samples=500, num_components=2, batch_size=100)
+    found = calls.decompose(generator, latent_space="z", num_samples=500, num_components=2, batch_size=100)
     with pytest.raises(InputError, match="directions in z, but this generator's layers take w"):
         effects.measure(generator, found, reader, num_samples=2)
 

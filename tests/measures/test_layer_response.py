@@ -10,7 +10,7 @@ import pytest
 from ganspace_jax.errors import InputError
 from ganspace_jax.generators import base, dcgan, stylegan2
 from ganspace_jax.measures import layer_response
-from ganspace_jax.methods import decomposition
+from tests import calls
 
 SIGMAS = (-2.0, 0.0, 1.0, 2.0)
 
@@ -28,7 +28,7 @@ def generator():
 
 def test_an_affine_layer_moves_along_its_own_component_alone(generator):
     """One standard deviation for a step of one, for every sample alike, nothing along the others, all of the motion."""
-    found = decomposition.decompose(generator, layer="main.0", latent_space="z", num_components=4, estimator="analytic")
+    found = calls.decompose(generator, layer="main.0", latent_space="z", num_components=4, estimator="analytic")
     measured = layer_response.measure(generator, found, sigmas=SIGMAS, num_samples=16)
     np.testing.assert_allclose(measured.own, np.tile(SIGMAS, (4, 1)), atol=1e-3)
     np.testing.assert_allclose(measured.spread, 0.0, atol=1e-3)
@@ -38,7 +38,7 @@ def test_an_affine_layer_moves_along_its_own_component_alone(generator):
 
 def test_a_wrong_direction_shows(generator):
     """Half of the step along another direction: that much less of its own, that much of the other."""
-    found = decomposition.decompose(generator, layer="main.0", latent_space="z", num_components=2, estimator="analytic")
+    found = calls.decompose(generator, layer="main.0", latent_space="z", num_components=2, estimator="analytic")
     first, second = found.latent_components
     wrong = dataclasses.replace(found, latent_components=np.stack([0.6 * first + 0.8 * second, second]))
     measured = layer_response.measure(generator, wrong, sigmas=(1.0,), num_samples=8)
@@ -49,7 +49,7 @@ def test_a_wrong_direction_shows(generator):
 
 def test_a_deeper_layer_is_less_faithful(generator):
     """Behind ReLUs the samples differ and other components move too."""
-    found = decomposition.decompose(
+    found = calls.decompose(
         generator, layer="main.4", latent_space="z", num_samples=4000, batch_size=500, num_components=3
     )
     measured = layer_response.measure(generator, found, sigmas=(0.0, 1.0), num_samples=64)
@@ -59,7 +59,7 @@ def test_a_deeper_layer_is_less_faithful(generator):
 
 
 def test_table_shows_the_asked_step(generator):
-    found = decomposition.decompose(generator, layer="main.0", latent_space="z", num_components=2, estimator="analytic")
+    found = calls.decompose(generator, layer="main.0", latent_space="z", num_components=2, estimator="analytic")
     lines = layer_response.table(
         layer_response.measure(generator, found, sigmas=SIGMAS, num_samples=4), 2.0
     ).splitlines()
@@ -69,6 +69,6 @@ def test_table_shows_the_asked_step(generator):
 
 def test_the_latent_itself_has_nothing_to_measure():
     style = base.split(stylegan2.StyleGAN2(stylegan2.Config(3, 4, (4, 2), mapping_layers=1), key=jax.random.key(0)))
-    found = decomposition.decompose(style, num_samples=100, num_components=2)
+    found = calls.decompose(style, num_samples=100, num_components=2)
     with pytest.raises(InputError, match="of layer w, which is the latent itself"):
         layer_response.measure(style, found, num_samples=4)

@@ -5,13 +5,17 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from ganspace_jax.directions import components, edited_images
+from ganspace_jax.directions import components, edited_images, random_directions
 from ganspace_jax.directions.edits import Edit
 from ganspace_jax.errors import InputError
-from ganspace_jax.generators import base, stylegan2
-from ganspace_jax.methods import decomposition
-from ganspace_jax.methods.estimators import all_of_them as estimators
+from ganspace_jax.generators import base, stylegan2, synthesis, zoo
+from ganspace_jax.generators.synthesis import Synthesis
+from ganspace_jax.methods.decomposition import Decomposition
+from ganspace_jax.methods.estimators import choice
 from ganspace_jax.sampling import latents
+from ganspace_jax.sampling.layers import LayerSpec
+from ganspace_jax.sampling.sweeps import Samples
+from tests import calls
 
 SAMPLES = 3001  # not a multiple of any batch size
 
@@ -25,8 +29,8 @@ def generator():
 def _samples(generator):
     """z, w and the activation of b4.conv1, in float64, computed in one go."""
     z = latents.sample(jax.random.key(7), jnp.arange(SAMPLES), 6)
-    mapped = base.map_latents(generator, z)
-    activation = base.activation(generator, mapped, "b4.conv1").reshape(SAMPLES, -1)
+    mapped = synthesis.map_latents(generator, z)
+    activation = synthesis.activation(generator, mapped, "b4.conv1").reshape(SAMPLES, -1)
     return tuple(np.asarray(x, np.float64) for x in (z, mapped[:, 0], activation))
 
 
@@ -43,7 +47,7 @@ def _angle(a, b):
 @pytest.mark.parametrize("layer", ["w", "b4.conv1"])
 def test_it_equals_float64_numpy_on_the_same_samples(generator, layer):
     z, w, activation = _samples(generator)
-    found = decomposition.decompose(
+    found = calls.decompose(
         generator, layer=layer, latent_space="z", num_samples=SAMPLES, num_components=4, batch_size=1000, seed=7
     )
     variances, rows, coordinates = _reference(w if layer == "w" else activation, 4)
@@ -58,14 +62,15 @@ def test_it_equals_float64_numpy_on_the_same_samples(generator, layer):
 def test_the_randomized_estimator_agrees_with_the_exact_one(generator):
     """On the same samples: subspace, variances, directions in z and all figures; the exact one never takes its place."""
     settings = dict(layer="b8.conv0", latent_space="z", num_samples=SAMPLES, num_components=5, batch_size=700, seed=7)
-    exact = decomposition.decompose(generator, estimator="exact", **settings)
-    sweeps = []
-    found = decomposition.decompose(
-        generator, memory_budget_gb=1e-6, on_sweep=lambda *said: sweeps.append(said), **settings
-    )
+    exact = calls.decompose(generator, estimator="exact", **settings)
+    reports = []
+    found = calls.decompose(generator, memory_gb=1e-6, report=reports.append, **settings)
     assert found.source.estimator == "randomized" and exact.source.estimator == "exact"
-    assert [number for number, _ in sweeps] == list(range(1, len(sweeps) + 1)) and sweeps[-1][1] < 1e-4
-    assert len(sweeps) > 2 and found.source.num_sweeps == len(sweeps) + 1  # the last one measures
+    notes = list(dict.fromkeys(report.note for report in reports if report.note.startswith("sweep")))
+    assert [note.split(";")[0] for note in notes] == [f"sweep {k}" for k in range(1, len(notes) + 1)]
+    assert len(notes) > 3 and found.source.num_sweeps == len(notes)
+    known_to = float(notes[-1].split("known to ")[1].removesuffix(" deg"))
+    assert known_to < np.degrees(2e-4)
     assert _angle(*(one.activation_components.reshape(5, -1) for one in (exact, found))) < 1e-3
     np.testing.assert_allclose(found.activation_stdevs, exact.activation_stdevs, rtol=5e-5)
     np.testing.assert_allclose(found.activation_components, exact.activation_components, atol=2e-3)
@@ -79,8 +84,8 @@ def test_the_randomized_estimator_agrees_with_the_exact_one(generator):
 
 def test_the_incremental_estimator_is_near_the_exact_one(generator):
     settings = dict(layer="b8.conv0", latent_space="z", num_samples=SAMPLES, num_components=3, batch_size=700, seed=7)
-    exact = decomposition.decompose(generator, estimator="exact", **settings)
-    found = decomposition.decompose(generator, estimator="incremental", **settings)
+    exact = calls.decompose(generator, estimator="exact", **settings)
+    found = calls.decompose(generator, estimator="incremental", **settings)
     assert found.source.estimator == "incremental"
     assert _angle(*(one.activation_components.reshape(3, -1) for one in (exact, found))) < 0.02
     np.testing.assert_allclose(found.activation_stdevs, exact.activation_stdevs, rtol=1e-3)
@@ -88,34 +93,52 @@ def test_the_incremental_estimator_is_near_the_exact_one(generator):
     np.testing.assert_allclose(found.r2, exact.r2, rtol=0.02)
     np.testing.assert_allclose(found.stability, exact.stability, rtol=0.2)
     with pytest.raises(InputError, match="--until_stable=1.0: the incremental estimator takes all samples"):
-        decomposition.decompose(generator, estimator="incremental", until_stable=1.0, **settings)
+        calls.decompose(generator, estimator="incremental", until_stable=1.0, **settings)
 
 
 @pytest.mark.parametrize("estimator", ["exact", "randomized"])
 def test_sampling_ends_when_the_components_are_stable(generator, estimator):
     """As soon as the angle asked for is reached, after a power of two of the first set, with the result of so many samples."""
     settings = dict(layer="b8.conv0", num_components=2, estimator=estimator, seed=7, batch_size=500)
-    found = decomposition.decompose(generator, num_samples=64_000, until_stable=1.5, **settings)
+    found = calls.decompose(generator, num_samples=64_000, until_stable=1.5, **settings)
     count = found.source.num_samples
     assert count in (2000, 4000, 8000, 16_000, 32_000) and found.stability.max() < 1.5
-    plain, before = (decomposition.decompose(generator, num_samples=n, **settings) for n in (count, count // 2))
+    plain, before = (calls.decompose(generator, num_samples=n, **settings) for n in (count, count // 2))
     assert before.stability.max() >= 1.5
     np.testing.assert_allclose(found.activation_components, plain.activation_components, atol=1e-4)
     np.testing.assert_allclose(found.stability, plain.stability, rtol=1e-2)
-    assert (
-        decomposition.decompose(generator, num_samples=2001, until_stable=1e-9, **settings).source.num_samples == 2001
-    )
+    assert calls.decompose(generator, num_samples=2001, until_stable=1e-9, **settings).source.num_samples == 2001
 
 
-def test_the_memory_budget_chooses_the_estimator():
-    assert estimators.choose("auto", 1000, 4.0) == "exact"
-    assert estimators.choose("auto", 100_000, 4.0) == "randomized"
-    assert estimators.choose("analytic", 100_000, 4.0) == "analytic"
+def test_the_memory_budget_chooses_the_estimator(generator):
+    """An estimator that is named is held to the budget, too."""
+    samples = Samples(generator, LayerSpec("b8.conv0", "z"), 100_000, 0)  # 256 dimensions
+    needed = choice.ESTIMATORS["exact"].host_bytes(256, 3) / 1e9
+    assert choice.choose("auto", samples, 3, 1.01 * needed) == "exact"
+    assert choice.choose("auto", samples, 3, 0.99 * needed) == "randomized"
+    with pytest.raises(InputError, match="--estimator=exact: needs 0.0 GB for layer b8.conv0, --memory_budget_gb"):
+        choice.choose("exact", samples, 3, 0.99 * needed)
+    assert choice.choose("analytic", samples, 3, 1e-9) == "analytic"
+
+
+def test_time_chooses_the_estimator_where_both_fit(monkeypatch, generator):
+    """Few samples of a large layer: a few sweeps cost less than D x D products and their eigenvectors."""
+    samples = Samples(generator, LayerSpec("b8.conv0", "z"), 3000, 0)
+    monkeypatch.setattr(choice, "sample_cost", lambda samples: 1e5)
+    monkeypatch.setattr(Samples, "sizes", lambda self: (8192, 6))
+    assert choice.choose("auto", samples, 5, 100.0) == "randomized"
+    monkeypatch.setattr(Samples, "sizes", lambda self: (512, 6))
+    assert choice.choose("auto", samples._replace(num_samples=10**6), 80, 100.0) == "exact"
+
+
+def test_xlas_account_of_a_sample_counts_the_layers_up_to_the_named_one(generator):
+    costs = [choice.sample_cost(Samples(generator, LayerSpec(layer, "z"), 100, 0)) for layer in ("w", "b8.conv0")]
+    assert 0 < 5 * costs[0] < costs[1]
 
 
 def test_the_result_does_not_depend_on_the_batch_size(generator):
     runs = [
-        decomposition.decompose(generator, num_samples=SAMPLES, num_components=5, batch_size=size, seed=1)
+        calls.decompose(generator, num_samples=SAMPLES, num_components=5, batch_size=size, seed=1)
         for size in (100, 1000, 4096)
     ]
     for other in runs[1:]:
@@ -132,15 +155,17 @@ def test_sample_i_depends_on_its_number_alone():
 
 
 def test_directions_in_w_of_layer_w_are_the_components(generator):
-    found = decomposition.decompose(generator, num_samples=500, num_components=3)
+    found = calls.decompose(generator, num_samples=500, num_components=3)
     np.testing.assert_array_equal(found.latent_components, found.activation_components)
     np.testing.assert_array_equal(found.r2, 1.0)
 
 
 def test_progress_counts_every_sample_once(generator):
-    counts = []
-    decomposition.decompose(generator, num_samples=1234, num_components=3, batch_size=100, on_progress=counts.append)
-    assert sum(counts) == 1234
+    reports = []
+    calls.decompose(generator, num_samples=1234, num_components=3, batch_size=100, report=reports.append)
+    done = [report.done for report in reports]
+    assert done == sorted(done) and done[-1] == 1234 and {report.total for report in reports} == {1234}
+    assert reports[-1].note.startswith("eigenvectors") and not reports[0].note
 
 
 def test_published_seeds_are_those_of_the_original():
@@ -154,6 +179,10 @@ def test_published_seeds_are_those_of_the_original():
     [
         ({"layer": "b9.conv0"}, "--layer=b9.conv0"),
         ({"latent_space": "s"}, "--latent_space=s"),
+        ({"num_samples": 2**31}, "--num_samples=2147483648: must be from 1 to 2,000,000,000"),
+        ({"seed": -1}, "--seed=-1"),
+        ({"until_stable": float("nan")}, "--until_stable=nan"),
+        ({"memory_gb": 0.0}, "--memory_budget_gb=0.0"),
         ({"num_components": 13}, "only 12 dimensions"),
         ({"num_components": 0}, "--num_components=0"),
         ({"num_samples": 4, "num_components": 5}, "--num_samples=4"),
@@ -167,20 +196,23 @@ def test_published_seeds_are_those_of_the_original():
 )
 def test_what_cannot_be_done_is_refused_by_flag(generator, settings, message):
     with pytest.raises(InputError, match=message):
-        decomposition.decompose(generator, **{"num_samples": 100, "num_components": 3, **settings})
+        calls.decompose(generator, **{"num_samples": 100, "num_components": 3, **settings})
 
 
 def test_not_finite_activations_name_the_layer_and_the_batch(generator):
     broken = generator._replace(params=jax.tree.map(lambda x: x * jnp.nan, generator.params))
     with pytest.raises(InputError, match=r"layer b8.conv0: NaN or infinity in samples 0 to"):
-        decomposition.decompose(broken, layer="b8.conv0", num_samples=100, num_components=2)
+        calls.decompose(broken, layer="b8.conv0", num_samples=100, num_components=2)
 
 
 def test_the_file_gives_the_components_back(generator, tmp_path):
-    found = decomposition.decompose(generator, layer="b8.conv0", num_samples=200, num_components=3, name="g")
+    found = calls.decompose(generator, layer="b8.conv0", num_samples=200, num_components=3, name="g")
     components.save(tmp_path / "c.npz", found)
     again = components.load(tmp_path / "c.npz")
-    assert again.source == found.source
+    assert (again.source, again.spec) == (found.source, found.spec)
+    assert Decomposition.of(again) == Decomposition(
+        "b8.conv0", "w", num_samples=200, num_components=3, estimator="exact"
+    )
     for name, value in vars(found).items():
         np.testing.assert_array_equal(getattr(again, name), value)
     with np.load(tmp_path / "c.npz") as file:
@@ -189,39 +221,41 @@ def test_the_file_gives_the_components_back(generator, tmp_path):
 
 
 def test_components_of_other_weights_are_refused(generator):
-    found = decomposition.decompose(generator, num_samples=100, num_components=2, name="g")
-    own = decomposition.fingerprint(generator)
+    found = calls.decompose(generator, num_samples=100, num_components=2, name="g")
+    own = zoo.fingerprint(generator)
     components.check_generator(found, "g", own)
     other = generator._replace(params=jax.tree.map(lambda x: x + 1, generator.params))
     with pytest.raises(InputError, match="made for another generator"):
-        components.check_generator(found, "g", decomposition.fingerprint(other))
+        components.check_generator(found, "g", zoo.fingerprint(other))
 
 
 def test_an_activation_edit_of_no_strength_is_the_plain_image(generator):
-    found = decomposition.decompose(generator, layer="b4.conv1.style", num_samples=4000, num_components=5)
-    start = edited_images.starting_latents(generator, found, 3, edited_images.View())
+    found = calls.decompose(generator, layer="b4.conv1.style", num_samples=4000, num_components=5)
+    start = edited_images.start_of_seed(generator, 3, Synthesis())
+    view = edited_images.View(mode="activation")
     offset_images, plain = (
-        edited_images.edited_images(generator, found, start, [[Edit(0, None, sigma)]], edited_images.View("activation"))
-        for sigma in (1.0, 0.0)
+        edited_images.edited_images(generator, found, start, [[Edit(0, None, sigma)]], view) for sigma in (1.0, 0.0)
     )
-    np.testing.assert_allclose(plain[0], base.synthesize(generator, start[None])[0], atol=1e-5)
+    np.testing.assert_allclose(plain[0], synthesis.synthesize(generator, start.latents[None])[0], atol=1e-5)
     assert float(jnp.abs(offset_images - plain).max()) > 0.01
 
 
 def test_one_program_serves_every_strength(generator):
-    found = decomposition.decompose(generator, num_samples=100, num_components=3)
-    start = edited_images.starting_latents(generator, found, None, edited_images.View())
+    found = calls.decompose(generator, num_samples=100, num_components=3)
+    start = edited_images.default_start(generator, found, Synthesis())
     draw = lambda k, s: edited_images.component_rows(generator, found, start, [k], [-s, s], edited_images.View())  # noqa: E731
     draw(0, 1.0)
-    before = base._synthesize._cache_size()
+    before = synthesis._synthesize._cache_size()
     draw(1, 2.0)
     draw(2, 0.3)
-    assert base._synthesize._cache_size() == before
+    for psi, cutoff in ((0.7, None), (0.5, None)):
+        synthesis.synthesize(generator, jnp.stack(2 * [start.latents]), truncation_psi=psi, truncation_cutoff=cutoff)
+    assert synthesis._synthesize._cache_size() == before
 
 
 def test_random_directions_are_unit_rows_with_the_same_stdevs(generator):
-    found = decomposition.decompose(generator, num_samples=100, num_components=3)
-    random = edited_images.random_like(found, seed=0)
+    found = calls.decompose(generator, num_samples=100, num_components=3)
+    random = random_directions.random_like(found, seed=0)
     np.testing.assert_allclose(np.linalg.norm(random.latent_components, axis=1), 1.0, rtol=1e-5)
     np.testing.assert_array_equal(random.latent_stdevs, found.latent_stdevs)
     assert not np.allclose(random.latent_components, found.latent_components)
@@ -230,7 +264,7 @@ def test_random_directions_are_unit_rows_with_the_same_stdevs(generator):
 def test_mixing_keeps_the_kept_layers(generator):
     """Early layers kept: the row's own early activations in every column. All kept: the row's image throughout."""
     num_layers = generator.merge().latent_shape[0]
-    view = edited_images.View()
+    view = Synthesis()
     whole = edited_images.mixed_rows(generator, [1, 2], 3, (0, num_layers), view)
     np.testing.assert_allclose(whole, np.broadcast_to(whole[:, :1], whole.shape), atol=1e-5)
     early, late = (edited_images.mixed_rows(generator, [1, 2], 3, kept, view) for kept in ((0, 2), (2, num_layers)))
@@ -246,9 +280,9 @@ def test_convolutions_of_lower_precision_find_nearly_the_same_and_belong_to_the_
     config = stylegan2.Config(**{**vars(generator.merge().config), "compute_dtype": "bfloat16"})
     abstract = jax.eval_shape(lambda: base.split(stylegan2.StyleGAN2(config, key=jax.random.key(0))))
     half = abstract._replace(params=generator.params)
-    assert decomposition.fingerprint(half) == decomposition.fingerprint(generator)
+    assert zoo.fingerprint(half) == zoo.fingerprint(generator)
     settings = dict(layer="b8.conv0", latent_space="z", num_samples=SAMPLES, num_components=3, seed=7)
-    exact, found = (decomposition.decompose(one, **settings) for one in (generator, half))
+    exact, found = (calls.decompose(one, **settings) for one in (generator, half))
     assert (exact.source.compute_dtype, found.source.compute_dtype) == ("float32", "bfloat16")
     assert 1e-5 < _angle(*(one.activation_components.reshape(3, -1) for one in (exact, found))) < 0.05
     np.testing.assert_allclose(found.activation_stdevs, exact.activation_stdevs, rtol=0.02)

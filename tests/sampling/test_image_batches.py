@@ -11,7 +11,9 @@ import pytest
 from ganspace_jax.directions import components
 from ganspace_jax.errors import InputError
 from ganspace_jax.generators import base, biggan_deep, dcgan
-from ganspace_jax.sampling import image_batches, latents
+from ganspace_jax.generators.synthesis import Synthesis
+from ganspace_jax.run import Run
+from ganspace_jax.sampling import image_batches, latent_files, latents
 from tests.golden_arrays import error, load, stylegan2_generator
 
 
@@ -32,8 +34,9 @@ def _write(tmp_path, **arrays):
     return tmp_path / "in.npz"
 
 
-def _made(generator, inputs, batch_size=16, **settings):
-    batches = list(image_batches.generate(generator, inputs, image_batches.Settings(**settings), batch_size=batch_size))
+def _made(generator, inputs, batch_size=16, activations=(), **settings):
+    run = Run(batch_size=batch_size)
+    batches = list(image_batches.generate(generator, inputs, Synthesis(**settings), activations, run))
     return {name: np.concatenate([batch[name] for batch in batches]) for name in batches[0]}
 
 
@@ -41,31 +44,28 @@ def test_a_file_of_z_gives_the_reference_images(golden, tmp_path):
     """Two batches of unequal size; image and activation of every sample, w before truncation."""
     arrays, generator = golden
     path = _write(tmp_path, z=arrays["input/z"], label=arrays["input/label"])
-    inputs = image_batches.from_file(generator, path, None)
+    inputs = latent_files.from_file(generator, path, None)
     made = _made(generator, inputs, batch_size=2, activations=("b8.conv1",))
     assert error(jnp.asarray(made["image"]), arrays["output/image"]) < 1e-4
     assert error(jnp.asarray(made["b8.conv1"]), arrays["output/act/synthesis.b8.conv1"]) < 1e-4
     assert error(jnp.asarray(inputs.w), arrays["output/w"]) < 1e-4
     truncated = _made(generator, inputs, truncation_psi=0.5, truncation_cutoff=4)
     assert error(jnp.asarray(truncated["image"]), arrays["output/image_psi0.5_cutoff4"]) < 1e-4
-    assert (
-        error(jnp.asarray(_made(generator, inputs, noise_mode="none")["image"]), arrays["output/image_noise_none"])
-        < 1e-4
-    )
+    assert error(jnp.asarray(_made(generator, inputs, noise="none")["image"]), arrays["output/image_noise_none"]) < 1e-4
 
 
 def test_a_file_of_layer_latents_gives_the_reference_images(golden, tmp_path):
     arrays, generator = golden
     ws = arrays["input/ws"]
-    inputs = image_batches.from_file(generator, _write(tmp_path, ws=ws, label=arrays["input/label"][: len(ws)]), None)
+    inputs = latent_files.from_file(generator, _write(tmp_path, ws=ws, label=arrays["input/label"][: len(ws)]), None)
     assert inputs.w is None
     assert error(jnp.asarray(_made(generator, inputs)["image"]), arrays["output/image_ws"]) < 1e-4
 
 
 def test_random_noise_is_its_seeds_and_the_samples_own(golden):
     _, generator = golden
-    inputs = image_batches.from_seeds(generator, [3, 3], 0, 1.0)
-    once, again, other = (_made(generator, inputs, noise_mode="random", seed=seed)["image"] for seed in (1, 1, 2))
+    inputs = latent_files.from_seeds(generator, [3, 3], 0, 1.0)
+    once, again, other = (_made(generator, inputs, noise=seed)["image"] for seed in (1, 1, 2))
     np.testing.assert_array_equal(once, again)
     assert np.abs(once - other).max() > 1e-3 and np.abs(once[0] - once[1]).max() > 1e-3
 
@@ -73,9 +73,9 @@ def test_random_noise_is_its_seeds_and_the_samples_own(golden):
 def test_latents_of_a_file_are_used_as_they_are(biggan, tmp_path):
     """BigGAN: the truncation of seeds scales z; that of a file's z only chooses the statistics."""
     z = latents.from_seeds([1, 2], 4, "truncated_normal")
-    from_file = image_batches.from_file(biggan, _write(tmp_path, z=z), 2)
+    from_file = latent_files.from_file(biggan, _write(tmp_path, z=z), 2)
     np.testing.assert_array_equal(from_file.latents[:, 0], z)
-    from_seeds = image_batches.from_seeds(biggan, [1, 2], 2, 0.5)
+    from_seeds = latent_files.from_seeds(biggan, [1, 2], 2, 0.5)
     np.testing.assert_allclose(from_seeds.latents[:, 0], 0.5 * z, rtol=1e-6)
     np.testing.assert_array_equal(from_seeds.label, from_file.label)
     np.testing.assert_array_equal(from_file.label, [[0, 0, 1], [0, 0, 1]])
@@ -83,7 +83,7 @@ def test_latents_of_a_file_are_used_as_they_are(biggan, tmp_path):
 
 
 def test_all_takes_the_classes_in_turn(biggan):
-    inputs = image_batches.from_seeds(biggan, [1, 2, 3, 4], "all", 1.0)
+    inputs = latent_files.from_seeds(biggan, [1, 2, 3, 4], "all", 1.0)
     np.testing.assert_array_equal(inputs.label.argmax(1), [0, 1, 2, 0])
     assert inputs.names == ["seed0001", "seed0002", "seed0003", "seed0004"]
 
@@ -91,21 +91,21 @@ def test_all_takes_the_classes_in_turn(biggan):
 @pytest.mark.parametrize(
     ("arrays", "message"),
     [
-        ({"z": np.zeros((2, 5))}, r"z has shape \(2, 5\), this generator asks for \[n, 4\]"),
+        ({"z": np.zeros((2, 5))}, r"z has shape \(2, 5\), this generator needs \[n, 4\]"),
         ({"z": np.zeros((0, 4))}, r"z has shape \(0, 4\)"),
-        ({"ws": np.zeros((2, 4))}, r"ws has shape \(2, 4\), this generator asks for \[n, 2, 4\]"),
-        ({"z": np.zeros((2, 4)), "ws": np.zeros((2, 2, 4))}, "z or ws, and not both"),
+        ({"ws": np.zeros((2, 4))}, r"ws has shape \(2, 4\), this generator needs \[n, 2, 4\]"),
+        ({"z": np.zeros((2, 4)), "ws": np.zeros((2, 2, 4))}, "must hold either z or ws"),
         ({"w": np.zeros((2, 4))}, "it holds w"),
         ({"z": np.zeros((2, 4))}, "holds no label"),
         ({"z": np.zeros((2, 4)), "label": np.zeros((1, 3))}, r"label has shape \(1, 3\), .* \(2, 3\)"),
-        ({"z": np.full((2, 4), np.nan)}, "z holds NaN"),
+        ({"z": np.full((2, 4), np.nan)}, "z contains NaN"),
         ({"z": np.array([{}])}, "Object arrays cannot be loaded"),
-        ({"z": np.full((2, 4), "a")}, "not an .npz of numbers: z is of the type <U1"),
+        ({"z": np.full((2, 4), "a")}, "not an .npz of numbers: z has the type <U1"),
     ],
 )
 def test_files_that_do_not_fit_are_refused(biggan, tmp_path, arrays, message):
     with pytest.raises(InputError, match=rf"--latents=\S+in.npz: .*{message}"):
-        image_batches.from_file(biggan, _write(tmp_path, **arrays), None)
+        latent_files.from_file(biggan, _write(tmp_path, **arrays), None)
 
 
 def _hostile_files(directory):
@@ -135,22 +135,20 @@ def _hostile_files(directory):
 def test_damaged_files_are_refused_in_one_line_whoever_reads_them(biggan, tmp_path):
     for name, data, message in _hostile_files(tmp_path):
         (tmp_path / name).write_bytes(data)
-        for read in (lambda path: image_batches.from_file(biggan, path, None), components.load):
+        for read in (lambda path: latent_files.from_file(biggan, path, None), components.load):
             with pytest.raises(InputError, match=rf"{name}: .*{message}") as caught:
                 read(tmp_path / name)
             assert len(str(caught.value).splitlines()) == 1
     os.mkfifo(tmp_path / "pipe.npz")
     with pytest.raises(InputError, match=r"--latents=\S+pipe\.npz: is no regular file"):
-        image_batches.from_file(biggan, tmp_path / "pipe.npz", None)
+        latent_files.from_file(biggan, tmp_path / "pipe.npz", None)
     np.save(tmp_path / "z.npy", np.zeros((2, 4)))
-    with pytest.raises(
-        InputError, match=r"--latents=\S+z\.npy: is one array, an \.npy; wanted is an \.npz with z or ws"
-    ):
-        image_batches.from_file(biggan, tmp_path / "z.npy", None)
+    with pytest.raises(InputError, match=r"--latents=\S+z\.npy: is one array, an \.npy; must be an \.npz with z or ws"):
+        latent_files.from_file(biggan, tmp_path / "z.npy", None)
 
 
 def test_settings_that_do_not_fit_are_refused(biggan):
-    inputs = image_batches.from_seeds(biggan, [1], 0, 1.0)
+    inputs = latent_files.from_seeds(biggan, [1], 0, 1.0)
     with pytest.raises(InputError, match="--activations=b8: this generator has no such layer; it has: embeddings"):
         _made(biggan, inputs, activations=("b8",))
     with pytest.raises(InputError, match="--truncation_cutoff=2"):
@@ -159,16 +157,16 @@ def test_settings_that_do_not_fit_are_refused(biggan):
         with pytest.raises(InputError, match=f"--truncation_psi={psi}: must be above 0"):
             _made(biggan, inputs, truncation_psi=psi)
     with pytest.raises(InputError, match="neither an .npz nor an .npy"):
-        image_batches.from_file(biggan, __file__, None)
+        latent_files.from_file(biggan, __file__, None)
     with pytest.raises(InputError, match="no such file"):
-        image_batches.from_file(biggan, "missing.npz", None)
+        latent_files.from_file(biggan, "missing.npz", None)
 
 
 def test_truncation_where_there_is_none_is_refused():
     """Rather than changing nothing in silence."""
     generator = base.split(dcgan.DCGAN(dcgan.Config(4, (8, 4)), key=jax.random.key(0)))
     with pytest.raises(InputError, match="--truncation_psi=0.5: this generator has no truncation"):
-        _made(generator, image_batches.from_seeds(generator, [1], None, 1.0), truncation_psi=0.5)
+        _made(generator, latent_files.from_seeds(generator, [1], None, 1.0), truncation_psi=0.5)
 
 
 def test_seeds_are_numbers_and_ranges():

@@ -35,11 +35,24 @@ def test_published_seeds():
 
 def test_seeds_parse():
     assert latents.parse_seeds(["3", "1"]) == [3, 1]
-    for bad in (["-1"], ["a"], ["1.5"]):
+    for bad in (["-1"], ["a"], ["1.5"], ["9" * 5000]):
         with pytest.raises(InputError, match="--seeds="):
             latents.parse_seeds(bad)
 
 
-def test_one_hot():
-    assert latents.one_hot(None, 3, 2) is None
-    np.testing.assert_array_equal(latents.one_hot(1, 3, 2), [[0, 1, 0], [0, 1, 0]])
+def test_too_many_seeds_are_refused_at_once():
+    assert len(latents.parse_seeds([f"1-{latents.MAX_SEEDS}"])) == latents.MAX_SEEDS
+    for texts in (["1-100000000"], [f"1-{latents.MAX_SEEDS}", "7"]):
+        with pytest.raises(InputError, match="--seeds=.*: more than 100,000 seeds"):
+            latents.parse_seeds(texts)
+
+
+def test_truncated_normal_prior():
+    """Bounded by 2 psi, with the variance that the estimator uses; published seeds are SciPy's."""
+    z = np.asarray(latents.sample(jax.random.key(0), jnp.arange(20_000), 2, "truncated_normal", 0.5), np.float64)
+    assert 0.95 < np.abs(z).max() <= 1.0
+    assert latents.variance("truncated_normal", 0.5) == pytest.approx(0.7737413 * 0.25, rel=1e-6)
+    np.testing.assert_allclose(z.var(), latents.variance("truncated_normal", 0.5), rtol=0.02)
+    seeded = latents.from_seed(3, 4, 2, "truncated_normal", 0.5)
+    np.testing.assert_array_equal(2.0 * seeded, latents.from_seed(3, 4, 2, "truncated_normal"))
+    assert np.abs(seeded).max() <= 1.0

@@ -15,48 +15,52 @@ import pytest
 
 from ganspace_jax.directions import components
 from ganspace_jax.errors import InputError
-from ganspace_jax.generators import base, stylegan2
-from ganspace_jax.sampling import devices as device_meshes
-from ganspace_jax.sampling import latents, sweeps
-from ganspace_jax.sampling import layers as layer_readings
+from ganspace_jax.generators import base, stylegan2, synthesis
+from ganspace_jax.run import Run
+from ganspace_jax.sampling import devices, latents, sweeps
+from ganspace_jax.sampling.layers import LayerSpec
+from ganspace_jax.sampling.sweeps import Execution, Samples, Step
 from ganspace_jax.statistics import moments
 
 ROOT = pathlib.Path(__file__).parents[2]
 SAMPLES = 1001  # not a multiple of any batch size
 
 
-def _samples(devices, batch_size=100, broken=False):
+def _samples(broken=False):
     config = stylegan2.Config(z_dim=4, w_dim=4, channels=(3, 2), mapping_layers=2)
     generator = base.split(stylegan2.StyleGAN2(config, key=jax.random.key(0)))
     if broken:
         generator = generator._replace(params=jax.tree.map(lambda x: x * jnp.nan, generator.params))
-    observed = layer_readings.Observed("b8.conv1", "z", None, 1.0)
-    return sweeps.Samples(generator, observed, SAMPLES, batch_size, 5, devices)
+    return Samples(generator, LayerSpec("b8.conv1", "z"), SAMPLES, 5)
 
 
 def _add(state, activation, latent, weight):
     return moments.update(state, jnp.concatenate([activation, latent], axis=1), weight)
 
 
-def _swept(samples, start=0, stop=SAMPLES):
-    return sweeps.sweep(samples, moments, _add, moments.init(sum(samples.dimensions())), start, stop)
+def _step(samples):
+    return Step(_add, moments.init(sum(samples.sizes())))
+
+
+def _sweep(samples, execution, start=0, stop=SAMPLES):
+    return sweeps.sweep(samples, execution, moments, _step(samples), start, stop)
 
 
 def _mesh(count):
-    return jax.sharding.Mesh(np.array(jax.devices()[:count]), (device_meshes.AXIS,))
+    return jax.sharding.Mesh(np.array(jax.devices()[:count]), (devices.AXIS,))
 
 
 def test_a_sweep_sees_every_sample_once():
     """Against all samples at once in float64, with devices that get unequal shares of the last batch."""
-    samples = _samples(_mesh(2), batch_size=64)
+    samples, execution = _samples(), Execution(_mesh(2), 64)
     z = latents.sample(jax.random.key(5), jnp.arange(SAMPLES), 4)
-    activation = base.activation(samples.generator, base.map_latents(samples.generator, z), "b8.conv1")
+    activation = synthesis.activation(samples.generator, synthesis.map_latents(samples.generator, z), "b8.conv1")
     joint = np.concatenate([np.asarray(activation).reshape(SAMPLES, -1), z], axis=1).astype(np.float64)
-    found = _swept(samples)
+    found = _sweep(samples, execution)
     assert found.count == SAMPLES
     np.testing.assert_allclose(found.mean, joint.mean(0), atol=1e-5)
     np.testing.assert_allclose(moments.covariance(found), np.cov(joint.T), atol=1e-4)
-    part = _swept(samples, 300, 420)
+    part = _sweep(samples, execution, 300, 420)
     np.testing.assert_allclose(part.mean, joint[300:420].mean(0), atol=1e-5)
     assert part.count == 120
 
@@ -65,23 +69,22 @@ def test_a_sweep_sees_every_sample_once():
 def test_batches_of_one_step_are_those_of_many(monkeypatch, seconds):
     """To the last bit, and nothing is reported twice."""
     monkeypatch.setattr(sweeps, "STEP_SECONDS", seconds)
-    counts = []
-    found = _swept(_samples(_mesh(2), batch_size=64)._replace(on_progress=counts.append))
+    reports, samples = [], _samples()
+    found = _sweep(samples, Execution(_mesh(2), 64, Run(report=reports.append)))
+    counts = np.diff([0, *(progress.done for progress in reports)]).tolist()
     assert sum(counts) == SAMPLES and counts == ([64] * 15 + [41] if seconds == 0.0 else [64, 512, 425])
     monkeypatch.undo()
-    for one, other in zip(found, _swept(_samples(_mesh(2), batch_size=64)), strict=True):
+    for one, other in zip(found, _sweep(samples, Execution(_mesh(2), 64)), strict=True):
         np.testing.assert_array_equal(one, other)
 
 
 def test_devices_do_not_communicate_while_they_sweep():
     """So the traffic of a step does not depend on the batch: there is none."""
-    samples = _samples(_mesh(2))
-    generator, states = (
-        samples.generator,
-        device_meshes.one_each(moments.init(sum(samples.dimensions())), samples.devices),
-    )
-    fixed = (generator.definition, generator.params, jax.random.key(0), samples.observed)
-    lowered = sweeps._step.lower(*fixed, _add, 50, samples.devices, states, sweeps.Span(0, 100, 100, 1), ())
+    samples, execution = _samples(), Execution(_mesh(2), 100)
+    states = devices.one_each(moments.init(sum(samples.sizes())), execution.mesh)
+    program = sweeps._program(samples, execution, _step(samples))
+    span = sweeps._Span(0, 100, 100, 1)
+    lowered = sweeps._run_step.lower(program, samples.generator.params, jax.random.key(0), states, span, ())
     text = lowered.compile().as_text()
     collectives = r"all-reduce|all-gather|all-to-all|collective-permute|reduce-scatter"
     assert not re.search(collectives, text)
@@ -91,18 +94,18 @@ def test_devices_do_not_communicate_while_they_sweep():
 
 def test_not_finite_activations_are_found_on_every_device():
     with pytest.raises(InputError, match="layer b8.conv1: NaN or infinity in samples 1000 to 1000"):
-        _swept(_samples(_mesh(2), broken=True), 1000, 1001)
+        _sweep(_samples(broken=True), Execution(_mesh(2), 100), 1000, 1001)
 
 
 def test_eight_devices_agree_with_one():
     """1, 2, 4 and 8 devices in a process of its own, as a process cannot change their number."""
     code = (
         "import jax; jax.config.update('jax_num_cpu_devices', 8)\n"
-        "import sys; sys.path.insert(0, 'tests')\n"
-        "import numpy as np, test_sampling as t\n"
-        "one = t._swept(t._samples(t._mesh(1)))\n"
+        "import numpy as np\n"
+        "from tests.sampling import test_sweeps as t\n"
+        "one = t._sweep(t._samples(), t.Execution(t._mesh(1), 100))\n"
         "for count in (2, 4, 8):\n"
-        "    other = t._swept(t._samples(t._mesh(count)))\n"
+        "    other = t._sweep(t._samples(), t.Execution(t._mesh(count), 100))\n"
         "    assert other.count == one.count\n"
         "    np.testing.assert_allclose(other.mean, one.mean, atol=1e-6)\n"
         "    np.testing.assert_allclose(other.scatter, one.scatter, rtol=1e-5, atol=1e-3)\n"
@@ -115,8 +118,8 @@ def test_eight_devices_agree_with_one():
 
 def test_sets_double_and_their_groups_nest():
     for num_samples, smallest in ((1000, 1000), (64_000, 1000), (12_345, 100), (16, 16)):
-        sets = sweeps.doublings(num_samples, smallest)
-        assert sets[-1] == sweeps.bounds(num_samples) and sets[0][-1] >= smallest
+        sets = sweeps.doubling_group_bounds(num_samples, smallest)
+        assert sets[-1] == sweeps.group_bounds(num_samples) and sets[0][-1] >= smallest
         assert len(sets) == 1 or sets[0][-1] < 2 * smallest + 1
         for small, large in itertools.pairwise(sets):
             assert large[:5] == small[::2]

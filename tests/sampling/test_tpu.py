@@ -15,11 +15,12 @@ pytest.importorskip("libtpu", reason="the TPU's compiler is not installed; make 
 from jax.experimental import topologies
 
 from ganspace_jax.generators import biggan_deep, stylegan2, zoo
-from ganspace_jax.methods.estimators import all_of_them as estimators
+from ganspace_jax.generators.synthesis import Synthesis
+from ganspace_jax.methods.estimators.choice import ESTIMATORS
 from ganspace_jax.sampling import batch_size as batch_sizes
-from ganspace_jax.sampling import devices as device_meshes
-from ganspace_jax.sampling import image_batches, sweeps
-from ganspace_jax.sampling.layers import Observed
+from ganspace_jax.sampling import devices, image_batches, sweeps
+from ganspace_jax.sampling.layers import LayerSpec
+from ganspace_jax.sampling.sweeps import Execution, Samples
 
 MEMORY = 16_000_000_000  # bytes of a v5e chip
 LIMIT = int(0.75 * MEMORY)  # what a run there takes batches for
@@ -38,7 +39,7 @@ def no_machine():
 def _slice(shape):
     """A mesh of the chips of a v5e slice."""
     chips = topologies.get_topology_desc(platform="tpu", topology_name=f"v5e:{shape}").devices
-    return jax.sharding.Mesh(np.array(chips), (device_meshes.AXIS,))
+    return jax.sharding.Mesh(np.array(chips), (devices.AXIS,))
 
 
 def _stylegan2():
@@ -54,38 +55,44 @@ def _biggan_deep():
 
 
 STEPS = {
-    "StyleGAN2, w": (_stylegan2, Observed("w", "w", None, 1.0), "exact"),
-    "StyleGAN2, b8.conv1": (_stylegan2, Observed("b8.conv1", "w", None, 1.0), "randomized"),
-    "BigGAN-deep, gen_z": (_biggan_deep, Observed("gen_z", "z", 0, 1.0), "randomized"),
+    "StyleGAN2, w": (_stylegan2, LayerSpec("w", "w"), "exact"),
+    "StyleGAN2, b8.conv1": (_stylegan2, LayerSpec("b8.conv1", "w"), "randomized"),
+    "BigGAN-deep, gen_z": (_biggan_deep, LayerSpec("gen_z", "z", 0), "randomized"),
 }
 
 
-def _samples(name, chips, batch_size):
-    make, observed, _ = STEPS[name]
-    return sweeps.Samples(make(), observed, 1_000_000, batch_size, 0, chips)
+def _samples(name):
+    make, spec, _ = STEPS[name]
+    return Samples(make(), spec, 1_000_000, 0)
 
 
-def _compile(name, samples):
-    """The step of the run's longest sweep, with 20 components."""
-    update, state, *operands = estimators.step(STEPS[name][2], samples, 20)
-    return sweeps.compile_step(samples, update, state, *operands)
+def _step(name, samples):
+    """Returns the step of the run's longest sweep, with 20 components."""
+    return ESTIMATORS[STEPS[name][2]].largest_step(samples, 20)
+
+
+def _compile(name, chips, batch_size):
+    samples = _samples(name)
+    return sweeps.compile_step(samples, Execution(chips, batch_size), _step(name, samples))
 
 
 @pytest.mark.parametrize("name", STEPS)
 def test_steps_of_a_decomposition_fit_at_the_default_batch(name):
     """On 4 chips and on 256, where nothing but the batch is different; and no chip waits for another."""
     few = _slice("2x2")
-    samples = estimators.fit_batch(STEPS[name][2], _samples(name, few, few.size), 20, LIMIT)
-    assert samples.batch_per_device >= 256
+    samples = _samples(name)
+    execution = sweeps.fit_batch(samples, Execution(few, few.size), _step(name, samples), LIMIT)
+    rows = execution.rows_per_device(samples.num_samples)
+    assert rows >= 256
     for chips in (few, _slice("16x16")):
-        program = _compile(name, _samples(name, chips, samples.batch_per_device * chips.size))
-        assert batch_sizes.of_program(program) < MEMORY
+        program = _compile(name, chips, rows * chips.size)
+        assert batch_sizes.program_memory(program) < MEMORY
         assert not any(word in program.as_text() for word in COLLECTIVES)
 
 
 @pytest.mark.parametrize("name", ["StyleGAN2, w", "BigGAN-deep, gen_z"])
 def test_each_chip_has_half_the_work_of_a_step_when_there_are_twice_as_many(name):
-    work = [_compile(name, _samples(name, _slice(shape), 8192)).cost_analysis()["flops"] for shape in ("2x2", "2x4")]
+    work = [_compile(name, _slice(shape), 8192).cost_analysis()["flops"] for shape in ("2x2", "2x4")]
     assert work[0] / work[1] == pytest.approx(2.0, rel=0.05)
 
 
@@ -95,12 +102,12 @@ def test_images_fit_at_the_default_batch_and_share_the_chips(make):
 
     @functools.cache  # minutes each
     def program(rows, chips):
-        return image_batches.compile_synthesis(make(), image_batches.Settings(), rows, chips)
+        return image_batches.compile_images(make(), Synthesis(), (), rows, chips)
 
     rows = batch_sizes.rows_that_fit(lambda count: program(count, few), LIMIT, few, 32)
     assert rows >= 4
     programs = [program(rows, few), program(rows // 2, _slice("2x4")), program(rows, _slice("16x16"))]
-    assert all(batch_sizes.of_program(one) < MEMORY for one in programs)
+    assert all(batch_sizes.program_memory(one) < MEMORY for one in programs)
     work = [one.cost_analysis()["flops"] for one in programs]
     assert work[0] / work[1] == pytest.approx(2.0, rel=0.05)
     assert work[2] == pytest.approx(work[0], rel=0.01)

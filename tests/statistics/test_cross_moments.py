@@ -1,4 +1,4 @@
-"""Sketches: streaming equals float64 NumPy, whatever the batches; merging and removing undo one another."""
+"""Sketches of streams equal float64 NumPy; removing undoes merging."""
 
 import functools
 
@@ -19,10 +19,10 @@ def _samples():
 
 
 def _streamed(y, z, block, size):
-    """In batches of `size`, the last one padded with what must not count."""
-    state, padded = cross_moments.init(SIZE, BLOCK + 2, CROSSED), -len(y) % size
-    y, z = (np.pad(x, ((0, padded), (0, 0)), constant_values=1e6).astype(np.float32) for x in (y, z))
-    weight = np.float32(np.arange(len(y)) < len(y) - padded)
+    """Returns the sketch from batches of `size`, the last of them padded."""
+    state, num_padded = cross_moments.init(SIZE, BLOCK + 2, CROSSED), -len(y) % size
+    y, z = (np.pad(x, ((0, num_padded), (0, 0)), constant_values=1e6).astype(np.float32) for x in (y, z))
+    weight = np.float32(np.arange(len(y)) < len(y) - num_padded)
     for rows in np.split(np.arange(len(y)), len(y) // size):
         state = cross_moments.update(
             state, *(jnp.asarray(x[rows]) for x in (y, z, weight)), jnp.asarray(block, jnp.float32)
@@ -30,18 +30,39 @@ def _streamed(y, z, block, size):
     return cross_moments.to_float64(state)
 
 
-def test_streaming_equals_numpy_in_batches_of_any_size():
-    y, z, block = _samples()
+def _in_float64(y, z, block):
     short = np.concatenate([y @ block.T, z], axis=1)
     centred, short_centred = y - y.mean(0), short - short.mean(0)
+    return cross_moments.Float64Sketch(
+        count=np.asarray(float(len(y))),
+        mean=y.mean(0),
+        short_mean=short.mean(0),
+        cross=short_centred[:, :CROSSED].T @ centred,
+        short_scatter=short_centred.T @ short_centred,
+        power=np.sum(centred**2),
+    )
+
+
+def test_streaming_equals_numpy_in_batches_of_any_size():
+    y, z, block = _samples()
+    expected = _in_float64(y, z, block)
     for size in (7, 60):
-        found = _streamed(y, z, block, size)
-        assert found.count == COUNT
-        np.testing.assert_allclose(found.mean, y.mean(0), rtol=1e-5)
-        np.testing.assert_allclose(found.short_mean, short.mean(0), rtol=1e-5)
-        np.testing.assert_allclose(found.cross, short_centred[:, :CROSSED].T @ centred, rtol=1e-4, atol=1e-2)
-        np.testing.assert_allclose(found.short_scatter, short_centred.T @ short_centred, rtol=1e-4, atol=1e-2)
-        np.testing.assert_allclose(found.power, np.sum(centred**2), rtol=1e-5)
+        sketch = _streamed(y, z, block, size)
+        assert sketch.count == COUNT
+        np.testing.assert_allclose(sketch.mean, expected.mean, rtol=1e-5)
+        np.testing.assert_allclose(sketch.short_mean, expected.short_mean, rtol=1e-5)
+        np.testing.assert_allclose(sketch.cross, expected.cross, rtol=1e-4, atol=1e-2)
+        np.testing.assert_allclose(sketch.short_scatter, expected.short_scatter, rtol=1e-4, atol=1e-2)
+        np.testing.assert_allclose(sketch.power, expected.power, rtol=1e-5)
+
+
+def test_remove_leaves_the_sketch_of_the_kept_samples():
+    """The jackknife removes a group in float64. The formula of merge holds for it."""
+    y, z, block = _samples()
+    for kept in (5, 45):
+        sketch = cross_moments.remove(_in_float64(y, z, block), _in_float64(y[kept:], z[kept:], block))
+        for mine, expected in zip(sketch, _in_float64(y[:kept], z[:kept], block), strict=True):
+            np.testing.assert_allclose(mine, expected, rtol=1e-10, atol=1e-9)
 
 
 def test_removing_undoes_merging():
@@ -50,9 +71,8 @@ def test_removing_undoes_merging():
     total = functools.reduce(cross_moments.merge, parts)
     for mine, whole in zip(total, _streamed(y, z, block, 60), strict=True):
         np.testing.assert_allclose(mine, whole, rtol=1e-4, atol=1e-2)
-    back = cross_moments.remove(total, parts[1])
     jax.tree.map(
         functools.partial(np.testing.assert_allclose, rtol=1e-9, atol=1e-8),
-        back,
+        cross_moments.remove(total, parts[1]),
         cross_moments.merge(parts[0], parts[2]),
     )

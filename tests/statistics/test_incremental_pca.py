@@ -1,4 +1,4 @@
-"""Incremental PCA: exact while nothing is forgotten, near the truth where the spectrum falls, and its latent moments exact."""
+"""Incremental PCA is exact with all rows, and accurate for falling variances."""
 
 import functools
 
@@ -13,7 +13,10 @@ NUM_SAMPLES, DIMENSION = 600, 12
 
 @pytest.fixture(scope="module")
 def data():
-    """Samples of falling variances around a mean that is far from zero, with a latent that they depend on; a fixed block."""
+    """Returns samples y, the latents z that they depend on, and a fixed block.
+
+    The variances of y fall, and its mean is far from zero.
+    """
     generator = np.random.default_rng(0)
     z = generator.standard_normal((NUM_SAMPLES, 3)).astype(np.float32)
     stdevs = 2.0 ** -np.arange(DIMENSION)
@@ -41,33 +44,38 @@ def _exact(y):
     return centred.T @ centred
 
 
-def test_with_all_rows_it_is_the_scatter(data):
-    found = _streamed(data, DIMENSION, [100, 1, 250, 249])
-    np.testing.assert_allclose(found.rows.T @ found.rows, _exact(data[0]), rtol=1e-4, atol=1e-2)
+def test_with_all_rows_the_state_gives_the_scatter(data):
+    state = _streamed(data, DIMENSION, [100, 1, 250, 249])
+    np.testing.assert_allclose(state.rows.T @ state.rows, _exact(data[0]), rtol=1e-4, atol=1e-2)
 
 
-def test_the_leading_directions_survive_forgetting(data):
-    """Six of twelve rows are kept; the first three directions are found to a hundredth of a radian in any batches."""
-    truth = np.linalg.eigh(_exact(data[0]))
+def test_the_leading_directions_survive_truncation(data):
+    """A state of six of twelve rows is tested in batches of two kinds.
+
+    The first three directions are within a hundredth of a radian of the truth.
+    """
+    variances, vectors = np.linalg.eigh(_exact(data[0]))
     for sizes in ([100] * 6, [7, 193, 400]):
-        found = _streamed(data, 6, sizes)
-        leading = found.rows[:3] / np.linalg.norm(found.rows[:3], axis=1, keepdims=True)
-        outside = leading - leading @ truth[1][:, -3:] @ truth[1][:, -3:].T
+        rows = _streamed(data, 6, sizes).rows[:3]
+        leading = rows / np.linalg.norm(rows, axis=1, keepdims=True)
+        outside = leading - leading @ vectors[:, -3:] @ vectors[:, -3:].T
         assert np.linalg.norm(outside, 2) < 0.01
-        np.testing.assert_allclose(np.sum(found.rows[:3] ** 2, 1), truth[0][::-1][:3], rtol=1e-3)
+        np.testing.assert_allclose(np.sum(rows**2, 1), variances[::-1][:3], rtol=1e-3)
 
 
-def test_what_is_kept_beside_it_is_exact(data):
+def test_the_sketch_is_exact(data):
     y, z, block = data
-    found = _streamed(data, 4, [200] * 3).sketch
+    sketch = _streamed(data, 4, [200] * 3).sketch
     short = np.concatenate([y @ block.T, z], axis=1).astype(np.float64)
-    assert found.count == NUM_SAMPLES
-    np.testing.assert_allclose(found.mean, y.mean(0, np.float64), rtol=1e-5)
-    np.testing.assert_allclose(found.cross / (NUM_SAMPLES - 1), np.cov(y.T, short.T)[DIMENSION:, :DIMENSION], atol=1e-3)
-    np.testing.assert_allclose(found.power, np.trace(_exact(y)), rtol=1e-5)
+    assert sketch.count == NUM_SAMPLES
+    np.testing.assert_allclose(sketch.mean, y.mean(0, np.float64), rtol=1e-5)
+    np.testing.assert_allclose(
+        sketch.cross / (NUM_SAMPLES - 1), np.cov(y.T, short.T)[DIMENSION:, :DIMENSION], atol=1e-3
+    )
+    np.testing.assert_allclose(sketch.power, np.trace(_exact(y)), rtol=1e-5)
 
 
-def test_merging_is_like_streaming(data):
+def test_merging_equals_streaming(data):
     y, z, block = data
     parts = [
         _streamed((y[start : start + 200], z[start : start + 200], block), DIMENSION, [200])

@@ -1,6 +1,8 @@
-"""Layers that are affine in z, read off the network instead of sampled: BigGAN's gen_z, DCGAN's first layer.
+"""The analytic estimator: a layer that is affine in z, read off the network instead of sampled.
 
-y = slopes z + offset(label),  cov y = var(z) slopes slopes^T + cov over labels of the offsets
+    y = slopes z + offset(label),  cov y = var(z) slopes slopes^T + cov over labels of the offsets
+
+Such layers are BigGAN's gen_z and DCGAN's first layer.
 """
 
 from collections.abc import Sequence
@@ -11,53 +13,115 @@ import jax.numpy as jnp
 import numpy as np
 
 from ganspace_jax.errors import InputError
-from ganspace_jax.generators import base
+from ganspace_jax.generators import synthesis
+from ganspace_jax.generators.base import MAPPED_LATENT, Generator
+from ganspace_jax.generators.synthesis import Synthesis
+from ganspace_jax.methods.estimators.estimate import Estimate, Estimator, Task
 from ganspace_jax.sampling import latents
-from ganspace_jax.sampling.latents import Label
+from ganspace_jax.sampling.layers import LayerSpec
+from ganspace_jax.sampling.sweeps import Execution, Samples
 from ganspace_jax.shapes import Array, Float
+from ganspace_jax.statistics import jackknife, pca
 
-_TOLERANCE = 1e-4
+_TOLERANCE = 1e-4  # of the largest value
+_NUM_PROBES = 8  # random latents at which the layer is compared with the affine function
 
 
 class AffineLayer(NamedTuple):
-    """slopes: change of the flattened layer for a unit step of each coordinate of z; offsets: at z = 0, one row a label."""
+    """A layer as an affine function of z.
+
+    Attributes:
+        slopes: change of the flattened layer for a unit step of each coordinate of z.
+        offsets: the layer at z = 0, one row per label.
+    """
 
     slopes: Float[np.ndarray, "d z"]
     offsets: Float[np.ndarray, "labels d"]
 
 
-def read(generator: base.SplitGenerator, layer: str, label: Label, truncation_psi: float = 1.0) -> AffineLayer:
-    """Evaluates the layer at the origin and at the unit vectors of z; raises InputError where it is not affine in z.
+def read(generator: Generator, spec: LayerSpec) -> AffineLayer:
+    """Evaluates the layer at the origin and at the unit vectors of z.
 
-    label: a class, "all" for every class with the same weight, None for an unconditional generator.
+    For the label "all", every class has the same weight.
+
+    Raises:
+        InputError: if the layer is not an affine function of z.
     """
-    module = generator.merge()
-    if layer == "w" and module.has_mapping:
+    if spec.layer == MAPPED_LATENT:
         raise InputError("--estimator=analytic: w is not an affine function of z; use --estimator=exact")
-    classes: Sequence[int | None] = range(module.num_classes) if label == "all" else [label]
+    classes: Sequence[int | None] = range(generator.num_classes) if spec.label == "all" else [spec.synthesis.label]
 
-    def at(z: Array, one: int | None) -> np.ndarray:
-        y = latents.one_hot(one, module.num_classes, len(z))
-        settings = {"label": y, "truncation_psi": truncation_psi}
-        values = base.activation(generator, base.map_latents(generator, z, y), layer, **settings)
+    def at(z: Array, label: int | None) -> np.ndarray:
+        settings = Synthesis(label, spec.truncation_psi, spec.truncation_cutoff)
+        mapped = synthesis.map_latents(generator, z, label)
+        values = synthesis.activation(generator, mapped, str(spec.layer), settings)
         return np.asarray(values, np.float64).reshape(len(z), -1)
 
-    offsets = np.concatenate([at(jnp.zeros((1, module.z_dim)), one) for one in classes])
-    slopes = (at(jnp.eye(module.z_dim), classes[0]) - offsets[0]).T
-    for one, offset in zip(classes, offsets, strict=True):
-        probes = jax.random.normal(jax.random.key(0), (8, module.z_dim))
-        found, expected = at(probes, one), np.asarray(probes, np.float64) @ slopes.T + offset
-        if np.abs(found - expected).max() > _TOLERANCE * np.abs(found).max():
+    z_dim = generator.z_dim
+    offsets = np.concatenate([at(jnp.zeros((1, z_dim)), label) for label in classes])
+    slopes = (at(jnp.eye(z_dim), classes[0]) - offsets[0]).T
+    probes = jax.random.normal(jax.random.key(0), (_NUM_PROBES, z_dim))
+    for label, offset in zip(classes, offsets, strict=True):
+        values, expected = at(probes, label), np.asarray(probes, np.float64) @ slopes.T + offset
+        if np.abs(values - expected).max() > _TOLERANCE * np.abs(values).max():
             raise InputError(
-                f"--estimator=analytic: layer {layer} is not an affine function of z; use --estimator=exact"
+                f"--estimator=analytic: layer {spec.layer} is not an affine function of z; use --estimator=exact"
             )
     return AffineLayer(slopes, offsets)
 
 
+def is_affine(generator: Generator, spec: LayerSpec) -> bool:
+    """Returns whether the layer is an affine function of z."""
+    try:
+        read(generator, spec)
+    except InputError:
+        return False
+    return True
+
+
 def factor(layer: AffineLayer, latent_variance: float) -> Float[np.ndarray, "d k"]:
-    """F with F F^T = the layer's covariance: scaled slopes, and beside them the labels' deviations from their mean."""
+    """Returns F with F F^T = the layer's covariance.
+
+    Its columns are the scaled slopes, and beside them the labels' deviations from their
+    mean.
+    """
     slopes = np.sqrt(latent_variance) * layer.slopes
     if len(layer.offsets) == 1:
         return slopes
     deviations = (layer.offsets - layer.offsets.mean(0)) / np.sqrt(len(layer.offsets))
     return np.concatenate([slopes, deviations.T], axis=1)
+
+
+def estimate(samples: Samples, task: Task, execution: Execution) -> Estimate:
+    """Computes the limit of the sampling estimators for infinitely many samples.
+
+    Raises:
+        InputError: if the layer is not an affine function of z.
+    """
+    del execution
+    generator, spec = samples.generator, samples.spec
+    layer = read(generator, spec)
+    variance = latents.variance(generator.prior, spec.truncation_psi)
+    columns = factor(layer, variance)
+    no_error = np.zeros(task.num_components)
+    components = pca.from_factor(columns, task.num_components)
+    return Estimate(
+        components=components,
+        stability=jackknife.Stability(no_error, no_error),
+        mean=layer.offsets.mean(0),
+        random_variances=np.square(task.random_directions @ columns).sum(1),
+        latent_mean=np.zeros(generator.z_dim),
+        cross_covariance=variance * components.directions @ layer.slopes,
+        latent_covariance=variance * np.eye(generator.z_dim),
+        num_samples=0,
+        num_sweeps=0,
+    )
+
+
+def host_bytes(dimension: int, num_components: int) -> int:
+    """Returns 0: the arrays are as large as the weights of the layer."""
+    del dimension, num_components
+    return 0
+
+
+ESTIMATOR = Estimator(None, estimate, host_bytes)

@@ -7,10 +7,10 @@ import pytest
 
 from ganspace_jax.errors import InputError
 from ganspace_jax.generators import base, biggan_deep, dcgan, stylegan2
-from ganspace_jax.methods import decomposition
 from ganspace_jax.methods.estimators import analytic
-from ganspace_jax.sampling import latents
+from ganspace_jax.sampling.layers import LayerSpec
 from ganspace_jax.statistics import pca
+from tests import calls
 
 
 @pytest.fixture(scope="module")
@@ -23,7 +23,7 @@ def biggan():
 
 
 def test_the_factor_is_the_weights_z_block(biggan):
-    layer = analytic.read(biggan, "gen_z", 1)
+    layer = analytic.read(biggan, LayerSpec("gen_z", "z", 1))
     weight, bias = (np.asarray(biggan.params["gen_z"][name], np.float64) for name in ("weight", "bias"))
     embedding = np.asarray(biggan.params["embeddings"]["weight"], np.float64)
     np.testing.assert_allclose(layer.slopes, weight[:5].T, atol=1e-5)
@@ -32,7 +32,7 @@ def test_the_factor_is_the_weights_z_block(biggan):
 
 def test_components_are_the_singular_vectors(biggan):
     """Variances are 0.7737 psi^2 times the squared singular values, directions their right vectors, r2 is 1."""
-    found = decomposition.decompose(
+    found = calls.decompose(
         biggan, layer="gen_z", latent_space="z", num_components=5, label=0, truncation_psi=0.5, estimator="analytic"
     )
     left, values, right = np.linalg.svd(np.asarray(biggan.params["gen_z"]["weight"], np.float64)[:5].T)
@@ -47,11 +47,11 @@ def test_components_are_the_singular_vectors(biggan):
 def test_sampling_tends_to_it_as_one_over_the_root(biggan, label):
     """16 times the samples, a quarter of the difference of the subspaces and of the means."""
     settings = {"layer": "gen_z", "latent_space": "z", "num_components": 3, "label": label}
-    limit = decomposition.decompose(biggan, estimator="analytic", **settings)
+    limit = calls.decompose(biggan, estimator="analytic", **settings)
 
     def differences(num_samples):
         runs = [
-            decomposition.decompose(biggan, num_samples=num_samples, batch_size=2000, seed=seed, **settings)
+            calls.decompose(biggan, num_samples=num_samples, batch_size=2000, seed=seed, estimator="exact", **settings)
             for seed in range(6)
         ]
         flat = [(run.activation_components, limit.activation_components) for run in runs]
@@ -67,8 +67,8 @@ def test_sampling_tends_to_it_as_one_over_the_root(biggan, label):
 
 def test_its_other_figures_agree_with_sampling(biggan):
     settings = {"layer": "gen_z", "latent_space": "z", "num_components": 4, "label": "all"}
-    limit = decomposition.decompose(biggan, estimator="analytic", **settings)
-    sampled = decomposition.decompose(biggan, num_samples=40_000, batch_size=4000, **settings)
+    limit = calls.decompose(biggan, estimator="analytic", **settings)
+    sampled = calls.decompose(biggan, num_samples=40_000, batch_size=4000, estimator="exact", **settings)
     for name in ("activation_stdevs", "variance_ratio", "random_stdevs", "r2"):
         np.testing.assert_allclose(getattr(sampled, name), getattr(limit, name), rtol=0.05, atol=0.01, err_msg=name)
     assert 0.0 < limit.r2.min() < 0.9  # the classes' embeddings add what no latent explains
@@ -77,19 +77,17 @@ def test_its_other_figures_agree_with_sampling(biggan):
 def test_dcgans_first_layers_are_affine():
     generator = base.split(dcgan.DCGAN(dcgan.Config(4, (6, 3)), key=jax.random.key(0)))
     for layer in ("main.0", "main.1"):
-        found = decomposition.decompose(
-            generator, layer=layer, latent_space="z", num_components=4, estimator="analytic"
-        )
+        found = calls.decompose(generator, layer=layer, latent_space="z", num_components=4, estimator="analytic")
         np.testing.assert_allclose(found.variance_ratio.sum(), 1.0, rtol=1e-5)
 
 
 def test_layers_that_are_not_affine_are_refused(biggan):
     with pytest.raises(InputError, match="--estimator=analytic: layer layers.0.conv_0 is not an affine function"):
-        analytic.read(biggan, "layers.0.conv_0", 0)
+        analytic.read(biggan, LayerSpec("layers.0.conv_0", "z", 0))
     style = base.split(stylegan2.StyleGAN2(stylegan2.Config(3, 4, (4, 2), mapping_layers=1), key=jax.random.key(0)))
     for layer in ("w", "b4.conv1"):
         with pytest.raises(InputError, match="--estimator=analytic: .* is not an affine function of z"):
-            analytic.read(style, layer, None)
+            analytic.read(style, LayerSpec(layer, "z"))
 
 
 def test_components_beyond_the_rank_complete_a_basis():
@@ -103,57 +101,12 @@ def test_components_beyond_the_rank_complete_a_basis():
     assert found.total_variance == pytest.approx(whole.total_variance)
 
 
-def test_truncated_normal_prior():
-    """Bounded by 2 psi, with the variance that the estimator uses; published seeds are SciPy's."""
-    z = np.asarray(latents.sample(jax.random.key(0), jnp.arange(20_000), 2, "truncated_normal", 0.5), np.float64)
-    assert 0.95 < np.abs(z).max() <= 1.0
-    assert latents.variance("truncated_normal", 0.5) == pytest.approx(0.7737413 * 0.25, rel=1e-6)
-    np.testing.assert_allclose(z.var(), latents.variance("truncated_normal", 0.5), rtol=0.02)
-    seeded = latents.from_seed(3, 4, 2, "truncated_normal", 0.5)
-    np.testing.assert_array_equal(2.0 * seeded, latents.from_seed(3, 4, 2, "truncated_normal"))
-    assert np.abs(seeded).max() <= 1.0
-
-
-def test_a_mixture_draws_every_class_alike():
-    """Uniform, by the sample's number alone, and not by its z."""
-    key, indices = jax.random.key(0), jnp.arange(6000)
-    drawn = np.asarray(latents.labels(key, indices, "all", 3))
-    np.testing.assert_allclose(drawn.mean(0), 1 / 3, atol=0.03)
-    np.testing.assert_array_equal(drawn[40:50], latents.labels(key, indices[40:50], "all", 3))
-    z = np.asarray(latents.sample(key, indices, 2))
-    assert np.abs(np.corrcoef(z.T, drawn[:, :2].T)[:2, 2:]).max() < 0.05
-
-
-@pytest.mark.parametrize(("text", "label"), [("all", "all"), ("cone", 1), ("2", 2)])
-def test_labels_parse(text, label):
-    assert latents.parse_label(text, ("cube", "cone", "sphere"), 3) == label
-
-
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        ("coen", "--label=coen: did you mean cone"),
-        ("3", "--label=3: must be a class from 0 to 2"),
-        ("-1", "--label=-1: must be"),
-        (None, "--label: this generator is conditional"),
-    ],
-)
-def test_other_labels_are_answered_with_what_there_is(text, message):
-    with pytest.raises(InputError, match=message):
-        latents.parse_label(text, ("cube", "cone", "sphere"), 3)
-
-
-def test_labels_are_for_conditional_generators():
-    assert latents.parse_label(None, (), 0) is None
-    with pytest.raises(InputError, match="--label=0: this generator is not conditional"):
-        latents.parse_label("0", (), 0)
-
-
 def test_a_layer_of_low_rank_needs_little_more_than_one_sweep(biggan):
     """The share that the randomized estimator begins with shows the whole subspace; from a random block it would be two."""
-    counts = []
+    reports = []
     settings = dict(layer="gen_z", latent_space="z", num_samples=3001, num_components=3, label=1)
-    found = decomposition.decompose(biggan, estimator="randomized", on_progress=counts.append, **settings)
-    exact = decomposition.decompose(biggan, estimator="exact", **settings)
-    assert 3001 < sum(counts) < 1.1 * 3001
+    found = calls.decompose(biggan, estimator="randomized", report=reports.append, **settings)
+    exact = calls.decompose(biggan, estimator="exact", **settings)
+    whole_sweeps = {report.note for report in reports if report.done == 3001 and report.note.startswith("sweep")}
+    assert len(whole_sweeps) == 1 and max(report.done for report in reports if report.done < 2000) < 3001
     np.testing.assert_allclose(found.activation_components, exact.activation_components, atol=1e-4)

@@ -8,7 +8,7 @@ from flax import nnx
 
 from ganspace_jax.errors import InputError
 from ganspace_jax.files import checkpoints
-from ganspace_jax.generators import base, biggan_deep, ops, stylegan2, zoo
+from ganspace_jax.generators import base, biggan_deep, ops, stylegan2, synthesis, zoo
 from ganspace_jax.sampling import latents
 from ganspace_jax.scenes import probe
 from ganspace_jax.scenes import rendering as scenes
@@ -103,7 +103,7 @@ def test_the_shipped_biggan_draws_what_it_is_asked_for():
     """Every shape, as the shipped probe reads it."""
     generator, classes = zoo.load("biggan-deep-scenes"), np.arange(60) % 6
     z = latents.sample(jax.random.key(1), jnp.arange(60), generator.merge().z_dim, generator.merge().prior)
-    drawn = base.synthesize(generator, base.map_latents(generator, z), label=jax.nn.one_hot(classes, 6))
+    drawn = synthesis.synthesize(generator, synthesis.map_latents(generator, z), label=jax.nn.one_hot(classes, 6))
     assert np.mean(probe.read_factors(probe.load(probe.SHIPPED), drawn).shape == classes) > 0.9
 
 

@@ -1,0 +1,70 @@
+"""The exact estimator: all D x D moments of the layer and the latent, in one sweep."""
+
+import functools
+import itertools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from ganspace_jax.methods.estimators.estimate import Estimate, Estimator, Task
+from ganspace_jax.run import Progress
+from ganspace_jax.sampling import sweeps
+from ganspace_jax.sampling.sweeps import NUM_GROUPS, Execution, Samples, Step
+from ganspace_jax.statistics import jackknife, moments, pca
+
+
+def estimate(samples: Samples, task: Task, execution: Execution) -> Estimate:
+    """Computes the joint moments of (layer, latent), one set for each group of the jackknife."""
+    result, groups, sizes = None, [], samples.sizes()
+    step = Step(_add_to_moments, moments.init(sum(sizes)))
+    for bounds in task.sample_sets(samples.num_samples):
+        groups = [moments.merge(a, b) for a, b in zip(groups[::2], groups[1::2], strict=True)]
+        for start, stop in list(itertools.pairwise(bounds))[len(groups) :]:
+            groups.append(sweeps.sweep(samples, execution, moments, step, start, stop))
+        execution.run.report(
+            Progress(bounds[-1], samples.num_samples, "sample", "eigenvectors, and their jackknife errors")
+        )
+        result = _from_groups(groups, sizes[0], task)
+        if task.is_stable(result):
+            break
+    assert result is not None  # there is at least one set
+    return result
+
+
+def _from_groups(groups: list[moments.Float64Moments], size: int, task: Task) -> Estimate:
+    layer, latent = slice(0, size), slice(size, None)
+    total = functools.reduce(moments.merge, groups)
+    covariance = moments.covariance(total)
+    components = pca.exact(covariance[layer, layer], task.num_components)
+    return Estimate(
+        components=components,
+        stability=jackknife.jackknife(total, groups, components, layer),
+        mean=total.mean[layer],
+        random_variances=np.sum(task.random_directions @ covariance[layer, layer] * task.random_directions, axis=1),
+        latent_mean=total.mean[latent],
+        cross_covariance=components.directions @ covariance[layer, latent],
+        latent_covariance=covariance[latent, latent],
+        num_samples=int(total.count),
+        num_sweeps=1,
+    )
+
+
+def largest_step(samples: Samples, num_components: int) -> Step:
+    """Returns the step of the sweep, with shapes in place of arrays; it does not depend on num_components."""
+    del num_components
+    size = sum(samples.sizes())
+    return Step(_add_to_moments, jax.eval_shape(lambda: moments.init(size)))
+
+
+def _add_to_moments(state, activation, latent, weight):
+    return moments.update(state, jnp.concatenate([activation, latent], axis=1), weight)
+
+
+def host_bytes(dimension: int, num_components: int) -> int:
+    """Returns the bytes of the D x D arrays: a scatter per group, and six more while they are merged and factored."""
+    del num_components
+    return 8 * (NUM_GROUPS + 6) * dimension**2
+
+
+ESTIMATOR = Estimator(largest_step, estimate, host_bytes)

@@ -1,0 +1,195 @@
+"""The randomized estimator: products of the covariance with blocks of vectors, in a few sweeps.
+
+It serves layers whose D x D covariance does not fit into memory; it needs O(D components).
+Three phases: a small share of the samples shows roughly where the leading subspace is;
+sweeps over all samples refine it; one more sweep measures in it.
+"""
+
+import functools
+import itertools
+import logging
+import math
+from collections.abc import Callable
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from ganspace_jax.methods.estimators.estimate import Estimate, Estimator, Task, from_sketch, operand_shape
+from ganspace_jax.run import Progress
+from ganspace_jax.sampling import sweeps
+from ganspace_jax.sampling.sweeps import NUM_GROUPS, Execution, Samples, Step
+from ganspace_jax.shapes import Float
+from ganspace_jax.statistics import cross_moments, jackknife, lobpcg, pca
+
+TOLERANCE = 2e-4  # angle by which the leading subspace of the samples may be off, in radians
+_WARM_UP_SHARE = 64  # one in so many samples is used to find the subspace roughly
+_WARM_UP_TOLERANCE = 100 * TOLERANCE  # a share's own subspace differs from that of all samples by more
+
+Basis = Float[np.ndarray, "d b"]
+
+
+class _Found(NamedTuple):
+    """A basis of the leading subspace, and the number of sweeps up to it."""
+
+    basis: Basis
+    num_sweeps: int
+
+
+def estimate(samples: Samples, task: Task, execution: Execution) -> Estimate:
+    """Finds the leading subspace, and measures components, errors and latent covariances in it.
+
+    If the subspace of the warm-up share is that of all samples, as in a layer of low
+    rank, one sweep over all samples is enough. Each larger set of samples begins with
+    the subspace of the set before.
+    """
+    sets = task.sample_sets(samples.num_samples)
+    found = warm_up(samples, task, execution, sets[0][-1])
+    result = None
+    for bounds in sets:
+        found, groups = refine(samples, task, execution, bounds, found)
+        execution.run.report(
+            Progress(bounds[-1], samples.num_samples, "sample", "components, and their jackknife errors")
+        )
+        result = measure_in_subspace(groups, found.basis, task.num_components)
+        result = result._replace(num_sweeps=found.num_sweeps)
+        if task.is_stable(result):
+            break
+    assert result is not None  # there is at least one set
+    return result
+
+
+def warm_up(samples: Samples, task: Task, execution: Execution, num_samples: int) -> _Found:
+    """Finds the subspace of a small share of the first set's samples; of few samples, returns a random block."""
+    size = samples.sizes()[0]
+    basis = lobpcg.random_block(size, block_width(task.num_components, size))
+    share = max(num_samples // _WARM_UP_SHARE, 4 * basis.shape[1])
+    if share >= num_samples:
+        return _Found(basis, 0)
+    counter = _SweepCounter(execution, 0)
+    subspace = lobpcg.leading_subspace(
+        _product(samples, counter, share), basis, task.num_components,
+        tolerance=_WARM_UP_TOLERANCE, on_pass=counter.count,
+    )  # fmt: skip
+    return _Found(subspace.basis, counter.num_sweeps)
+
+
+def refine(
+    samples: Samples, task: Task, execution: Execution, bounds: list[int], found: _Found
+) -> tuple[_Found, list[cross_moments.Float64Sketch]]:
+    """Measures in the basis, and if it is not yet the leading subspace, improves it and measures again."""
+    counter = _SweepCounter(execution, found.num_sweeps)
+    groups = _measure(samples, task, counter.execution(), bounds, found.basis)
+    image = functools.reduce(cross_moments.merge, groups).cross.T / (bounds[-1] - 1)
+    subspace = lobpcg.leading_subspace(
+        _product(samples, counter, bounds[-1]), found.basis, task.num_components,
+        image=image, tolerance=TOLERANCE, on_pass=counter.count,
+    )  # fmt: skip
+    if subspace.error > TOLERANCE:
+        logging.getLogger(__name__).warning(
+            "layer %s: after %d passes the subspace may be off by %.1g rad; its last components are not settled",
+            samples.spec.layer, subspace.passes, subspace.error,
+        )  # fmt: skip
+    if not subspace.passes:
+        return _Found(found.basis, counter.num_sweeps), groups
+    groups = _measure(samples, task, counter.execution(), bounds, subspace.basis)
+    return _Found(subspace.basis, counter.num_sweeps + 1), groups
+
+
+class _SweepCounter:
+    """The number of finished sweeps, which the note of the progress shows with the present error."""
+
+    def __init__(self, execution: Execution, num_sweeps: int):
+        self._execution, self.num_sweeps, self._error = execution, num_sweeps, math.pi / 2
+
+    def count(self, error: float) -> None:
+        """Counts one sweep, after which the subspace may be off by `error` radians."""
+        self.num_sweeps, self._error = self.num_sweeps + 1, error
+
+    def execution(self) -> Execution:
+        """Returns the execution with a note about the next sweep."""
+        note = f"sweep {self.num_sweeps + 1}"
+        if self.num_sweeps:
+            note += f"; the subspace is known to {math.degrees(self._error):.2g} deg"
+        return self._execution._replace(note=note)
+
+
+def _product(samples: Samples, counter: _SweepCounter, num_samples: int) -> Callable[[Basis], Basis]:
+    """Returns the function C block, with C the covariance of the first samples; one call is one sweep."""
+
+    def apply(block: Basis) -> Basis:
+        size, width = block.shape
+        step = Step(_add_to_bare_sketch, cross_moments.init(size, width, width), (jnp.asarray(block.T, jnp.float32),))
+        sketch = sweeps.sweep(samples, counter.execution(), cross_moments, step, 0, num_samples)
+        return sketch.cross.T / (num_samples - 1)
+
+    return apply
+
+
+def _add_to_bare_sketch(state, activation, latent, weight, block):
+    return cross_moments.update(state, activation, latent[:, :0], weight, block)
+
+
+def _measure(
+    samples: Samples, task: Task, execution: Execution, bounds: list[int], basis: Basis
+) -> list[cross_moments.Float64Sketch]:
+    """Sketches each group with the block (basis, random directions), crossed with the basis alone, in one sweep."""
+    size, latent_size = samples.sizes()
+    block = jnp.asarray(np.concatenate([basis.T, task.random_directions]), jnp.float32)
+    step = Step(cross_moments.update, cross_moments.init(size, len(block) + latent_size, basis.shape[1]), (block,))
+    return [
+        sweeps.sweep(samples, execution, cross_moments, step, start, stop) for start, stop in itertools.pairwise(bounds)
+    ]
+
+
+def measure_in_subspace(groups: list[cross_moments.Float64Sketch], basis: Basis, num_components: int) -> Estimate:
+    """Returns the Estimate of groups that were measured in a basis.
+
+    The components lie in the basis up to its tolerance, and so does their covariance
+    with the latent.
+    """
+    total, width = functools.reduce(cross_moments.merge, groups), basis.shape[1]
+    components = _nystrom(total, basis, num_components)
+    without_one = [_nystrom(cross_moments.remove(total, group), basis, num_components) for group in groups]
+    in_basis = components.directions @ basis
+    covariance = in_basis @ (total.short_scatter[:width] / (total.count - 1))
+    return from_sketch(total, width, components, jackknife.stability(components, without_one), covariance)
+
+
+def _nystrom(sketch: cross_moments.Float64Sketch, basis: Basis, num_components: int) -> pca.PrincipalComponents:
+    """Returns the components of C ~ (C B) (B^T C B)^-1 (C B)^T.
+
+    This is exact if B is invariant under C, and of second order if it is nearly so.
+    Therefore a subspace of all samples also shows how the components turn out of it when
+    a group is left out.
+    """
+    image = sketch.cross.T / (sketch.count - 1)
+    inner = basis.T @ image
+    values, vectors = np.linalg.eigh((inner + inner.T) / 2)
+    kept = values > lobpcg.RESOLVED * values[-1]
+    factor = image @ (vectors[:, kept] / np.sqrt(values[kept]))
+    components = pca.from_factor(factor, num_components)
+    return components._replace(total_variance=float(sketch.power / (sketch.count - 1)))
+
+
+def block_width(num_components: int, size: int) -> int:
+    """Returns the block width: num_components plus oversampling, which speeds up convergence."""
+    return min(size, num_components + 10 + num_components // 2)
+
+
+def largest_step(samples: Samples, num_components: int) -> Step:
+    """Returns the measuring step, with shapes in place of arrays."""
+    size, latent_size = samples.sizes()
+    width = block_width(num_components, size)
+    short_size = width + num_components + latent_size
+    state = jax.eval_shape(lambda: cross_moments.init(size, short_size, width))
+    return Step(cross_moments.update, state, (operand_shape(width + num_components, size),))
+
+
+def host_bytes(dimension: int, num_components: int) -> int:
+    """Returns the bytes of the D x width arrays: a sketch per group, and 24 while a subspace is refined."""
+    return 8 * (NUM_GROUPS + 24) * dimension * block_width(num_components, dimension)
+
+
+ESTIMATOR = Estimator(largest_step, estimate, host_bytes)

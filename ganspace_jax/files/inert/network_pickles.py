@@ -1,7 +1,7 @@
-"""Network pickles (NVIDIA's of PyTorch, and those of the TensorFlow years before) as inert records and NumPy arrays.
+"""Reads NVIDIA's network pickles, of PyTorch and of TensorFlow, as inert records and arrays.
 
-Such a pickle is of the objects themselves, with the source code that made them. Here an object is the dictionary of its
-attributes, the source is dropped unread, and nothing is imported or called; see pickle_machine.
+Such a pickle contains whole objects and the source code of their classes. Here an object
+becomes the dictionary of its attributes, and the source code is dropped. See unpickler.py.
 """
 
 import functools
@@ -9,25 +9,32 @@ import os
 import pathlib
 from typing import Any, NamedTuple
 
-from ganspace_jax.files.inert import torch_files, unpickler
-from ganspace_jax.files.inert.unpickler import Allowance, Name, Vocabulary
+from ganspace_jax.files.inert import limits, torch_files, torch_tensors, unpickler
+from ganspace_jax.files.inert.limits import Allowance
+from ganspace_jax.files.inert.unpickler import Name, Vocabulary
 
 _PROTOCOLS = (b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05")
-_BYTES_PER_ITEM = 64  # of a dictionary
 _NETWORKS = (Name("dnnlib.tflib.network", "Network"), Name("tfutil", "Network"))
 
 
 class PersistentObject(NamedTuple):
-    """An object of NVIDIA's torch_utils.persistence: the name of its class, and its attributes."""
+    """An object of NVIDIA's torch_utils.persistence.
+
+    Attributes:
+        class_name: Name of its class.
+        state: Its attributes.
+    """
 
     class_name: str
     state: dict[str, Any]
 
 
 class Network(NamedTuple):
-    """A network of dnnlib.tflib, or of its predecessor tfutil: its class, and its attributes.
+    """A network of dnnlib.tflib or of its predecessor tfutil.
 
-    Among the attributes are its name, variables, components and static_kwargs.
+    Attributes:
+        class_name: Dotted name of its class.
+        state: Its attributes, such as name, variables, components and static_kwargs.
     """
 
     class_name: str
@@ -35,14 +42,18 @@ class Network(NamedTuple):
 
 
 def is_pickle(path: str | os.PathLike[str]) -> bool:
-    """Whether a file begins like a pickle of protocol 2 to 5."""
+    """Returns whether a file begins like a pickle of protocol 2 to 5."""
     with open(path, "rb") as file:
         return file.read(2) in _PROTOCOLS
 
 
 def read(path: str | os.PathLike[str]) -> Any:
-    """The value of a pickle; raises InputError for damaged files and for names that no checkpoint needs."""
-    return unpickler.readably(pathlib.Path(path), _read)
+    """Returns the value of a pickle.
+
+    Raises:
+        InputError: The file is damaged, or contains a name that no checkpoint needs.
+    """
+    return unpickler.read_or_refuse(pathlib.Path(path), _read)
 
 
 def _read(path: pathlib.Path) -> Any:
@@ -53,7 +64,7 @@ def _read(path: pathlib.Path) -> Any:
 
 
 def _vocabulary(path: str, allowance: Allowance) -> Vocabulary:
-    tensors = torch_files.vocabulary(allowance)
+    tensors = torch_tensors.vocabulary(allowance)
     make_dict = tensors.calls[Name("collections", "OrderedDict")]
     return Vocabulary(
         calls={
@@ -78,12 +89,12 @@ def _persistent_object(meta: Any) -> PersistentObject:
 
 
 def _network(class_name: str) -> Network:
-    """One without attributes, which come later."""
+    """Returns a network without attributes; the pickle adds them later."""
     return Network(class_name, {})
 
 
 def _set_attributes(allowance: Allowance, network: Network, state: Any) -> None:
     if not isinstance(state, dict):
         raise ValueError("a network whose attributes are not in a dictionary")
-    allowance.spend(_BYTES_PER_ITEM * len(state))
+    allowance.spend(limits.BYTES_PER_ITEM * len(state))
     network.state.update(state)

@@ -1,4 +1,4 @@
-"""NumPy's files, .npz and .npy, as arrays of numbers and text: whatever is in them, they are read or refused in one line."""
+"""Reads NumPy's .npz and .npy files as arrays of numbers and text; refuses objects."""
 
 import os
 import pathlib
@@ -6,14 +6,19 @@ from typing import Any
 
 import numpy as np
 
-from ganspace_jax.files.inert import unpickler
+from ganspace_jax.files.inert import limits, unpickler
 
-_BEGINNINGS = (b"\x93NUMPY", b"PK\x03\x04", b"PK\x05\x06")  # of an .npy, an .npz, and one that is empty
+_BEGINNINGS = (b"\x93NUMPY", b"PK\x03\x04", b"PK\x05\x06")  # of an .npy, an .npz, and an empty .npz
 
 
 def read(path: str | os.PathLike[str]) -> dict[str, np.ndarray] | np.ndarray:
-    """The arrays of an .npz by name, or the one of an .npy; raises FileNotFoundError and InputError."""
-    return unpickler.readably(pathlib.Path(path), _read)
+    """Returns the arrays of an .npz by name, or the array of an .npy.
+
+    Raises:
+        FileNotFoundError: The file is missing.
+        InputError: The file is damaged, or contains objects.
+    """
+    return unpickler.read_or_refuse(pathlib.Path(path), _read)
 
 
 def _read(path: pathlib.Path) -> dict[str, np.ndarray] | np.ndarray:
@@ -24,11 +29,16 @@ def _read(path: pathlib.Path) -> dict[str, np.ndarray] | np.ndarray:
     if isinstance(read, np.ndarray):
         return _checked(read)
     with read as archive:
-        return {unpickler.as_key(name): _checked(archive[name]) for name in archive.files}
+        return {limits.as_key(name): _checked(archive[name]) for name in archive.files}
 
 
 def _checked(array: Any) -> np.ndarray:
-    """The array; raises ValueError for what is none, and for text of width 0, which is of any shape without a byte."""
+    """Returns the array.
+
+    Raises:
+        ValueError: The value is no array. Or it is an array of empty texts, which can have
+            any shape without a byte in the file.
+    """
     if not isinstance(array, np.ndarray) or not array.dtype.itemsize:
         raise ValueError("holds something else than arrays of numbers and text")
     return array

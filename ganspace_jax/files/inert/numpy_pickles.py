@@ -1,4 +1,4 @@
-"""NumPy's part of the pickle language: arrays, numbers and types, and the sets and bytes that Python writes beside them."""
+"""Defines the names in NumPy's pickles: arrays, numbers and types, and Python's sets and bytes."""
 
 import functools
 import math
@@ -8,16 +8,18 @@ from typing import Any
 
 import numpy as np
 
-from ganspace_jax.files.inert import unpickler
-from ganspace_jax.files.inert.unpickler import Allowance, Name, Vocabulary
+from ganspace_jax.files.inert import limits
+from ganspace_jax.files.inert.limits import Allowance
+from ganspace_jax.files.inert.unpickler import Name, Vocabulary
 
-_BYTES_PER_ITEM = 64  # of a set
 _NDARRAY = Name("numpy", "ndarray")
-_DTYPES = re.compile(r"b1|[iu][1248]|f[248]|c(8|16)|[SU][1-9]\d{0,3}")  # text of width 0 is of any shape without a byte
+_DTYPES = re.compile(
+    r"b1|[iu][1248]|f[248]|c(8|16)|[SU][1-9]\d{0,3}"
+)  # empty texts need no bytes, whatever their shape
 
 
 class _Dtype:
-    """A dtype in the making: the byte order comes after the rest."""
+    """A dtype; the pickle sets its byte order later."""
 
     def __init__(self, code: Any, *_: Any):
         if not isinstance(code, str) or not _DTYPES.fullmatch(code):
@@ -26,7 +28,11 @@ class _Dtype:
         self.dtype = np.dtype(code)
 
     def set_state(self, state: Any) -> None:
-        """(version, byte order, None, None, None, ...); raises ValueError for dtypes with parts."""
+        """Sets the byte order; raises ValueError for structured dtypes.
+
+        Args:
+            state: Tuple (version, byte order, None, None, None, ...).
+        """
         _, order, *parts = state
         if order not in ("<", ">", "=", "|") or any(part is not None for part in parts[:3]):
             raise ValueError("an array of a type with parts; numbers and text are read")
@@ -34,7 +40,7 @@ class _Dtype:
 
 
 def vocabulary(allowance: Allowance) -> Vocabulary:
-    """What a pickle of arrays names."""
+    """Returns the names in a pickle of arrays."""
     make_array, make_set = functools.partial(_array, allowance), functools.partial(_set, allowance)
     makers: Mapping[tuple[str, str], Callable[..., Any]] = {
         ("multiarray", "_reconstruct"): _unfilled,
@@ -56,12 +62,12 @@ def vocabulary(allowance: Allowance) -> Vocabulary:
 
 
 def _set(allowance: Allowance, items: Any = ()) -> set[Any]:
-    allowance.spend(_BYTES_PER_ITEM * len(items))
-    return set(map(unpickler.as_key, items))
+    allowance.spend(limits.BYTES_PER_ITEM * len(items))
+    return set(map(limits.as_key, items))
 
 
 def _encode(allowance: Allowance, text: Any, encoding: Any) -> bytes:
-    """How Python 3 writes bytes in protocol 2, which has only text."""
+    """Returns the bytes that Python 3 wrote as text, because protocol 2 has no bytes."""
     if not isinstance(text, str) or encoding not in ("latin1", "latin-1"):
         raise ValueError("bytes that are not written as Latin-1")
     allowance.spend(len(text))
@@ -75,7 +81,7 @@ def _unfilled(array_type: Any, *_: Any) -> np.ndarray:
 
 
 def _fill(allowance: Allowance, array: np.ndarray, state: Any) -> None:
-    """Gives an array its numbers in place, since what refers to it may have been read already."""
+    """Sets the numbers of an array in place, because other values may refer to it already."""
     _, shape, dtype, fortran_order, data = state
     shape, dtype, data = _checked(allowance, shape, dtype, data)
     array.__setstate__((1, shape, dtype, bool(fortran_order), data))  # type: ignore[arg-type]
@@ -87,8 +93,11 @@ def _array(allowance: Allowance, data: Any, dtype: Any, shape: Any, order: Any =
 
 
 def _checked(allowance: Allowance, shape: Any, dtype: Any, data: Any) -> tuple[tuple[int, ...], np.dtype, bytes]:
-    """Shape, type and bytes; raises ValueError unless they agree. Python 2 wrote the bytes as text."""
-    shape = unpickler.as_sizes(shape)
+    """Returns shape, type and bytes; raises ValueError unless they agree.
+
+    The bytes can be a text, as Python 2 wrote them.
+    """
+    shape = limits.as_sizes(shape)
     if not isinstance(dtype, _Dtype) or not isinstance(data, str | bytes | bytearray):
         raise ValueError("an array of something other than numbers")
     count = dtype.dtype.itemsize * math.prod(shape)

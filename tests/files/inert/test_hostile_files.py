@@ -1,6 +1,6 @@
 """Fuzzing the converter: whatever is done to a file, it is read, or refused in one line that names it, in bounded memory.
 
-A few hundred mutations in the suite; `pytest tests/test_hostile_files.py --mutations=20000` for a long run.
+A few hundred mutations in the suite; `pytest tests/files/inert/test_hostile_files.py --mutations=20000` for a long run.
 """
 
 import pathlib
@@ -137,7 +137,7 @@ def test_mutated_networks_are_converted_or_refused_in_one_line(num_mutations):
     ("state", "said"),
     [
         ({"variables": 3}, "variables: not a list of names and arrays"),
-        ({"components": {"a\nb": 3}}, "a?b/: a int where a network belongs"),
+        ({"components": {"a\nb": 3}}, r"a\nb/: a int where a network belongs"),
     ],
 )
 def test_networks_that_hold_something_else_are_refused_by_the_name_of_the_file(state, said, tmp_path, monkeypatch):

@@ -12,7 +12,7 @@ import pytest
 
 from checkpoints_convert import networks
 from ganspace_jax.errors import InputError
-from ganspace_jax.files.inert import network_pickles, torch_files, unpickler
+from ganspace_jax.files.inert import limits, network_pickles, torch_files
 
 GOLDEN = pathlib.Path(__file__).parents[2] / "golden"
 FILES = {
@@ -180,12 +180,15 @@ CALLS = {
     "PERSID": (b"Pos.system\n.", "has the instruction PERSID"),
     "BINPERSID": (b"(U\x07storagectorch\nFloatStorage\nU\x010U\x03cpuK\x04NtQ.", "refers to something outside"),
     "NEXT_BUFFER": (b"\x97.", "has the instruction NEXT_BUFFER"),
-    "a name that is no function": (b"ctorch\nFloatStorage\n)R.", "calls torch.FloatStorage as it cannot"),
+    "a name that is no function": (b"ctorch\nFloatStorage\n)R.", "calls torch.FloatStorage in a way that no"),
     "a value": (b"U\x01a)R.", "has a str where a Name belongs"),
     "a list as arguments": (b"ccollections\nOrderedDict\n]R.", "has a list where a tuple belongs"),
     "keyword arguments": (b"ccollections\nOrderedDict\n)}U\x01aK\x01s\x92.", "with keyword arguments"),
-    "a thousand arguments": (b"cnumpy\ndtype\n(U\x02f4" + b"K\x00" * 1000 + b"tR.", "calls numpy.dtype as it cannot"),
-    "a newer protocol": (b"\x80\x06N.", "pickle protocol 6; known are those up to 5"),
+    "a thousand arguments": (
+        b"cnumpy\ndtype\n(U\x02f4" + b"K\x00" * 1000 + b"tR.",
+        "calls numpy.dtype in a way that no",
+    ),
+    "a newer protocol": (b"\x80\x06N.", "pickle protocol 6; the highest known one is 5"),
 }
 
 
@@ -325,7 +328,7 @@ def test_one_array_in_many_places_does_not_become_many(tmp_path):
 
 
 def test_too_many_instructions_are_refused(tmp_path, monkeypatch):
-    monkeypatch.setattr(unpickler, "_MAX_INSTRUCTIONS", 100)
+    monkeypatch.setattr(limits, "MAX_INSTRUCTIONS", 100)
     assert len(_read(tmp_path, b"\x80\x02](" + b"N" * 90 + b"e.")) == 90
     _refused(tmp_path, b"\x80\x02](" + b"N" * 100 + b"e.", "more than 100 instructions")
 
@@ -334,7 +337,7 @@ def test_instructions_are_counted_in_all_pickles_of_a_file_together(tmp_path, mo
     """One blob, of some 30 instructions, that is read time and again."""
     blob = _blob(range(4))
     again = b"ctorch.storage\n_load_from_bytes\nq\x00B" + struct.pack("<I", len(blob)) + blob + b"\x85q\x010"
-    monkeypatch.setattr(unpickler, "_MAX_INSTRUCTIONS", 200)
+    monkeypatch.setattr(limits, "MAX_INSTRUCTIONS", 200)
     for times, is_read in ((3, True), (10, False)):
         data = b"\x80\x02" + again + b"h\x00h\x01R0" * times + b"N." + b"\0" * 10**4
         if is_read:

@@ -41,12 +41,30 @@ def test_image_and_activations_match_the_reference(golden):
         assert error(ours, reference[:, :3] if name.endswith("conv_to_rgb") else reference) < TOLERANCE, name
 
 
-@pytest.mark.parametrize(("file", "psi"), [("a", 0.5), ("a", 0.43), ("a", 0.425), ("b", 0.56)])
-def test_truncated_images_match_the_reference(golden, file, psi):
+@pytest.fixture(scope="module")
+def synthesize_traced(golden):
+    """psi -> image of the first sample, by one program with a traced psi, and the program's traces."""
     _, generator, latents, label = golden
-    reference = load(f"biggan_deep_hf_128_trunc_{file}")[f"output/image_truncation{psi}"]
+    traces = []
+
+    @jax.jit
+    def run(params, psi):
+        traces.append(psi)
+        return base.merge(generator.definition, params)(latents[:1], label=label[:1], truncation_psi=psi)[0]
+
+    return lambda psi: run(generator.params, psi), traces
+
+
+@pytest.mark.parametrize(("file", "psi"), [("a", 0.5), ("a", 0.43), ("a", 0.425), ("b", 0.56), (None, 1.0)])
+def test_truncated_images_match_the_reference(golden, synthesize_traced, file, psi):
+    arrays, generator, latents, label = golden
+    stored = load(f"biggan_deep_hf_128_trunc_{file}") if file else {}
+    reference = stored.get(f"output/image_truncation{psi}", arrays["output/image"][:1])
     image = base.synthesize(generator, latents[:1], label=label[:1], truncation_psi=psi)
-    assert error(image, reference) < TOLERANCE
+    traced, traces = synthesize_traced
+    for found in (image, traced(psi)):
+        assert error(found, reference) < 1e-5
+    assert len(traces) == 1
 
 
 def test_a_latent_for_each_block_matches_the_reference(golden):
@@ -68,16 +86,40 @@ def test_published_configurations(resolution, slots):
 
 
 def test_statistics_rows_interpolate_backwards():
-    """The released code's own cases: exact steps, halves, and quotients that double precision puts beside the step."""
+    """The cases are exact steps, halves, and quotients that rounding puts beside a step."""
     rows = {psi: biggan_deep.statistics_rows(psi, 51) for psi in (1.0, 0.5, 0.02, 0.425, 0.56, 0.58)}
-    assert rows[1.0] == (50, 0.0) and rows[0.5] == (25, 0.0) and rows[0.02] == (1, 0.0)
+    assert rows[1.0] == (50, 1.0) and rows[0.5] == (25, 1.0) and rows[0.02] == (1, 1.0)
     assert rows[0.425][0] == 21 and rows[0.425][1] == pytest.approx(0.25)
     assert rows[0.56][0] == 28 and 0 < rows[0.56][1] < 1e-10  # so it uses row 29
     assert rows[0.58][0] == 28 and rows[0.58][1] > 1 - 1e-10  # so it uses row 28
-    assert biggan_deep.statistics_rows(0.3, 1) == (0, 0.0)
+    assert biggan_deep.statistics_rows(0.3, 1) == (0, 1.0)
     for psi in (-0.1, 1.01):
         with pytest.raises(ValueError, match=f"truncation_psi={psi}"):
             biggan_deep.statistics_rows(psi, 51)
+        with pytest.raises(ValueError, match="truncation_psi="):
+            biggan_deep.statistics_rows(jnp.float32(psi), 51)
+
+
+@pytest.mark.parametrize("num_statistics", [1, 2, 3, 50, 51])
+def test_one_program_reads_the_statistics_of_every_truncation(num_statistics):
+    """It reads what the float64 definition of the released code reads, at steps and between them."""
+    table, traces = np.random.default_rng(0).standard_normal((num_statistics, 2)), []
+
+    @jax.jit
+    def read(psi):
+        traces.append(psi)
+        return biggan_deep.statistics_rows(psi, num_statistics).read(jnp.asarray(table, jnp.float32))
+
+    count = max(num_statistics - 1, 1)
+    for psi in (*(k / count for k in range(count + 1)), 0.43, 0.425, 0.5, 0.56, 0.58, 0.123456):
+        share, first = np.modf(psi / (1.0 / count))
+        first = min(int(first), num_statistics - 1)
+        after = min(first + 1, num_statistics - 1)
+        expected = table[first] if share == 0 else table[first] * share + table[after] * (1.0 - share)
+        exact = biggan_deep.statistics_rows(psi, num_statistics).read(jnp.asarray(table, jnp.float32))
+        np.testing.assert_allclose(exact, expected, rtol=1e-6, atol=1e-6)
+        np.testing.assert_allclose(read(psi), expected, rtol=0, atol=1e-4)
+    assert len(traces) == 1
 
 
 @pytest.fixture(scope="module")
@@ -150,8 +192,7 @@ def test_attention_is_the_softmax_average_of_the_values(small):
     """Against float64 loops."""
     attention = small.merge().layers_2
     x = jax.random.normal(jax.random.key(5), (1, 8, 8, 32))
-    run = biggan_deep._Run(base.Recorder(), 1.0)
-    found = np.asarray(attention(x, run, "a"))
+    found = np.asarray(attention(x, base.Recorder(), "a"))
     theta, phi, g, out = (
         np.asarray(getattr(attention, n).weight[...], np.float64)[0, 0] for n in ("theta", "phi", "g", "o_conv")
     )

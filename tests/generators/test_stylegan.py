@@ -227,6 +227,26 @@ def test_truncation_with_a_cutoff_leaves_later_styles_alone(small):
         assert np.array_equal(full[name], cut[name]) == (layer >= 3), name
 
 
+def test_one_program_serves_every_truncation(small):
+    """The styles equal those of Python numbers, which are constants of their programs."""
+    generator, latents = small, _latents(small)
+    names = ["b4.epi1.style", "b4.epi2.style", "b16.epi2.style"]
+    traces = []
+
+    @jax.jit
+    def styles(psi, cutoff):
+        traces.append(psi)
+        activations = generator.merge()(latents, truncation_psi=psi, truncation_cutoff=cutoff)[1]
+        return [activations[name] for name in names]
+
+    fixed = jax.jit(lambda psi, cutoff: styles.__wrapped__(psi, cutoff), static_argnums=(0, 1))
+    for psi, cutoff in ((0.7, 1), (0.5, 2), (1.0, 0)):
+        for found, expected in zip(styles(psi, cutoff), fixed(psi, cutoff), strict=True):
+            np.testing.assert_allclose(found, expected, atol=1e-6)
+    assert len(traces) == 1 + 3
+    assert np.any(np.asarray(styles(0.7, 1)[0]) != np.asarray(styles(0.5, 1)[0]))
+
+
 @pytest.mark.parametrize("layer", [1, 2, 5])
 def test_latents_from_layer_k_on_leave_earlier_activations_alone(small, layer):
     run = jax.jit(lambda params, x: base.merge(small.definition, params)(x)[1])

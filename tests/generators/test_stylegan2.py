@@ -198,6 +198,26 @@ def test_truncation_zero_is_the_mean_image(small):
     np.testing.assert_allclose(base.synthesize(small, _latents(small), truncation_psi=0.0), other, atol=1e-6)
 
 
+def test_one_program_serves_every_truncation(small):
+    """The styles equal those of Python numbers, which are constants of their programs."""
+    generator, latents = small, _latents(small)
+    names = ["b4.conv1.style", "b8.conv0.style", "b16.torgb.style"]
+    traces = []
+
+    @jax.jit
+    def styles(psi, cutoff):
+        traces.append(psi)
+        activations = generator.merge()(latents, truncation_psi=psi, truncation_cutoff=cutoff)[1]
+        return [activations[name] for name in names]
+
+    fixed = jax.jit(lambda psi, cutoff: styles.__wrapped__(psi, cutoff), static_argnums=(0, 1))
+    for psi, cutoff in ((0.7, 1), (0.5, 2), (1.0, 0)):
+        for found, expected in zip(styles(psi, cutoff), fixed(psi, cutoff), strict=True):
+            np.testing.assert_allclose(found, expected, atol=1e-6)
+    assert len(traces) == 1 + 3
+    assert np.any(np.asarray(styles(0.7, 1)[0]) != np.asarray(styles(0.5, 1)[0]))
+
+
 def test_labels_are_checked(small):
     with pytest.raises(ValueError, match="not conditional"):
         base.map_latents(small, jnp.zeros((1, 8)), jnp.zeros((1, 3)))

@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from scipy import signal, special
 
 from checkpoints_convert import stylegan3_pytorch
 from ganspace_jax.errors import InputError
@@ -61,6 +62,27 @@ def test_truncated_images_match_the_reference(golden, psi, cutoff):
     reference = arrays[f"output/image_psi{psi}" + ("" if cutoff is None else f"_cutoff{cutoff}")]
     image = base.synthesize(generator, latents, truncation_psi=psi, truncation_cutoff=cutoff)
     assert error(image, reference) < TOLERANCE
+
+
+def test_one_program_serves_every_truncation(golden):
+    """The styles equal those of Python numbers, which are constants of their programs."""
+    _, generator, latents, _ = golden
+    layers = [plan.name for plan in stylegan3.plan_layers(generator.merge().config)]
+    names = ["input.affine", f"{layers[0]}.style", f"{layers[-1]}.style"]
+    traces = []
+
+    @jax.jit
+    def styles(psi, cutoff):
+        traces.append(psi)
+        activations = generator.merge()(latents, truncation_psi=psi, truncation_cutoff=cutoff)[1]
+        return [activations[name] for name in names]
+
+    fixed = jax.jit(lambda psi, cutoff: styles.__wrapped__(psi, cutoff), static_argnums=(0, 1))
+    for psi, cutoff in ((0.7, 1), (0.5, 2), (1.0, 0)):
+        for found, expected in zip(styles(psi, cutoff), fixed(psi, cutoff), strict=True):
+            np.testing.assert_allclose(found, expected, atol=1e-6)
+    assert len(traces) == 1 + 3
+    assert np.any(np.asarray(styles(0.7, 1)[0]) != np.asarray(styles(0.5, 1)[0]))
 
 
 def test_activations_match_the_reference(golden):
@@ -193,6 +215,31 @@ def test_to_rgb_inserts_zeros_where_it_changes_the_rate():
     inserted[:, ::2, ::2] = 4.0 * x
     y = _layer(plan, gain=1.0, slope=1.0)(x)
     np.testing.assert_allclose(y, inserted[:, 31:95, 31:95], rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("taps", "cutoff", "width"), [(12, 8.0, 12.0), (24, 8.0, 30.0), (13, 3.0, 1.0), (6, 15.0, 0.1)]
+)
+def test_filters_are_scipys(taps, cutoff, width):
+    """The cases have all three shapes of the window: by attenuation above 50, above 21, and below."""
+    rate = 64.0
+    window = signal.get_window(
+        ("kaiser", signal.kaiser_beta(signal.kaiser_atten(taps, width / (rate / 2)))), taps, False
+    )
+    separable = stylegan3_filters.lowpass(taps, cutoff, width, rate)
+    np.testing.assert_allclose(separable, signal.firwin(taps, cutoff, width=width, fs=rate), rtol=0, atol=1e-12)
+    if taps % 2 == 0:
+        x = (np.arange(taps) - (taps - 1) / 2) / rate
+        radius = np.hypot(x[:, None], x)
+        design = cutoff / radius * special.jv(1, 2 * np.pi * cutoff * radius) * np.outer(window, window)
+        radial = stylegan3_filters.radial_lowpass(taps, cutoff, width, rate)
+        np.testing.assert_allclose(radial, design / design.sum(), rtol=0, atol=1e-12)
+
+
+def test_a_cutoff_beyond_half_the_rate_is_refused():
+    for cutoff in (0.0, 32.0):
+        with pytest.raises(ValueError, match=f"cutoff={cutoff:g}: .* below half its rate 64"):
+            stylegan3_filters.lowpass(12, cutoff, 1.0, 64.0)
 
 
 def test_a_radial_filter_has_the_same_response_in_every_direction():

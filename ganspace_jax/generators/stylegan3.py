@@ -3,9 +3,9 @@
     z --mapping--> w, copied to every layer
     Fourier features of slot 0 --layers, ToRGB--> image
 
-The paper is from NeurIPS 2021; this file has configurations T and R. The latent of slot
-0 turns and moves the Fourier features. The latent of slot i + 1 styles layer i; the last
-layer is ToRGB. Parameter names are the original's
+The paper is from NeurIPS 2021. This file has configurations T and R. The latent of
+slot 0 turns and moves the Fourier features. The latent of slot i + 1 styles layer i;
+the last layer is ToRGB. Parameter names are the original's
 (`synthesis.L3_36_512.affine.weight`). The original stores its filters; this file
 computes them from the configuration. Layouts are this project's: kernels HWIO, linear
 weights [in, out].

@@ -1,4 +1,4 @@
-"""Operations of several generators: two ways to calculate one thing agree."""
+"""The operations of several generators compute their definitions."""
 
 import jax
 import jax.numpy as jnp
@@ -10,7 +10,7 @@ from ganspace_jax.generators import ops
 
 @pytest.mark.parametrize("taps", [(1.0, 3.0, 3.0, 1.0), (1.0, 1.0), (1.0, 2.0, 1.0), (1.0, 4.0, 2.0, 5.0, 3.0), (2.0,)])
 def test_wide_layers_are_up_sampled_like_narrow_ones(taps):
-    """Zero insertion, correlation and filter one after the other, in float64, is what both ways calculate."""
+    """Both functions equal zero insertion, correlation and filter in float64."""
     rng = np.random.default_rng(0)
     x, weight = rng.standard_normal((2, 3, 5, 4)), rng.standard_normal((3, 3, 4, 2))
     expected = _filtered(_correlated(x, weight), np.array(taps) * 2 / sum(taps))
@@ -20,7 +20,7 @@ def test_wide_layers_are_up_sampled_like_narrow_ones(taps):
 
 
 def _correlated(x, weight):
-    """With zeros between the pixels, and two around them."""
+    """Correlates zero-inserted images that have two zeros around them."""
     n, height, width, _ = x.shape
     spread = np.zeros((n, 2 * height + 3, 2 * width + 3, x.shape[3]))
     spread[:, 2:-2:2, 2:-2:2] = x
@@ -51,7 +51,7 @@ def test_wide_layers_keep_their_precision_and_are_the_only_ones_up_sampled_by_ph
 
 @pytest.mark.parametrize("cutoff", [None, 0, 2, 3])
 def test_truncation_keeps_a_share_of_the_distance_to_the_mean(cutoff):
-    """One program serves every psi and cutoff, and computes the definition in float64."""
+    """One program serves every psi and cutoff; it matches float64."""
     rng = np.random.default_rng(0)
     latents, mean = rng.standard_normal((2, 3, 4)), rng.standard_normal(4)
     inputs, traces = (jnp.asarray(latents, jnp.float32), jnp.asarray(mean, jnp.float32)), []
@@ -77,7 +77,7 @@ def test_truncation_keeps_a_share_of_the_distance_to_the_mean(cutoff):
 @pytest.mark.parametrize("up", [2, 3, 4])
 @pytest.mark.parametrize("before", [-5, 0, 3])
 def test_up_sampling_is_zero_insertion_and_correlation(up, before):
-    """Against float64; the last case has fewer taps than phases."""
+    """The second filter has fewer taps than some layers have phases."""
     rng = np.random.default_rng(0)
     x, size = rng.standard_normal((2, 6, 3)), 6 * up - 2
     for count in (7, 2):

@@ -1,4 +1,4 @@
-"""StyleGAN2: parity with the reference arrays, and what the generator contract promises."""
+"""StyleGAN2 matches the reference arrays and fulfils the generator contract."""
 
 import itertools
 import re
@@ -76,7 +76,7 @@ def test_activations_match_the_reference(golden):
 
 
 def _our_activation(name: str) -> str:
-    """The reference's module name -> our activation's name."""
+    """Returns our activation's name for the reference's module name."""
     if name.startswith(("mapping.", "synthesis.")):
         return name.removeprefix("synthesis.").replace(".affine", ".style").replace(".img", ".image")
     if name in ("style.0", "input"):
@@ -144,7 +144,7 @@ def test_a_zero_offset_is_the_identity_and_another_moves_its_activation_by_itsel
     shapes = base.activation_shapes(small)
     for name in ("b4.conv1", "b8.conv0.style", "b8.conv1.linear", "b8.torgb", "b16.image"):
         still = base.synthesize(small, latents, offsets={name: jnp.zeros(shapes[name])})
-        np.testing.assert_allclose(still, image, atol=1e-6)  # to rounding: XLA fuses the addition
+        np.testing.assert_allclose(still, image, atol=1e-6)  # XLA fuses the addition, which changes rounding
         moved = base.synthesize(small, latents, offsets={name: jnp.ones(shapes[name])})
         assert float(jnp.abs(moved - image).max()) > 1e-3, name
     activations = small.merge()(latents, offsets={"b8.conv0": jnp.full((8, 8, 5), 3.0)})[1]
@@ -199,7 +199,7 @@ def test_truncation_zero_is_the_mean_image(small):
 
 
 def test_one_program_serves_every_truncation(small):
-    """The styles equal those of Python numbers, which are constants of their programs."""
+    """The styles equal those with a constant psi and cutoff."""
     generator, latents = small, _latents(small)
     names = ["b4.conv1.style", "b8.conv0.style", "b16.torgb.style"]
     traces = []

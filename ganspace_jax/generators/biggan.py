@@ -1,12 +1,18 @@
-"""BigGAN and BigGAN-deep (Brock, Donahue, Simonyan, "Large Scale GAN Training for High Fidelity Natural Image Synthesis",
-ICLR 2019, appendix B), as in the first author's PyTorch code.
+"""BigGAN and BigGAN-deep (Brock, Donahue, Simonyan, "Large Scale GAN Training for High
+Fidelity Natural Image Synthesis", ICLR 2019, appendix B), as in the PyTorch code of the
+first author.
 
-    z, class embedding --linear--> 4x4 map --residual blocks, self-attention--> batch norm, ReLU, convolution --tanh--> image
+    z, class embedding --linear--> 4x4 map --residual blocks, self-attention-->
+      batch norm, ReLU, convolution --tanh--> image
 
-Every place that z reaches has a latent of its own, a slot: slot 0 acts on `linear`, slot k + 1 on the batch norms of block k.
-BigGAN with hierarchical z gives each slot a chunk of z, BigGAN-deep all of it. Without hierarchical z, `linear` alone gets it.
-Parameter names are those of that code (`blocks.1.0.bn1.gain`), with `_` for the dots between numbers; spectral norm is already
-divided out. Layouts are this project's: kernels HWIO, linear weights [in, out], the map that `linear` makes NHWC.
+Each place that depends on z has its own latent, a slot. Slot 0 acts on `linear`, slot
+k + 1 on the batch norms of block k. With hierarchical z, each slot of BigGAN holds a
+chunk of z. Each slot of BigGAN-deep holds all of z. Without hierarchical z, only
+`linear` depends on z.
+
+Parameter names are those of that code (`blocks.1.0.bn1.gain`), with `_` for the dots
+between numbers. Spectral norm is already divided out. Layouts are this project's:
+kernels HWIO, linear weights [in, out], the output of `linear` NHWC.
 """
 
 import dataclasses
@@ -17,25 +23,33 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
-from ganspace_jax.generators import base, ops
+from ganspace_jax.generators import base, ops, shared_layers
+from ganspace_jax.generators.shared_layers import OrthogonalConvolution, OrthogonalLinear, Statistics
 from ganspace_jax.shapes import Array, Float, PRNGKey
 
 BlockConfig = tuple[bool, int, int]  # doubles the size, channels in and out
 
-OUTPUT_EPSILON = 1e-5  # of the last batch norm, whatever the others have
-
-
-class Statistics(nnx.Variable):
-    """Stored mean and variance of a batch norm: not trained by gradient."""
+OUTPUT_EPSILON = 1e-5  # the last batch norm's epsilon, which no configuration changes
 
 
 @dataclasses.dataclass(frozen=True)
 class Config:
     """Everything that the architecture depends on.
 
-    blocks: see BlockConfig. attention: indices of the blocks that self-attention follows. deep: BigGAN-deep's blocks.
-    embed_width: of the class embedding that all batch norms share (None: each has its own). hierarchical: z reaches blocks.
-    bottom_width: side of the map that `linear` makes. Raises ValueError for what the published code cannot build.
+    Attributes:
+        blocks: Configurations of the residual blocks.
+        attention: Indices of the blocks that self-attention follows.
+        deep: Whether the blocks are BigGAN-deep's.
+        embed_width: Width of the class embedding that all batch norms share; None if
+            each batch norm has its own embedding.
+        hierarchical: Whether z reaches the blocks.
+        bottom_width: Side of the map that `linear` computes.
+        epsilon: Constant of the blocks' batch norms.
+        compute_dtype: Type of the convolutions.
+        class_names: Names of the classes, if they are known.
+
+    Raises:
+        ValueError: The published code cannot build this network.
     """
 
     z_dim: int
@@ -61,89 +75,79 @@ class Config:
 
     @property
     def resolution(self) -> int:
-        """Side of the image in pixels."""
+        """Returns the side of the image in pixels."""
         return self.bottom_width * 2 ** sum(doubles for doubles, _, _ in self.blocks)
 
     @property
     def num_slots(self) -> int:
-        """Per-layer latents."""
+        """Returns the number of per-layer latents."""
         return 1 + len(self.blocks) if self.hierarchical else 1
 
     @property
     def latent_dim(self) -> int:
-        """Size of a slot: with BigGAN's hierarchical z a chunk, of which the published code drops the remainder."""
+        """Returns the size of a slot.
+
+        With BigGAN's hierarchical z, a slot is a chunk of z. The published code drops
+        the remainder of z.
+        """
         return self.z_dim // self.num_slots if self.hierarchical and not self.deep else self.z_dim
 
     @property
     def condition_width(self) -> int:
-        """Size of what a block's batch norms depend on: class embedding, or label, and latent."""
+        """Returns the size of the condition of a block's batch norms.
+
+        The condition is the class embedding (or the label), joined to the latent.
+        """
         return (self.embed_width or self.num_classes) + (self.latent_dim if self.hierarchical else 0)
 
 
-class Linear(nnx.Module):
-    """x @ weight + bias."""
-
-    def __init__(self, in_features: int, out_features: int, *, key: PRNGKey, bias: bool = False):
-        self.weight = nnx.Param(_orthogonal(key, (in_features, out_features)))
-        self.bias = nnx.Param(jnp.zeros(out_features)) if bias else None
-
-    def __call__(self, x: Float[Array, "n i"]) -> Float[Array, "n o"]:
-        return ops.linear(x, self.weight[...], None if self.bias is None else self.bias[...])
-
-
-class Convolution(nnx.Module):
-    """A convolution that keeps the size."""
-
-    def __init__(self, size: int, in_channels: int, out_channels: int, *, key: PRNGKey, bias: bool = True):
-        self.weight = nnx.Param(_orthogonal(key, (size, size, in_channels, out_channels)))
-        self.bias = nnx.Param(jnp.zeros(out_channels)) if bias else None
-
-    def __call__(self, x: Float[Array, "n h w i"]) -> Float[Array, "n h w o"]:
-        y = ops.conv2d(x, self.weight[...].astype(x.dtype))
-        return y if self.bias is None else y + self.bias[...].astype(x.dtype)
-
-
 class ConditionalBatchNorm(nnx.Module):
-    """Batch norm with stored statistics; gain (less 1) and bias are linear in the condition (appendix B)."""
+    """Batch norm with stored statistics (appendix B).
+
+    Gain minus 1 and bias are linear in the condition.
+    """
 
     def __init__(self, config: Config, channels: int, *, key: PRNGKey):
         keys = jax.random.split(key)
         self.epsilon = config.epsilon
-        self.gain = Linear(config.condition_width, channels, key=keys[0])
-        self.bias = Linear(config.condition_width, channels, key=keys[1])
+        self.gain = OrthogonalLinear(config.condition_width, channels, key=keys[0])
+        self.bias = OrthogonalLinear(config.condition_width, channels, key=keys[1])
         self.stored_mean, self.stored_var = Statistics(jnp.zeros(channels)), Statistics(jnp.ones(channels))
 
     def __call__(self, x: Array, condition: Array, record: base.Recorder, name: str) -> Float[Array, "n h w c"]:
         gain = 1.0 + record(f"{name}.gain", self.gain(condition))[:, None, None, :]
         bias = record(f"{name}.bias", self.bias(condition))[:, None, None, :]
-        gain = gain * jax.lax.rsqrt(self.stored_var[...] + self.epsilon)
-        return record(name, x * gain.astype(x.dtype) + (bias - self.stored_mean[...] * gain).astype(x.dtype))
+        mean, variance = self.stored_mean[...], self.stored_var[...]
+        return record(name, ops.batch_norm(x, mean, variance, gain, bias, self.epsilon))
 
 
 class OutputBatchNorm(nnx.Module):
-    """Batch norm before the image, the same for all classes."""
+    """Batch norm before the image, equal for all classes."""
 
     def __init__(self, channels: int):
         self.gain, self.bias = nnx.Param(jnp.ones(channels)), nnx.Param(jnp.zeros(channels))
         self.stored_mean, self.stored_var = Statistics(jnp.zeros(channels)), Statistics(jnp.ones(channels))
 
     def __call__(self, x: Float[Array, "n h w c"]) -> Float[Array, "n h w c"]:
-        gain = self.gain[...] * jax.lax.rsqrt(self.stored_var[...] + OUTPUT_EPSILON)
-        return x * gain.astype(x.dtype) + (self.bias[...] - self.stored_mean[...] * gain).astype(x.dtype)
+        mean, variance = self.stored_mean[...], self.stored_var[...]
+        return ops.batch_norm(x, mean, variance, self.gain[...], self.bias[...], OUTPUT_EPSILON)
 
 
 class Block(nnx.Module):
-    """BigGAN's residual block (figure 15b): 3x3, 3x3, and a 1x1 convolution in the shortcut."""
+    """BigGAN's residual block (figure 15b).
+
+    It has two 3x3 convolutions, and a 1x1 convolution in the shortcut.
+    """
 
     def __init__(self, config: Config, block: BlockConfig, *, key: PRNGKey):
         keys = jax.random.split(key, 5)
         self.doubles, before, after = block
         self.bn1 = ConditionalBatchNorm(config, before, key=keys[0])
-        self.conv1 = Convolution(3, before, after, key=keys[1])
+        self.conv1 = OrthogonalConvolution(3, before, after, key=keys[1])
         self.bn2 = ConditionalBatchNorm(config, after, key=keys[2])
-        self.conv2 = Convolution(3, after, after, key=keys[3])
+        self.conv2 = OrthogonalConvolution(3, after, after, key=keys[3])
         same = not self.doubles and before == after
-        self.conv_sc = None if same else Convolution(1, before, after, key=keys[4])
+        self.conv_sc = None if same else OrthogonalConvolution(1, before, after, key=keys[4])
 
     def __call__(self, x: Array, condition: Array, record: base.Recorder, name: str) -> Float[Array, "n h2 w2 o"]:
         y = jax.nn.relu(self.bn1(x, condition, record, f"{name}.bn1"))
@@ -152,7 +156,8 @@ class Block(nnx.Module):
         y = record(f"{name}.conv1", self.conv1(y))
         y = jax.nn.relu(self.bn2(y, condition, record, f"{name}.bn2"))
         y = record(f"{name}.conv2", self.conv2(y))
-        # A 1x1 convolution of doubled pixels is the doubled convolution, for a quarter of the work.
+        # A 1x1 convolution commutes with doubling. Done first, it takes a quarter of the
+        # work.
         shortcut = x if self.conv_sc is None else self.conv_sc(x)
         if self.doubles:
             shortcut = ops.repeat_pixels(shortcut)
@@ -160,7 +165,11 @@ class Block(nnx.Module):
 
 
 class DeepBlock(nnx.Module):
-    """BigGAN-deep's residual block (figure 16b): 1x1 to a quarter of the channels, 3x3, 3x3, 1x1; a plain shortcut."""
+    """BigGAN-deep's residual block (figure 16b).
+
+    Its convolutions are 1x1 to a quarter of the channels, 3x3, 3x3 and 1x1. Its
+    shortcut has no parameters.
+    """
 
     def __init__(self, config: Config, block: BlockConfig, *, key: PRNGKey):
         self.doubles, before, self.channels_out = block
@@ -169,7 +178,7 @@ class DeepBlock(nnx.Module):
         keys = jax.random.split(key, 8)
         for i, size in enumerate((1, 3, 3, 1)):
             setattr(self, f"bn{i + 1}", ConditionalBatchNorm(config, widths[i], key=keys[i]))
-            setattr(self, f"conv{i + 1}", Convolution(size, widths[i], widths[i + 1], key=keys[4 + i]))
+            setattr(self, f"conv{i + 1}", OrthogonalConvolution(size, widths[i], widths[i + 1], key=keys[4 + i]))
 
     def __call__(self, x: Array, condition: Array, record: base.Recorder, name: str) -> Float[Array, "n h2 w2 o"]:
         y = x
@@ -182,27 +191,8 @@ class DeepBlock(nnx.Module):
         return record(name, y + (ops.repeat_pixels(shortcut) if self.doubles else shortcut))
 
 
-class Attention(nnx.Module):
-    """Self-attention over positions (Zhang et al., SAGAN, ICML 2019), keys and values pooled 2x2."""
-
-    def __init__(self, channels: int, *, key: PRNGKey):
-        keys = jax.random.split(key, 4)
-        self.theta = Convolution(1, channels, channels // 8, key=keys[0], bias=False)
-        self.phi = Convolution(1, channels, channels // 8, key=keys[1], bias=False)
-        self.g = Convolution(1, channels, channels // 2, key=keys[2], bias=False)
-        self.o = Convolution(1, channels // 2, channels, key=keys[3], bias=False)
-        self.gamma = nnx.Param(jnp.zeros(()))
-
-    def __call__(self, x: Float[Array, "n h w c"], record: base.Recorder, name: str) -> Float[Array, "n h w c"]:
-        queries = record(f"{name}.theta", self.theta(x))
-        keys = ops.max_pool(record(f"{name}.phi", self.phi(x)))
-        values = ops.max_pool(record(f"{name}.g", self.g(x)))
-        attended = record(f"{name}.o", self.o(ops.attend(queries, keys, values)))
-        return record(name, x + self.gamma[...].astype(x.dtype) * attended)
-
-
 class BigGAN(base.Configured, nnx.Module):
-    """The whole generator; see base.Generator for the contract."""
+    """The whole generator, which fulfils the contract base.Generator."""
 
     prior: Literal["normal", "truncated_normal"] = "normal"
     has_mapping = False
@@ -213,28 +203,31 @@ class BigGAN(base.Configured, nnx.Module):
         keys = iter(jax.random.split(key, 2 * len(config.blocks) + 3))
         first, last = config.blocks[0][1], config.blocks[-1][2]
         if config.embed_width is not None:
-            self.shared = Linear(config.num_classes, config.embed_width, key=next(keys))
+            self.shared = OrthogonalLinear(config.num_classes, config.embed_width, key=next(keys))
         in_features = config.condition_width if config.deep else config.latent_dim
-        self.linear = Linear(in_features, config.bottom_width**2 * first, key=next(keys), bias=True)
+        self.linear = OrthogonalLinear(in_features, config.bottom_width**2 * first, key=next(keys), bias=True)
         for index, block in enumerate(config.blocks):
             setattr(self, f"blocks_{index}_0", (DeepBlock if config.deep else Block)(config, block, key=next(keys)))
             if index in config.attention:
-                setattr(self, f"blocks_{index}_1", Attention(block[2], key=next(keys)))
+                setattr(self, f"blocks_{index}_1", shared_layers.SelfAttention(block[2], output="o", key=next(keys)))
         self.output_layer_0 = OutputBatchNorm(last)
-        self.output_layer_2 = Convolution(3, last, config.image_channels, key=next(keys))
+        self.output_layer_2 = OrthogonalConvolution(3, last, config.image_channels, key=next(keys))
 
     @property
     def z_dim(self) -> int:
-        """Size of z, less what does not fill a chunk."""
+        """Returns the size of z without the remainder that fills no chunk."""
         return self.config.num_slots * self.config.latent_dim if not self.config.deep else self.config.z_dim
 
     @property
     def latent_shape(self) -> tuple[int, int]:
-        """(slots, size of a slot)."""
+        """Returns (slots, size of a slot)."""
         return self.config.num_slots, self.config.latent_dim
 
     def map_latents(self, z: Float[Array, "n z"], label: Array | None = None) -> Float[Array, "n slots d"]:
-        """BigGAN: the chunks of z; BigGAN-deep: one copy of z for each slot. The label acts in __call__."""
+        """Returns the chunks of z; for BigGAN-deep one copy of z for each slot.
+
+        The label acts in __call__.
+        """
         del label
         if self.config.deep:
             return ops.broadcast_layers(z, self.config.num_slots)
@@ -247,18 +240,19 @@ class BigGAN(base.Configured, nnx.Module):
         label: Array | None = None,
         offsets: Mapping[str, Array] | None = None,
         noise: base.Noise = None,
-        truncation_psi: float = 1.0,
-        truncation_cutoff: int | None = None,
+        truncation_psi: ops.Psi = 1.0,
+        truncation_cutoff: ops.Cutoff = None,
     ) -> tuple[Float[Array, "n height width c"], base.Activations]:
-        """Image in [-1, 1] and activations. label: [n, classes] weights, one-hot or a mixture.
+        """Returns the image in [-1, 1] and the activations.
 
-        truncation_psi: here BigGAN knows truncation only as a narrower z; there is one set of statistics, and nothing changes.
+        The label is one-hot, or a mixture of classes. Truncation of this BigGAN is a
+        narrower z. There is one set of batch norm statistics, so truncation_psi and
+        truncation_cutoff have no effect. Noise is ignored.
         """
         del noise, truncation_psi, truncation_cutoff
-        if label is None:
-            raise ValueError(f"label: this generator is conditional; give [batch, {self.num_classes}] weights")
         config, record = self.config, base.Recorder(offsets)
-        first, conditions = self._conditions(latents, label.astype(latents.dtype), record)
+        label = shared_layers.require_label(label, config.num_classes).astype(latents.dtype)
+        first, conditions = self._conditions(latents, label, record)
         x = record("linear", self.linear(first))
         x = x.reshape(len(x), config.bottom_width, config.bottom_width, -1).astype(config.compute_dtype)
         for index, condition in enumerate(conditions):
@@ -270,14 +264,9 @@ class BigGAN(base.Configured, nnx.Module):
         return jnp.tanh(x.astype(jnp.float32)), record.finish()
 
     def _conditions(self, latents: Array, label: Array, record: base.Recorder) -> tuple[Array, list[Array]]:
-        """What `linear` gets, and what each block gets."""
+        """Returns the input of `linear`, and the condition of each block."""
         embedding = label if self.config.embed_width is None else record("shared", self.shared(label))
         if not self.config.hierarchical:
             return latents[:, 0], [embedding] * len(self.config.blocks)
         joined = [jnp.concatenate([embedding, latents[:, k]], axis=-1) for k in range(self.config.num_slots)]
         return (joined[0] if self.config.deep else latents[:, 0]), joined[1:]
-
-
-def _orthogonal(key: PRNGKey, shape: tuple[int, ...]) -> Float[Array, "..."]:
-    """The paper's initialisation (appendix C.1)."""
-    return nnx.initializers.orthogonal()(key, shape, jnp.float32)

@@ -1,25 +1,29 @@
-"""BigGAN-deep (Brock, Donahue, Simonyan, "Large Scale GAN Training for High Fidelity Natural Image Synthesis", ICLR 2019,
-appendix B), as released in the Hugging Face port.
+"""BigGAN-deep (Brock, Donahue, Simonyan, "Large Scale GAN Training for High Fidelity
+Natural Image Synthesis", ICLR 2019, appendix B), as in the Hugging Face port.
 
-    z, class embedding --gen_z--> 4x4 map --bottleneck blocks, self-attention--> ToRGB --tanh--> image
+    z, class embedding --gen_z--> 4x4 map --bottleneck blocks, self-attention-->
+      ToRGB --tanh--> image
 
-Every block has a latent of its own: latents are [batch, 1 + blocks, z_dim], the first for gen_z. In the published images they
-are all the same z. Parameter names are those of the port (`generator.layers.4.bn_0.scale`), without its prefix; spectral norm
-is already divided out. Layouts are this project's: kernels HWIO, linear weights [in, out].
+Latents are [batch, 1 + blocks, z_dim]: the first is gen_z's, and each block has one. In
+the published images all latents of a sample equal z. Parameter names are those of the
+port (`generator.layers.4.bn_0.scale`) without its prefix. Spectral norm is already
+divided out. Layouts are this project's: kernels HWIO, linear weights [in, out].
 """
 
 import dataclasses
 import math
 import re
 from collections.abc import Mapping, Sequence
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
 from flax import nnx
+from jax import core
 
-from ganspace_jax.generators import base, ops
-from ganspace_jax.shapes import Array, Float, PRNGKey
+from ganspace_jax.generators import base, ops, shared_layers
+from ganspace_jax.generators.shared_layers import OrthogonalConvolution, OrthogonalLinear, Statistics
+from ganspace_jax.shapes import Array, Float, Int, PRNGKey
 
 BlockConfig = tuple[bool, int, int]  # doubles the size, channels in and out in units of channel_width
 
@@ -33,7 +37,11 @@ PUBLISHED_BLOCKS: dict[int, tuple[BlockConfig, ...]] = {
 
 
 def parse_blocks(texts: Sequence[str]) -> tuple[BlockConfig, ...]:
-    """["4-4", "4-2up"] -> ((False, 4, 4), (True, 4, 2)); raises ValueError."""
+    """Returns ((False, 4, 4), (True, 4, 2)) for ["4-4", "4-2up"].
+
+    Raises ValueError if a text is malformed. Raises ValueError also if its input width
+    differs from the output width of the block before.
+    """
     blocks = []
     for text in texts:
         match = re.fullmatch(r"(\d+)-(\d+)(up)?", text)
@@ -43,16 +51,20 @@ def parse_blocks(texts: Sequence[str]) -> tuple[BlockConfig, ...]:
     return tuple(blocks)
 
 
-class Statistics(nnx.Variable):
-    """Means and variances of a batch norm, one row for each step of the truncation: not trained by gradient."""
-
-
 @dataclasses.dataclass(frozen=True)
 class Config:
     """Everything that the architecture depends on.
 
-    blocks: see BlockConfig. attention_position: index of the block before which attention stands (-1: none).
-    embed_width: of the class embedding (None: z_dim). num_statistics: truncations from 0 to 1 with statistics of their own.
+    Attributes:
+        channel_width: Unit of the channels in `blocks`.
+        blocks: Configurations of the residual blocks.
+        attention_position: Index of the block that follows self-attention; -1 for no
+            attention.
+        embed_width: Width of the class embedding; None for z_dim.
+        num_statistics: Number of truncations from 0 to 1 that have statistics.
+        epsilon: Constant of the batch norms.
+        compute_dtype: Type of the convolutions.
+        class_names: Names of the classes, if they are known.
     """
 
     z_dim: int
@@ -69,40 +81,74 @@ class Config:
 
     @property
     def resolution(self) -> int:
-        """Side of the image in pixels."""
+        """Returns the side of the image in pixels."""
         return 4 * 2 ** sum(doubles for doubles, _, _ in self.blocks)
 
     @property
     def condition_width(self) -> int:
-        """Size of what every block is conditioned on: its latent and the class embedding."""
+        """Returns the size of a block's condition: latent and class embedding."""
         return self.z_dim + (self.embed_width or self.z_dim)
 
 
-class Linear(nnx.Module):
-    """x @ weight + bias."""
+class StatisticsRows(NamedTuple):
+    """Rows of the batch norm statistics, and their weights, for one truncation.
 
-    def __init__(self, in_features: int, out_features: int, *, key: PRNGKey, bias: bool = False):
-        self.weight = nnx.Param(_orthogonal(key, (in_features, out_features)))
-        self.bias = nnx.Param(jnp.zeros(out_features)) if bias else None
+    Attributes:
+        row: Index of the first row.
+        share: Weight of that row; the next row has weight 1 - share.
+    """
 
-    def __call__(self, x: Float[Array, "n i"]) -> Float[Array, "n o"]:
-        return ops.linear(x, self.weight[...], None if self.bias is None else self.bias[...])
+    row: int | Int[Array, ""]
+    share: float | Float[Array, ""]
+
+    def read(self, table: Float[Array, "rows c"]) -> Float[Array, "c"]:
+        """Returns the weighted mean of the two rows of a table."""
+        after = jnp.minimum(self.row + 1, len(table) - 1)
+        return table[self.row] * self.share + table[after] * (1.0 - self.share)
 
 
-class Convolution(nnx.Module):
-    """A convolution that keeps the size."""
+def statistics_rows(truncation_psi: ops.Psi, num_statistics: int) -> StatisticsRows:
+    """Returns the rows of the batch norm statistics for a truncation.
 
-    def __init__(self, size: int, in_channels: int, out_channels: int, *, key: PRNGKey, bias: bool = True):
-        self.weight = nnx.Param(_orthogonal(key, (size, size, in_channels, out_channels)))
-        self.bias = nnx.Param(jnp.zeros(out_channels)) if bias else None
+    The released code interpolates backwards: it weights row i by the distance from
+    row i. It also divides in double precision, which can miss a row's exact
+    truncation. The published images have both, so this function reproduces them.
 
-    def __call__(self, x: Float[Array, "n h w i"]) -> Float[Array, "n h w o"]:
-        y = ops.conv2d(x, self.weight[...].astype(x.dtype))
-        return y if self.bias is None else y + self.bias[...].astype(x.dtype)
+    Args:
+        truncation_psi: Truncation from 0 to 1, which may be traced. An array within
+            1e-6 of a row's truncation gives the row that this Python float gives.
+        num_statistics: Number of rows.
+
+    Raises:
+        ValueError: truncation_psi is outside [0, 1]. A traced value is clipped instead.
+    """
+    if not isinstance(truncation_psi, core.Tracer) and not 0.0 <= truncation_psi <= 1.0:
+        raise ValueError(f"truncation_psi={truncation_psi}: BigGAN has batch norm statistics from 0 to 1")
+    if num_statistics == 1:
+        return StatisticsRows(0, 1.0)
+    if not isinstance(truncation_psi, int | float):
+        return _rows_of_array(truncation_psi, num_statistics)
+    share, first = math.modf(truncation_psi / (1.0 / (num_statistics - 1)))
+    return StatisticsRows(int(first), share if share else 1.0)
+
+
+def _rows_of_array(truncation_psi: Float[Array, ""], num_statistics: int) -> StatisticsRows:
+    """Returns the rows for an array, which may be traced."""
+    steps = num_statistics - 1
+    exact = [statistics_rows(k / steps, num_statistics) for k in range(num_statistics)]
+    row_of_step = jnp.asarray([rows.row if rows.share > 0.5 else min(rows.row + 1, steps) for rows in exact])
+    position = jnp.clip(truncation_psi, 0.0, 1.0) * steps
+    first, nearest = jnp.floor(position), jnp.round(position)
+    is_step = jnp.abs(position - nearest) < 1e-6 * steps
+    row = jnp.where(is_step, row_of_step[nearest.astype(jnp.int32)], first.astype(jnp.int32))
+    return StatisticsRows(row, jnp.where(is_step, 1.0, position - first))
 
 
 class BatchNorm(nnx.Module):
-    """Batch norm with the statistics of a truncation; scale and offset from the condition, or plain where there is none."""
+    """Batch norm with stored statistics, one row for each step of the truncation.
+
+    If it is conditional, scale minus 1 and offset are linear in the condition.
+    """
 
     def __init__(self, config: Config, channels: int, *, key: PRNGKey, conditional: bool = True):
         self.config, self.conditional = config, conditional
@@ -110,8 +156,8 @@ class BatchNorm(nnx.Module):
         self.running_vars = Statistics(jnp.ones((config.num_statistics, channels)))
         if conditional:
             keys = jax.random.split(key)
-            self.scale = Linear(config.condition_width, channels, key=keys[0])
-            self.offset = Linear(config.condition_width, channels, key=keys[1])
+            self.scale = OrthogonalLinear(config.condition_width, channels, key=keys[0])
+            self.offset = OrthogonalLinear(config.condition_width, channels, key=keys[1])
         else:
             self.weight = nnx.Param(jnp.ones(channels))
             self.bias = nnx.Param(jnp.zeros(channels))
@@ -123,36 +169,24 @@ class BatchNorm(nnx.Module):
             bias = run.record(f"{name}.offset", self.offset(condition))[:, None, None, :]
         else:
             gain, bias = self.weight[...], self.bias[...]
-        gain = gain * jax.lax.rsqrt(variance + self.config.epsilon)
-        return run.record(name, x * gain.astype(x.dtype) + (bias - mean * gain).astype(x.dtype))
+        return run.record(name, ops.batch_norm(x, mean, variance, gain, bias, self.config.epsilon))
 
     def _moments(self, x: Array, run: "_Run", name: str) -> tuple[Float[Array, "c"], Float[Array, "c"]]:
-        """Of this batch in training, and then recorded; else the stored ones of the truncation."""
-        if run.truncation_psi is None:
+        """Returns mean and variance: the stored ones of the truncation.
+
+        Training uses those of the batch, and records them.
+        """
+        if run.rows is None:
             mean, variance = jnp.mean(x, (0, 1, 2)), jnp.var(x, (0, 1, 2))
             return run.record(f"{name}.mean", mean), run.record(f"{name}.variance", variance)
-        first, share = statistics_rows(run.truncation_psi, self.config.num_statistics)
-        rows = [x[...][first] * share + x[...][first + 1] * (1.0 - share) if share else x[...][first]
-                for x in (self.running_means, self.running_vars)]  # fmt: skip
-        return rows[0], rows[1]
-
-
-def statistics_rows(truncation_psi: float, num_statistics: int) -> tuple[int, float]:
-    """(i, f): the statistics of a truncation are row i if f is 0, else f times row i plus 1 - f times row i + 1.
-
-    That is the released code's interpolation, which runs backwards, in double precision; both are reproduced, for the
-    published images have them. Raises ValueError outside [0, 1].
-    """
-    if not 0.0 <= truncation_psi <= 1.0:
-        raise ValueError(f"truncation_psi={truncation_psi}: BigGAN has batch norm statistics from 0 to 1")
-    if num_statistics == 1:
-        return 0, 0.0
-    share, first = math.modf(truncation_psi / (1.0 / (num_statistics - 1)))
-    return int(first), share
+        return run.rows.read(self.running_means[...]), run.rows.read(self.running_vars[...])
 
 
 class Block(nnx.Module):
-    """A bottleneck block (figure 16): 1x1, two 3x3 and 1x1 convolutions, and a shortcut without parameters."""
+    """A bottleneck block (figure 16).
+
+    Its convolutions are 1x1, two 3x3 and 1x1. Its shortcut has no parameters.
+    """
 
     def __init__(self, config: Config, block: BlockConfig, *, key: PRNGKey):
         self.doubles = block[0]
@@ -162,7 +196,7 @@ class Block(nnx.Module):
         keys = jax.random.split(key, 8)
         for i, size in enumerate((1, 3, 3, 1)):
             setattr(self, f"bn_{i}", BatchNorm(config, widths[i], key=keys[i]))
-            setattr(self, f"conv_{i}", Convolution(size, widths[i], widths[i + 1], key=keys[4 + i]))
+            setattr(self, f"conv_{i}", OrthogonalConvolution(size, widths[i], widths[i + 1], key=keys[4 + i]))
 
     def __call__(self, x: Array, condition: Array, run: "_Run", name: str) -> Float[Array, "n h2 w2 o"]:
         y = x
@@ -175,36 +209,22 @@ class Block(nnx.Module):
         return run.record(name, y + (ops.repeat_pixels(shortcut) if self.doubles else shortcut))
 
 
-class Attention(nnx.Module):
-    """Self-attention over positions (Zhang et al., SAGAN, ICML 2019), keys and values pooled 2x2."""
-
-    def __init__(self, channels: int, *, key: PRNGKey):
-        keys = jax.random.split(key, 4)
-        self.theta = Convolution(1, channels, channels // 8, key=keys[0], bias=False)
-        self.phi = Convolution(1, channels, channels // 8, key=keys[1], bias=False)
-        self.g = Convolution(1, channels, channels // 2, key=keys[2], bias=False)
-        self.o_conv = Convolution(1, channels // 2, channels, key=keys[3], bias=False)
-        self.gamma = nnx.Param(jnp.zeros(()))
-
-    def __call__(self, x: Float[Array, "n h w c"], run: "_Run", name: str) -> Float[Array, "n h w c"]:
-        queries = run.record(f"{name}.theta", self.theta(x))
-        keys = ops.max_pool(run.record(f"{name}.phi", self.phi(x)))
-        values = ops.max_pool(run.record(f"{name}.g", self.g(x)))
-        attended = self.o_conv(ops.attend(queries, keys, values))
-        y = run.record(f"{name}.o_conv", attended)
-        return run.record(name, x + self.gamma[...].astype(x.dtype) * y)
-
-
 @dataclasses.dataclass(frozen=True)
 class _Run:
-    """What one forward pass carries along. truncation_psi: None in training, where the batch's own statistics are used."""
+    """The state of one forward pass.
+
+    Attributes:
+        record: Recorder of activations.
+        rows: Rows of the statistics; None for training, which uses the batch's
+            statistics.
+    """
 
     record: base.Recorder
-    truncation_psi: float | None
+    rows: StatisticsRows | None
 
 
 class BigGANDeep(base.Configured, nnx.Module):
-    """The whole generator; see base.Generator for the contract."""
+    """The whole generator, which fulfils the contract base.Generator."""
 
     prior: Literal["normal", "truncated_normal"] = "truncated_normal"
     has_mapping = False
@@ -215,28 +235,35 @@ class BigGANDeep(base.Configured, nnx.Module):
         keys = iter(jax.random.split(key, len(config.blocks) + 5))
         first = config.blocks[0][1] * config.channel_width
         embed_width = config.condition_width - config.z_dim
-        self.embeddings = Linear(config.num_classes, embed_width, key=next(keys))
-        self.gen_z = Linear(config.condition_width, 16 * first, key=next(keys), bias=True)
+        self.embeddings = OrthogonalLinear(config.num_classes, embed_width, key=next(keys))
+        self.gen_z = OrthogonalLinear(config.condition_width, 16 * first, key=next(keys), bias=True)
         for index, block in enumerate(config.blocks):
             setattr(self, self.block_name(index), Block(config, block, key=next(keys)))
         if config.attention_position >= 0:
             channels = config.blocks[config.attention_position][1] * config.channel_width
-            setattr(self, f"layers_{config.attention_position}", Attention(channels, key=next(keys)))
+            setattr(
+                self,
+                f"layers_{config.attention_position}",
+                shared_layers.SelfAttention(channels, output="o_conv", key=next(keys)),
+            )
         last = config.blocks[-1][2] * config.channel_width
         self.bn = BatchNorm(config, last, key=next(keys), conditional=False)
-        self.conv_to_rgb = Convolution(3, last, config.image_channels, key=next(keys))
+        self.conv_to_rgb = OrthogonalConvolution(3, last, config.image_channels, key=next(keys))
 
     def block_name(self, block: int) -> str:
-        """layers_k, numbered as published: attention counts as a layer."""
+        """Returns layers_k, numbered as published: attention counts as a layer."""
         return f"layers_{block + (0 <= self.config.attention_position <= block)}"
 
     @property
     def latent_shape(self) -> tuple[int, int]:
-        """(1 + blocks, z_dim)."""
+        """Returns (1 + blocks, z_dim)."""
         return 1 + len(self.config.blocks), self.config.z_dim
 
     def map_latents(self, z: Float[Array, "n z"], label: Array | None = None) -> Float[Array, "n layers d"]:
-        """One copy of z for gen_z and for each block; the label acts in __call__."""
+        """Returns one copy of z for gen_z and for each block.
+
+        The label acts in __call__.
+        """
         del label
         return ops.broadcast_layers(z, self.latent_shape[0])
 
@@ -247,35 +274,36 @@ class BigGANDeep(base.Configured, nnx.Module):
         label: Array | None = None,
         offsets: Mapping[str, Array] | None = None,
         noise: base.Noise = None,
-        truncation_psi: float = 1.0,
-        truncation_cutoff: int | None = None,
+        truncation_psi: ops.Psi = 1.0,
+        truncation_cutoff: ops.Cutoff = None,
         batch_statistics: bool = False,
     ) -> tuple[Float[Array, "n height width c"], base.Activations]:
-        """Image in [-1, 1] and activations. truncation_psi chooses the batch norm statistics; the latents are taken as given.
+        """Returns the image in [-1, 1] and the activations.
 
-        label: [n, classes] weights, one-hot or a mixture. batch_statistics: for training; the activations then hold each
-        batch norm's `.mean` and `.variance`.
+        Argument truncation_psi, from 0 to 1, selects batch norm statistics and does not
+        change the latents. The label is one-hot, or a mixture of classes. Training sets
+        batch_statistics: batch norms then use the batch's statistics, and the
+        activations hold each batch norm's `.mean` and `.variance`. Noise is ignored.
+
+        Raises:
+            ValueError: The label is missing, or there is a cutoff, or truncation_psi
+                is outside [0, 1].
         """
-        del noise  # BigGAN has none
+        del noise
         if truncation_cutoff is not None:
             raise ValueError("truncation_cutoff: BigGAN's truncation has no layers")
-        if label is None:
-            raise ValueError(f"label: this generator is conditional; give [batch, {self.num_classes}] weights")
-        run = _Run(base.Recorder(offsets), None if batch_statistics else truncation_psi)
-        embedding = run.record("embeddings", self.embeddings(label.astype(latents.dtype)))
+        label = shared_layers.require_label(label, self.num_classes).astype(latents.dtype)
+        rows = None if batch_statistics else statistics_rows(truncation_psi, self.config.num_statistics)
+        run = _Run(base.Recorder(offsets), rows)
+        embedding = run.record("embeddings", self.embeddings(label))
         conditions = [jnp.concatenate([latents[:, k], embedding], axis=-1) for k in range(latents.shape[1])]
         x = run.record("gen_z", self.gen_z(conditions[0]))
         x = x.reshape(len(x), 4, 4, -1).astype(self.config.compute_dtype)
         for index, condition in enumerate(conditions[1:]):
             if index == self.config.attention_position:
-                x = getattr(self, f"layers_{index}")(x, run, f"layers.{index}")
+                x = getattr(self, f"layers_{index}")(x, run.record, f"layers.{index}")
             name = self.block_name(index)
             x = getattr(self, name)(x, condition, run, name.replace("_", "."))
         x = self.bn(x, conditions[0], run, "bn")
         x = run.record("conv_to_rgb", self.conv_to_rgb(jax.nn.relu(x)))
         return jnp.tanh(x.astype(jnp.float32)), run.record.finish()
-
-
-def _orthogonal(key: PRNGKey, shape: tuple[int, ...]) -> Float[Array, "..."]:
-    """The paper's initialisation (appendix C.1)."""
-    return nnx.initializers.orthogonal()(key, shape, jnp.float32)

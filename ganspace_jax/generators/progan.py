@@ -1,11 +1,16 @@
-"""ProGAN (Karras et al., "Progressive Growing of GANs for Improved Quality, Stability, and Variation", ICLR 2018), grown up.
+"""ProGAN (Karras et al., "Progressive Growing of GANs for Improved Quality").
 
-    z --4x4 convolution, 3x3--> 4x4 --doubling, two 3x3 convolutions a resolution--> 1x1 convolution --> image
+    z --4x4 convolution, 3x3--> 4x4
+      --doubling, two 3x3 convolutions per resolution--> 1x1 convolution --> image
 
-Where there are classes, the label is joined to z, and the two are normalised as one vector.
+The paper is from ICLR 2018; its full title ends with "Quality, Stability, and
+Variation". This is the network after growing. A conditional network joins the label to
+z and normalises both as one vector.
 
-Names are those of netdissect's port: `layer1`, `layer2` at 4x4, `layer3`, `layer4` at 8x8, ..., `output`. Kernels are HWIO and
-correlations, those of the up-sampling layers with the doubled image; the official code's fused up-sampling is that, turned.
+Names are those of netdissect's port: `layer1`, `layer2` at 4x4, `layer3`, `layer4` at
+8x8, ..., `output`. Kernels are HWIO and correlations. Those of up-sampling layers are
+correlations with the doubled image. The official code stores fused up-sampling kernels
+rotated by 180 degrees.
 """
 
 import dataclasses
@@ -18,6 +23,7 @@ import jax.numpy as jnp
 from flax import nnx
 
 from ganspace_jax.generators import base, ops
+from ganspace_jax.generators.shared_layers import refuse_label, require_label
 from ganspace_jax.shapes import Array, Float, PRNGKey
 
 
@@ -25,9 +31,16 @@ from ganspace_jax.shapes import Array, Float, PRNGKey
 class Config:
     """Everything that the architecture depends on.
 
-    channels: of the 4x4, 8x8, ... layers; their number sets the resolution. num_classes: of the label (0: there is none).
-    normalize_latents, pixel_norm: whether z is normalised, and whether the layers' outputs are. epsilon: of both norms. slope:
-    of the leaky ReLU where its input is negative (0: a plain ReLU).
+    Attributes:
+        channels: Channels of the 4x4, 8x8, ... layers; their number sets the
+            resolution.
+        num_classes: Number of classes; 0 for an unconditional generator.
+        normalize_latents: Whether z, joined to the label, is normalised.
+        pixel_norm: Whether the layers' outputs are normalised.
+        epsilon: Constant of both norms.
+        slope: Slope of the leaky ReLU for negative inputs; 0 for a plain ReLU.
+        compute_dtype: Type of the convolutions.
+        class_names: Names of the classes, if they are known.
     """
 
     z_dim: int
@@ -43,17 +56,20 @@ class Config:
 
     @property
     def resolution(self) -> int:
-        """Side of the image in pixels."""
+        """Returns the side of the image in pixels."""
         return 4 * 2 ** (len(self.channels) - 1)
 
     @property
     def widths(self) -> tuple[int, ...]:
-        """Channels of z with the label, and of every layer, the output's excepted."""
+        """Returns the channels of z with the label, and of all but the last layer."""
         return (self.z_dim + self.num_classes, *(width for width in self.channels for _ in range(2)))
 
 
 class Layer(nnx.Module):
-    """Convolution and bias with equalised learning rate (section 4.1): weights of unit size, scaled where they are used."""
+    """Convolution and bias with equalised learning rate (section 4.1).
+
+    Its weights have unit size. They are scaled at each call.
+    """
 
     def __init__(self, size: int, in_channels: int, out_channels: int, *, gain: float, key: PRNGKey):
         self.weight = nnx.Param(jax.random.normal(key, (size, size, in_channels, out_channels)))
@@ -62,13 +78,17 @@ class Layer(nnx.Module):
 
     def __call__(self, x: Float[Array, "n height width i"]) -> Float[Array, "n height2 width2 o"]:
         weight = (self.weight[...] * self.scale).astype(x.dtype)
-        # The 4x4 kernel's input is one pixel, z and the label; each of the 16 pixels that it makes has a tap of its own.
+        # The 4x4 kernel's input is one pixel: z and the label. Each of its 16 output
+        # pixels meets one tap.
         y = ops.transposed_conv2d(x, weight, stride=1, padding=3) if self.size == 4 else ops.conv2d(x, weight)
         return y + self.bias[...].astype(x.dtype)
 
 
 class ProGAN(base.Configured, nnx.Module):
-    """The whole generator; see base.Generator for the contract. It has one latent for all layers."""
+    """The whole generator, which fulfils the contract base.Generator.
+
+    It has one latent for all layers.
+    """
 
     prior: Literal["normal", "truncated_normal"] = "normal"
     has_mapping = False
@@ -84,13 +104,13 @@ class ProGAN(base.Configured, nnx.Module):
 
     @property
     def latent_shape(self) -> tuple[int, int]:
-        """(1, z_dim)."""
+        """Returns (1, z_dim)."""
         return 1, self.config.z_dim
 
     def map_latents(self, z: Float[Array, "n z"], label: Array | None = None) -> Float[Array, "n 1 z"]:
-        """z itself. The label acts in __call__."""
-        if label is not None and not self.config.num_classes:
-            raise ValueError("label: this generator is not conditional")
+        """Returns z as the only latent. The label acts in __call__."""
+        if not self.config.num_classes:
+            refuse_label(label)
         return z[:, None, :]
 
     def __call__(
@@ -100,13 +120,15 @@ class ProGAN(base.Configured, nnx.Module):
         label: Array | None = None,
         offsets: Mapping[str, Array] | None = None,
         noise: base.Noise = None,
-        truncation_psi: float = 1.0,
-        truncation_cutoff: int | None = None,
+        truncation_psi: ops.Psi = 1.0,
+        truncation_cutoff: ops.Cutoff = None,
     ) -> tuple[Float[Array, "n height width c"], base.Activations]:
-        """Image (about [-1, 1], not clipped) and activations: each layer's output after its leaky ReLU, before pixel norm.
+        """Returns the image (about [-1, 1], not clipped) and the activations.
 
-        label: [n, classes] weights, where there are classes. truncation_psi: ProGAN knows no truncation, and normalises z;
-        here it changes nothing.
+        Activations are the layers' outputs after the leaky ReLU, before pixel norm. The
+        label holds weights of the classes, if there are classes. ProGAN has no
+        truncation and normalises z, so truncation_psi and truncation_cutoff have no
+        effect. Noise is ignored.
         """
         del noise, truncation_psi, truncation_cutoff
         config, record = self.config, base.Recorder(offsets)
@@ -123,15 +145,17 @@ class ProGAN(base.Configured, nnx.Module):
         return record("output", image.astype(jnp.float32)), record.finish()
 
     def _joined(self, latents: Float[Array, "n 1 z"], label: Array | None) -> Float[Array, "n 1 width"]:
-        """z, and the label behind it where there are classes."""
+        """Returns z, followed by the label if the generator is conditional."""
         if not self.config.num_classes:
             return latents
-        if label is None:
-            raise ValueError(f"label: this generator is conditional; give [batch, {self.config.num_classes}] weights")
+        label = require_label(label, self.config.num_classes)
         return jnp.concatenate([latents, label[:, None].astype(latents.dtype)], axis=-1)
 
 
 def _pixel_norm(x: Float[Array, "n height width c"], epsilon: float) -> Float[Array, "n height width c"]:
-    """x / sqrt(mean(x^2) + epsilon) over the channels (section 4.2); the mean in float32."""
+    """Returns x / sqrt(mean(x^2) + epsilon) over the channels (section 4.2).
+
+    The mean is computed in float32.
+    """
     energy = jnp.mean(jnp.square(x.astype(jnp.float32)), axis=-1, keepdims=True)
     return (x * jax.lax.rsqrt(energy + epsilon)).astype(x.dtype)

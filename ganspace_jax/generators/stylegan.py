@@ -1,38 +1,59 @@
-"""StyleGAN (Karras, Laine, Aila, "A Style-Based Generator Architecture for Generative Adversarial Networks", CVPR 2019).
+"""StyleGAN (Karras, Laine, Aila, "A Style-Based Generator Architecture for GANs").
 
     z --mapping--> w, copied to every layer --synthesis--> image
 
-Two layers a resolution, each with a latent and a noise image of its own: the constant and a convolution at 4x4, then an
-up-sampling convolution and another. Names are those of GANSpace's port, shortened: `b8` for `g_synthesis.blocks.8x8`, and
-`epi1.style` for `epi1.style_mod.lin`; `epi1.top_epi` is after instance norm, `epi1` after the style. Layouts are this
-project's: kernels HWIO, and all of them correlations with the doubled image, also the fused ones; linear weights [in, out].
+The paper is from CVPR 2019; its full title ends with "for Generative Adversarial
+Networks". Each resolution has two layers, and each layer has a latent and a noise
+image. The layers of 4x4 are the constant and a convolution. The layers of each larger
+resolution are an up-sampling convolution and a plain one.
+
+Names are those of GANSpace's port, shortened: `b8` stands for `g_synthesis.blocks.8x8`,
+and `epi1.style` for `epi1.style_mod.lin`. Activation `epi1.top_epi` follows the
+instance norm, and `epi1` follows the style. Layouts are this project's: kernels HWIO,
+linear weights [in, out]. All kernels are correlations with the doubled image, also the
+fused ones.
 """
 
 import dataclasses
 import math
 from collections.abc import Mapping
-from typing import Literal
 
 import jax
 import jax.numpy as jnp
 from flax import nnx
 
 from ganspace_jax.generators import base, ops
+from ganspace_jax.generators.shared_layers import (
+    Buffer,
+    EqualizedLinear,
+    MappedLatents,
+    noise_image,
+    refuse_label,
+    require_label,
+)
 from ganspace_jax.shapes import Array, Float, PRNGKey
-
-
-class Buffer(nnx.Variable):
-    """An array that belongs to the checkpoint and is not trained by gradient: noise images and the mean w."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Config:
     """Everything that the architecture depends on.
 
-    channels: of the 4x4, 8x8, ... layers; their number sets the resolution. mapping_width: of the hidden mapping layers
-    (None: w_dim). embed_width: of the label embedding (None: z_dim). fused_from: resolution from which on doubling and
-    convolution are one transposed convolution (None: nowhere); the images are the same to rounding. blur_filter: () for none.
-    epsilon: of the instance norm; the weights were trained with 1e-8, GANSpace's port has 1e-5.
+    Attributes:
+        channels: Channels of the 4x4, 8x8, ... layers; their number sets the
+            resolution.
+        num_classes: Number of classes; 0 for an unconditional generator.
+        mapping_width: Width of the hidden mapping layers; None for w_dim.
+        embed_width: Width of the label embedding; None for z_dim.
+        mapping_learning_rate: Learning rate multiplier of the mapping layers.
+        normalize_latents: Whether z, joined to the embedded label, is normalised.
+        fused_from: Smallest resolution with doubling and convolution fused into one
+            transposed convolution; None for no fusion. The images differ by
+            rounding only.
+        blur_filter: Filter after each up-sampling convolution; () for no filter.
+        epsilon: Constant of the instance norm. The published weights were trained
+            with 1e-8; GANSpace's port has 1e-5.
+        compute_dtype: Type of the convolutions.
+        class_names: Names of the classes, if they are known.
     """
 
     z_dim: int
@@ -54,32 +75,23 @@ class Config:
 
     @property
     def resolution(self) -> int:
-        """Side of the image in pixels."""
+        """Returns the side of the image in pixels."""
         return 4 * 2 ** (len(self.channels) - 1)
 
     @property
     def num_layers(self) -> int:
-        """Per-layer latents: two a resolution; ToRGB has none."""
+        """Returns the number of per-layer latents: two per resolution.
+
+        ToRGB has no latent.
+        """
         return 2 * len(self.channels)
 
 
-class Linear(nnx.Module):
-    """Equalised learning rate (ProGAN, section 4.1): weights of unit size, scaled where they are used."""
-
-    def __init__(
-        self, in_features: int, out_features: int, *, key: PRNGKey, gain: float = 1.0, learning_rate: float = 1.0
-    ):
-        self.weight = nnx.Param(jax.random.normal(key, (in_features, out_features)) / learning_rate)
-        self.bias = nnx.Param(jnp.zeros(out_features))
-        self.gain, self.learning_rate = gain, learning_rate
-
-    def __call__(self, x: Float[Array, "n i"]) -> Float[Array, "n o"]:
-        weight = self.weight[...] * (self.gain * self.learning_rate / math.sqrt(x.shape[-1]))
-        return ops.linear(x, weight, self.bias[...] * self.learning_rate)
-
-
 class MappingNetwork(nnx.Module):
-    """The mapping network: z, joined to the embedded label and normalised -> w."""
+    """The mapping network, which turns z and the label into w.
+
+    Its input is z joined to the embedded label, and normalised.
+    """
 
     def __init__(self, config: Config, *, key: PRNGKey):
         self.config = config
@@ -91,21 +103,18 @@ class MappingNetwork(nnx.Module):
         widths = [config.z_dim + embed_width, *[hidden] * (config.mapping_layers - 1), config.w_dim]
         for i in range(config.mapping_layers):
             layer_key, rate = jax.random.fold_in(key, i + 1), config.mapping_learning_rate
-            layer = Linear(widths[i], widths[i + 1], key=layer_key, gain=math.sqrt(2), learning_rate=rate)
+            layer = EqualizedLinear(widths[i], widths[i + 1], key=layer_key, gain=math.sqrt(2), learning_rate=rate)
             setattr(self, f"dense{i}", layer)
         self.w_avg = Buffer(jnp.zeros(config.w_dim))
 
     def __call__(self, z: Float[Array, "n z"], label: Array | None, record: base.Recorder) -> Float[Array, "n d"]:
         x = z
         if self.config.num_classes:
-            if label is None:
-                raise ValueError(
-                    f"label: this generator is conditional; give [batch, {self.config.num_classes}] weights"
-                )
-            embedding = ops.linear(label.astype(z.dtype), self.label_concat[...])
-            x = jnp.concatenate([x, record("mapping.label_concat", embedding)], axis=-1)
-        elif label is not None:
-            raise ValueError("label: this generator is not conditional")
+            label = require_label(label, self.config.num_classes).astype(z.dtype)
+            embedding = record("mapping.label_concat", ops.linear(label, self.label_concat[...]))
+            x = jnp.concatenate([x, embedding], axis=-1)
+        else:
+            refuse_label(label)
         if self.config.normalize_latents:
             x = record("mapping.pixel_norm", ops.normalize_second_moment(x))
         for i in range(self.config.mapping_layers):
@@ -114,7 +123,10 @@ class MappingNetwork(nnx.Module):
 
 
 class Convolution(nnx.Module):
-    """3x3 convolution and bias, equalised learning rate; where it doubles the size, a blur before the bias."""
+    """3x3 convolution and bias with equalised learning rate.
+
+    A convolution that doubles the size has a blur before its bias.
+    """
 
     def __init__(self, config: Config, in_channels: int, out_channels: int, size: int, *, up: bool, key: PRNGKey):
         self.config, self.up = config, up
@@ -133,12 +145,12 @@ class Convolution(nnx.Module):
 
 
 class Epilogue(nnx.Module):
-    """Noise, leaky ReLU, instance norm, style (figure 1b; AdaIN, equation 1)."""
+    """Noise, leaky ReLU, instance norm and style (figure 1b; AdaIN, equation 1)."""
 
     def __init__(self, config: Config, channels: int, size: int, *, key: PRNGKey):
         style_key, noise_key = jax.random.split(key)
-        self.config, self.size = config, size
-        self.style = Linear(config.w_dim, 2 * channels, key=style_key)
+        self.config = config
+        self.style = EqualizedLinear(config.w_dim, 2 * channels, key=style_key)
         if config.use_noise:
             self.noise_weight = nnx.Param(jnp.zeros(channels))
             self.noise_const = Buffer(jax.random.normal(noise_key, (size, size)))
@@ -147,16 +159,11 @@ class Epilogue(nnx.Module):
         self, x: Float[Array, "n h w c"], w: Float[Array, "n d"], noise: base.Noise, record: base.Recorder, name: str
     ) -> Float[Array, "n h w c"]:
         if self.config.use_noise and noise is not None:
-            x = x + (self._noise_image(noise) * self.noise_weight[...]).astype(x.dtype)
+            x = x + (noise_image(noise, self.noise_const[...]) * self.noise_weight[...]).astype(x.dtype)
         x = record(f"{name}.top_epi", _instance_norm(ops.leaky_relu(x), self.config.epsilon))
         style = record(f"{name}.style", self.style(w))[:, None, None, :].astype(x.dtype)
         scale, shift = jnp.split(style, 2, axis=-1)
         return record(name, x * (scale + 1.0) + shift)
-
-    def _noise_image(self, noise: base.Noise) -> Float[Array, "n height width 1"]:
-        if isinstance(noise, str):
-            return self.noise_const[...][None, :, :, None]
-        return jax.vmap(lambda key: jax.random.normal(key, (self.size, self.size, 1)))(noise)
 
 
 class Block(nnx.Module):
@@ -177,12 +184,15 @@ class Block(nnx.Module):
         self.epi2 = Epilogue(config, channels, size, key=keys[3])
 
     def start(self, num_samples: int) -> Float[Array, "n 4 4 c"]:
-        """The learned constant and its bias, one a sample."""
+        """Returns the learned constant plus its bias, one copy for each sample."""
         x = (self.const[...] + self.bias[...]).astype(self.config.compute_dtype)
         return jnp.broadcast_to(x, (num_samples, *x.shape))
 
     def __call__(self, x: Array, latents: Array, noise: base.Noise, record: base.Recorder) -> Array:
-        """Layers 2 index and 2 index + 1; the first block is given its own start."""
+        """Returns the output of layers 2 index and 2 index + 1.
+
+        The input x is the output of the block before, or start() for the first block.
+        """
         name, layer = f"b{4 * 2**self.index}", 2 * self.index
         if self.index > 0:
             x = record(f"{name}.conv0_up", self.conv0_up(x))
@@ -205,7 +215,7 @@ class ToRGB(nnx.Module):
 
 
 class Synthesis(nnx.Module):
-    """The synthesis network: per-layer w -> image."""
+    """The synthesis network, which turns per-layer w into an image."""
 
     def __init__(self, config: Config, *, key: PRNGKey):
         self.config = config
@@ -221,12 +231,17 @@ class Synthesis(nnx.Module):
         return record("torgb", self.torgb(x))
 
 
+<<<<<<< HEAD
 class StyleGAN(base.Configured, nnx.Module):
     """The whole generator; see base.Generator for the contract."""
 
     prior: Literal["normal", "truncated_normal"] = "normal"
     has_mapping = True
     default_layer = "w"
+=======
+class StyleGAN(MappedLatents, nnx.Module):
+    """The whole generator, which fulfils the contract base.Generator."""
+>>>>>>> 3794ca2557318a041baecfba42ab4a84fae76c28
 
     def __init__(self, config: Config, *, key: PRNGKey):
         mapping_key, synthesis_key = jax.random.split(key)
@@ -236,19 +251,8 @@ class StyleGAN(base.Configured, nnx.Module):
 
     @property
     def latent_shape(self) -> tuple[int, int]:
-        """(layers, w_dim)."""
+        """Returns (layers, w_dim)."""
         return self.config.num_layers, self.config.w_dim
-
-    def map_latents(self, z: Float[Array, "n z"], label: Array | None = None) -> Float[Array, "n layers d"]:
-        """w = mapping(z, label), one copy for each layer, not truncated."""
-        return ops.broadcast_layers(self.map_with_activations(z, label)[0], self.config.num_layers)
-
-    def map_with_activations(
-        self, z: Float[Array, "n z"], label: Array | None = None
-    ) -> tuple[Array, base.Activations]:
-        """w, and by name the label's embedding, the normalised z and the mapping layers' outputs."""
-        record = base.Recorder()
-        return self.mapping(z, label, record), record.finish()
 
     def __call__(
         self,
@@ -257,41 +261,49 @@ class StyleGAN(base.Configured, nnx.Module):
         label: Array | None = None,
         offsets: Mapping[str, Array] | None = None,
         noise: base.Noise = "const",
-        truncation_psi: float = 1.0,
-        truncation_cutoff: int | None = None,
+        truncation_psi: ops.Psi = 1.0,
+        truncation_cutoff: ops.Cutoff = None,
     ) -> tuple[Float[Array, "n height width c"], base.Activations]:
-        """Image (about [-1, 1], not clipped) and activations. The label acts in map_latents alone and is ignored here.
+        """Returns the image (about [-1, 1], not clipped) and the activations.
 
-        The published images have truncation_psi 0.7 and truncation_cutoff 8.
+        The label is ignored, because it acts in map_latents alone. The published
+        images have truncation_psi 0.7 and truncation_cutoff 8.
         """
         del label
         record = base.Recorder(offsets)
-        image = self.synthesis(
-            ops.truncate(latents, self.mapping.w_avg[...], truncation_psi, truncation_cutoff), noise, record
-        )
-        return image, record.finish()
+        latents = ops.truncate(latents, self.mapping.w_avg[...], truncation_psi, truncation_cutoff)
+        return self.synthesis(latents, noise, record), record.finish()
 
 
 def _double_and_convolve(x: Float[Array, "n h w i"], weight: Float[Array, "3 3 i o"]) -> Float[Array, "n h2 w2 o"]:
-    """repeat_pixels, then conv2d, with less than half the multiplications: one 4x4 transposed convolution."""
+    """Returns conv2d(repeat_pixels(x), weight), as one 4x4 transposed convolution.
+
+    This takes less than half the multiplications.
+    """
     padded = jnp.pad(weight, ((1, 1), (1, 1), (0, 0), (0, 0)))
     merged = padded[1:, 1:] + padded[:-1, 1:] + padded[1:, :-1] + padded[:-1, :-1]
     return ops.transposed_conv2d(x, merged, stride=2, padding=2)
 
 
 def _blur(x: Float[Array, "n h w c"], taps: tuple[float, ...]) -> Float[Array, "n h w c"]:
-    """Separable filter of unit sum, zeros outside: shifted sums, on a CPU much faster than a depthwise convolution."""
+    """Returns x filtered by a separable filter of unit sum, with zeros outside.
+
+    Sums of shifted images are much faster on a CPU than a depthwise convolution.
+    """
     before, after = (len(taps) - 1) // 2, len(taps) // 2
     for axis in (1, 2) if len(taps) > 1 else ():
         padded = jnp.pad(x, [(before, after) if a == axis else (0, 0) for a in range(4)])
         size = x.shape[axis]
         shifted = [jax.lax.slice_in_dim(padded, k, k + size, axis=axis) for k in range(len(taps))]
-        x = sum((tap / sum(taps) * s for tap, s in zip(taps, shifted, strict=True)), start=jnp.zeros_like(x))
+        x = ops.weighted_sum((tap / sum(taps), y) for tap, y in zip(taps, shifted, strict=True))
     return x
 
 
 def _instance_norm(x: Float[Array, "n h w c"], epsilon: float) -> Float[Array, "n h w c"]:
-    """Zero mean and unit variance over the pixels of each channel; the statistics in float32."""
+    """Returns x with zero mean and unit variance over the pixels of each channel.
+
+    The statistics are computed in float32.
+    """
     y = x.astype(jnp.float32)
     y = y - jnp.mean(y, (1, 2), keepdims=True)
     return (y * jax.lax.rsqrt(jnp.mean(jnp.square(y), (1, 2), keepdims=True) + epsilon)).astype(x.dtype)

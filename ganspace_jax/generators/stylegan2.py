@@ -1,10 +1,12 @@
-"""StyleGAN2 (Karras et al., "Analyzing and Improving the Image Quality of StyleGAN", CVPR 2020), with the conditional mapping
-of StyleGAN2-ADA (Karras et al., NeurIPS 2020).
+"""StyleGAN2 (Karras et al., "Analyzing and Improving the Image Quality of StyleGAN").
 
     z --mapping--> w, copied to every layer --synthesis--> image
 
-Parameter names are those of StyleGAN2-ADA-PyTorch joined by dots (`synthesis.b8.conv0.weight`). Layouts are this project's:
-kernels HWIO, and all of them correlations, also the up-sampling ones; linear weights [in, out]; the constant [4, 4, C].
+The paper is from CVPR 2020. The conditional mapping is StyleGAN2-ADA's (Karras et al.,
+NeurIPS 2020). Parameter names are those of StyleGAN2-ADA-PyTorch, joined by dots
+(`synthesis.b8.conv0.weight`). Layouts are this project's: kernels HWIO, linear weights
+[in, out], the constant [4, 4, C]. All kernels are correlations, also those of
+up-sampling layers.
 """
 
 import dataclasses
@@ -17,23 +19,42 @@ import jax.numpy as jnp
 from flax import nnx
 
 from ganspace_jax.generators import base, ops
+from ganspace_jax.generators.shared_layers import (
+    Buffer,
+    EqualizedLinear,
+    MappedLatents,
+    noise_image,
+    refuse_label,
+    require_label,
+)
 from ganspace_jax.shapes import Array, Float, PRNGKey
-
-
-class Buffer(nnx.Variable):
-    """An array that belongs to the checkpoint and is not trained by gradient: noise images and the mean w."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Config:
     """Everything that the architecture depends on.
 
-    channels: of the 4x4, 8x8, ... layers; their number sets the resolution. const_channels: of the learned constant (None: as
-    many as 4x4 has). mapping_width: of the hidden mapping layers (None: w_dim). embed_width: of the label embedding (None:
-    w_dim). label_normalization: of z and the embedded label each by itself, as in StyleGAN2-ADA, or of both as one vector, as
-    in the first code. resample_filter: of all up-sampling, and image_filter: of the image's alone (None: the same).
-    conv_clamp: bound on activations (None: none). scaled_demodulation: of weights times 1 / sqrt(fan in), as in the first
-    code, so that its epsilon weighs more.
+    Attributes:
+        channels: Channels of the 4x4, 8x8, ... layers; their number sets the
+            resolution.
+        const_channels: Channels of the learned constant; None for those of 4x4.
+        num_classes: Number of classes; 0 for an unconditional generator.
+        mapping_width: Width of the hidden mapping layers; None for w_dim.
+        embed_width: Width of the label embedding; None for w_dim.
+        mapping_learning_rate: Learning rate multiplier of the mapping layers.
+        normalize_latents: Whether z is normalised.
+        label_normalization: "separate" normalises z and the embedded label each by
+            itself, as StyleGAN2-ADA does. "joint" normalises both as one vector, as
+            the first code does.
+        architecture: "skip" sums the images of all resolutions, "resnet" adds
+            shortcuts, "orig" does neither (figure 7).
+        resample_filter: Filter of all up-sampling layers.
+        image_filter: Filter that up-samples the image; None for resample_filter.
+        conv_clamp: Bound on activations; None for no bound.
+        scaled_demodulation: Whether demodulation uses weights times 1 / sqrt(fan in),
+            as the first code does. Its epsilon then has a larger effect.
+        compute_dtype: Type of the convolutions.
+        class_names: Names of the classes, if they are known.
     """
 
     z_dim: int
@@ -59,40 +80,23 @@ class Config:
 
     @property
     def resolution(self) -> int:
-        """Side of the image in pixels."""
+        """Returns the side of the image in pixels."""
         return 4 * 2 ** (len(self.channels) - 1)
 
     @property
     def num_layers(self) -> int:
-        """Per-layer latents: one a convolution, and one for the last ToRGB."""
+        """Returns the number of per-layer latents.
+
+        Each convolution has one, and so does the last ToRGB.
+        """
         return 2 * len(self.channels)
 
 
-class Linear(nnx.Module):
-    """Equalised learning rate (ProGAN, section 4.1): weights of unit size, scaled where they are used."""
-
-    def __init__(
-        self,
-        in_features: int,
-        out_features: int,
-        *,
-        key: PRNGKey,
-        bias: float = 0.0,
-        learning_rate: float = 1.0,
-        activate: bool = False,
-    ):
-        self.weight = nnx.Param(jax.random.normal(key, (in_features, out_features)) / learning_rate)
-        self.bias = nnx.Param(jnp.full(out_features, bias / learning_rate, jnp.float32))
-        self.learning_rate, self.activate = learning_rate, activate
-
-    def __call__(self, x: Float[Array, "n i"]) -> Float[Array, "n o"]:
-        weight = self.weight[...] * (self.learning_rate / math.sqrt(x.shape[-1]))
-        y = ops.linear(x, weight, self.bias[...] * self.learning_rate)
-        return ops.leaky_relu(y, gain=math.sqrt(2)) if self.activate else y
-
-
 class MappingNetwork(nnx.Module):
-    """The mapping network: normalised z (and the embedded label) -> w."""
+    """The mapping network, which turns z and the label into w.
+
+    Its input is z, normalised, and the embedded label.
+    """
 
     def __init__(self, config: Config, *, key: PRNGKey):
         self.config = config
@@ -101,28 +105,23 @@ class MappingNetwork(nnx.Module):
         if config.num_classes and config.label_normalization == "joint":
             self.label_concat = nnx.Param(jax.random.normal(embed_key, (config.num_classes, embed_width)))
         elif config.num_classes:
-            self.embed = Linear(config.num_classes, embed_width, key=embed_key)
+            self.embed = EqualizedLinear(config.num_classes, embed_width, key=embed_key)
         hidden = config.mapping_width or config.w_dim
         widths = [config.z_dim + embed_width, *[hidden] * (config.mapping_layers - 1), config.w_dim]
         for i in range(config.mapping_layers):
-            layer = Linear(
-                widths[i],
-                widths[i + 1],
-                key=jax.random.fold_in(key, i + 1),
-                learning_rate=config.mapping_learning_rate,
-                activate=True,
-            )
-            setattr(self, f"fc{i}", layer)
+            layer_key, rate = jax.random.fold_in(key, i + 1), config.mapping_learning_rate
+            setattr(self, f"fc{i}", EqualizedLinear(widths[i], widths[i + 1], key=layer_key, learning_rate=rate))
         self.w_avg = Buffer(jnp.zeros(config.w_dim))
 
     def __call__(self, z: Float[Array, "n z"], label: Array | None, record: base.Recorder) -> Float[Array, "n d"]:
-        if self.config.num_classes and label is None:
-            raise ValueError(f"label: this generator is conditional; give [batch, {self.config.num_classes}] weights")
-        if label is not None and not self.config.num_classes:
-            raise ValueError("label: this generator is not conditional")
-        x = self._normalize(z) if label is None else self._join(z, label.astype(z.dtype), record)
+        if self.config.num_classes:
+            label = require_label(label, self.config.num_classes).astype(z.dtype)
+            x = self._join(z, label, record)
+        else:
+            refuse_label(label)
+            x = self._normalize(z)
         for i in range(self.config.mapping_layers):
-            x = record(f"mapping.fc{i}", getattr(self, f"fc{i}")(x))
+            x = record(f"mapping.fc{i}", ops.leaky_relu(getattr(self, f"fc{i}")(x), gain=math.sqrt(2)))
         return x
 
     def _join(self, z: Array, label: Array, record: base.Recorder) -> Float[Array, "n width"]:
@@ -137,12 +136,12 @@ class MappingNetwork(nnx.Module):
 
 
 class Convolution(nnx.Module):
-    """Modulated convolution, noise, bias, leaky ReLU (figure 2d)."""
+    """Modulated convolution, noise, bias and leaky ReLU (figure 2d)."""
 
     def __init__(self, config: Config, in_channels: int, out_channels: int, size: int, *, up: bool, key: PRNGKey):
         weight_key, style_key, noise_key = jax.random.split(key, 3)
-        self.config, self.size, self.up = config, size, up
-        self.affine = Linear(config.w_dim, in_channels, key=style_key, bias=1.0)
+        self.config, self.up = config, up
+        self.affine = EqualizedLinear(config.w_dim, in_channels, key=style_key, bias=1.0)
         self.weight = nnx.Param(jax.random.normal(weight_key, (3, 3, in_channels, out_channels)))
         self.bias = nnx.Param(jnp.zeros(out_channels))
         if config.use_noise:
@@ -164,15 +163,10 @@ class Convolution(nnx.Module):
         y = ops.modulated_conv2d(x, self.weight[...], style, upsample_taps=taps, epsilon=epsilon)
         y = record(f"{name}.linear", y)
         if self.config.use_noise and noise is not None:
-            image = self._noise_image(noise) * self.noise_strength[...]
+            image = noise_image(noise, self.noise_const[...]) * self.noise_strength[...]
             y = record(f"{name}.noised", y + image.astype(y.dtype))
         y = ops.leaky_relu(y + self.bias[...].astype(y.dtype), gain=math.sqrt(2) * gain)
         return record(name, _clamp(y, self.config.conv_clamp, gain))
-
-    def _noise_image(self, noise: base.Noise) -> Float[Array, "n height width 1"]:
-        if isinstance(noise, str):
-            return self.noise_const[...][None, :, :, None]
-        return jax.vmap(lambda key: jax.random.normal(key, (self.size, self.size, 1)))(noise)
 
 
 class ToRGB(nnx.Module):
@@ -181,7 +175,7 @@ class ToRGB(nnx.Module):
     def __init__(self, config: Config, in_channels: int, *, key: PRNGKey):
         weight_key, style_key = jax.random.split(key)
         self.config = config
-        self.affine = Linear(config.w_dim, in_channels, key=style_key, bias=1.0)
+        self.affine = EqualizedLinear(config.w_dim, in_channels, key=style_key, bias=1.0)
         self.weight = nnx.Param(jax.random.normal(weight_key, (1, 1, in_channels, config.image_channels)))
         self.bias = nnx.Param(jnp.zeros(config.image_channels))
 
@@ -223,14 +217,18 @@ class Block(nnx.Module):
             self.torgb = ToRGB(config, channels, key=next(keys))
 
     def start(self, num_samples: int) -> Float[Array, "n 4 4 c"]:
-        """The learned constant, one a sample."""
+        """Returns one copy of the learned constant for each sample."""
         x = jnp.broadcast_to(self.const[...], (num_samples, *self.const.shape))
         return x.astype(self.config.compute_dtype)
 
     def __call__(
         self, x: Array, image: Array | None, latents: Array, noise: base.Noise, record: base.Recorder
     ) -> tuple[Array, Array | None]:
-        """(x, image so far) -> (x, image); layer 2 index - 1 is this block's up-sampling convolution."""
+        """Returns the block's output and the image so far.
+
+        Argument x is the output of the block before, and image is None before the first
+        ToRGB. Layer 2 index - 1 is the up-sampling convolution of block `index`.
+        """
         name, layer, gain = f"b{self.size}", 2 * self.index, 1.0
         shortcut = None
         if self.index > 0:
@@ -249,7 +247,7 @@ class Block(nnx.Module):
 
 
 class Synthesis(nnx.Module):
-    """The synthesis network: per-layer w -> image."""
+    """The synthesis network, which turns per-layer w into an image."""
 
     def __init__(self, config: Config, *, key: PRNGKey):
         self.config = config
@@ -265,12 +263,17 @@ class Synthesis(nnx.Module):
         return image
 
 
+<<<<<<< HEAD
 class StyleGAN2(base.Configured, nnx.Module):
     """The whole generator; see base.Generator for the contract."""
 
     prior: Literal["normal", "truncated_normal"] = "normal"
     has_mapping = True
     default_layer = "w"
+=======
+class StyleGAN2(MappedLatents, nnx.Module):
+    """The whole generator, which fulfils the contract base.Generator."""
+>>>>>>> 3794ca2557318a041baecfba42ab4a84fae76c28
 
     def __init__(self, config: Config, *, key: PRNGKey):
         mapping_key, synthesis_key = jax.random.split(key)
@@ -280,19 +283,8 @@ class StyleGAN2(base.Configured, nnx.Module):
 
     @property
     def latent_shape(self) -> tuple[int, int]:
-        """(layers, w_dim)."""
+        """Returns (layers, w_dim)."""
         return self.config.num_layers, self.config.w_dim
-
-    def map_latents(self, z: Float[Array, "n z"], label: Array | None = None) -> Float[Array, "n layers d"]:
-        """w = mapping(z, label), one copy for each layer, not truncated."""
-        return ops.broadcast_layers(self.map_with_activations(z, label)[0], self.config.num_layers)
-
-    def map_with_activations(
-        self, z: Float[Array, "n z"], label: Array | None = None
-    ) -> tuple[Array, base.Activations]:
-        """w, and the mapping layers' outputs by name."""
-        record = base.Recorder()
-        return self.mapping(z, label, record), record.finish()
 
     def __call__(
         self,
@@ -301,16 +293,17 @@ class StyleGAN2(base.Configured, nnx.Module):
         label: Array | None = None,
         offsets: Mapping[str, Array] | None = None,
         noise: base.Noise = "const",
-        truncation_psi: float = 1.0,
-        truncation_cutoff: int | None = None,
+        truncation_psi: ops.Psi = 1.0,
+        truncation_cutoff: ops.Cutoff = None,
     ) -> tuple[Float[Array, "n height width c"], base.Activations]:
-        """Image (about [-1, 1], not clipped) and activations. The label acts in map_latents alone and is ignored here."""
+        """Returns the image (about [-1, 1], not clipped) and the activations.
+
+        The label is ignored, because it acts in map_latents alone.
+        """
         del label
         record = base.Recorder(offsets)
-        image = self.synthesis(
-            ops.truncate(latents, self.mapping.w_avg[...], truncation_psi, truncation_cutoff), noise, record
-        )
-        return image, record.finish()
+        latents = ops.truncate(latents, self.mapping.w_avg[...], truncation_psi, truncation_cutoff)
+        return self.synthesis(latents, noise, record), record.finish()
 
 
 def _clamp(x: Array, bound: float | None, gain: float = 1.0) -> Array:

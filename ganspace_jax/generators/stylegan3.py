@@ -1,16 +1,19 @@
-"""StyleGAN3 (Karras et al., "Alias-Free Generative Adversarial Networks", NeurIPS 2021), configurations T and R.
+"""StyleGAN3 (Karras et al., "Alias-Free Generative Adversarial Networks").
 
-    z --mapping--> w, copied to every layer;  Fourier features of slot 0 --layers, ToRGB--> image
+    z --mapping--> w, copied to every layer
+    Fourier features of slot 0 --layers, ToRGB--> image
 
-Slot 0 turns and moves the Fourier features, slot i + 1 styles layer i, the last one ToRGB. Parameter names are the original's
-(`synthesis.L3_36_512.affine.weight`); its filters are computed from the configuration instead of stored. Layouts are this
-project's: kernels HWIO, linear weights [in, out].
+The paper is from NeurIPS 2021. This file has configurations T and R. The latent of
+slot 0 turns and moves the Fourier features. The latent of slot i + 1 styles layer i;
+the last layer is ToRGB. Parameter names are the original's
+(`synthesis.L3_36_512.affine.weight`). The original stores its filters; this file
+computes them from the configuration. Layouts are this project's: kernels HWIO, linear
+weights [in, out].
 """
 
 import dataclasses
 import math
 from collections.abc import Mapping
-from typing import Literal
 
 import jax
 import jax.numpy as jnp
@@ -19,23 +22,38 @@ from flax import nnx
 from jax import lax
 
 from ganspace_jax.generators import base, ops
+from ganspace_jax.generators.shared_layers import Buffer, EqualizedLinear, MappedLatents, refuse_label, require_label
 from ganspace_jax.generators.stylegan3_filters import Plan, filtered_leaky_relu
 from ganspace_jax.shapes import Array, Float, PRNGKey
-
-
-class Buffer(nnx.Variable):
-    """An array that belongs to the checkpoint and is not trained by gradient: frequencies, magnitudes and the mean w."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Config:
     """Everything that the architecture depends on; the defaults are configuration T.
 
-    channel_base, channel_max: twice as large for R, as in its files. num_layers: without the Fourier features and ToRGB; the
-    last num_critical of them are critically sampled. first_cutoff, first_stopband: in cycles over the image.
-    last_stopband_rel: in units of the last cutoff. margin: pixels beyond the image's edge. kernel_size, radial_filters: 1 and
-    true for R. filter_size: taps for each sample of the lower rate. inner_upsampling: of the non-linearity. conv_clamp: bound
-    on activations (None: none). Raises ValueError for a num_critical that is negative, or leaves no layer.
+    Attributes:
+        resolution: Side of the image in pixels.
+        num_classes: Number of classes; 0 for an unconditional generator.
+        mapping_learning_rate: Learning rate multiplier of the mapping layers.
+        channel_base: Factor of the number of channels. Files of R have twice T's.
+        channel_max: Largest number of channels. Files of R have twice T's.
+        num_layers: Number of layers without the Fourier features and ToRGB.
+        num_critical: Number of last layers that are critically sampled.
+        first_cutoff: Cutoff of the first layer, in cycles over the image.
+        first_stopband: Stopband of the first layer, in cycles over the image.
+        last_stopband_rel: Stopband of the last layer, in units of its cutoff.
+        margin: Pixels beyond each edge of the image.
+        kernel_size: Side of the kernels; 1 for R.
+        filter_size: Number of filter taps per sample of the lower rate.
+        inner_upsampling: Up-sampling factor of the non-linearity.
+        radial_filters: Whether filters are radial; true for R.
+        conv_clamp: Bound on activations; None for no bound.
+        output_scale: Factor of the image.
+        compute_dtype: Type of the convolutions.
+        class_names: Names of the classes, if they are known.
+
+    Raises:
+        ValueError: num_critical is negative, or not less than num_layers.
     """
 
     z_dim: int
@@ -68,7 +86,11 @@ class Config:
 
 
 def plan_layers(config: Config) -> tuple[Plan, ...]:
-    """Cutoffs and stopbands in geometric progression, and what follows from them (section 3.2, configuration T)."""
+    """Returns the constants of every layer (section 3.2, configuration T).
+
+    Cutoffs and stopbands are in geometric progression. They fix rates, sizes and
+    channels.
+    """
     last_cutoff = config.resolution / 2
     last_stopband = last_cutoff * config.last_stopband_rel
     exponents = np.minimum(np.arange(config.num_layers + 1) / (config.num_layers - config.num_critical), 1)
@@ -107,68 +129,48 @@ def plan_layers(config: Config) -> tuple[Plan, ...]:
     return tuple(plans)
 
 
-class Linear(nnx.Module):
-    """Equalised learning rate (ProGAN, section 4.1): weights of unit size, scaled where they are used."""
-
-    def __init__(
-        self,
-        in_features: int,
-        out_features: int,
-        *,
-        key: PRNGKey,
-        bias: float = 0.0,
-        learning_rate: float = 1.0,
-        activate: bool = False,
-    ):
-        self.weight = nnx.Param(jax.random.normal(key, (in_features, out_features)) / learning_rate)
-        self.bias = nnx.Param(jnp.full(out_features, bias / learning_rate, jnp.float32))
-        self.learning_rate, self.activate = learning_rate, activate
-
-    def __call__(self, x: Float[Array, "n i"]) -> Float[Array, "n o"]:
-        weight = self.weight[...] * (self.learning_rate / math.sqrt(x.shape[-1]))
-        y = ops.linear(x, weight, self.bias[...] * self.learning_rate)
-        return ops.leaky_relu(y, gain=math.sqrt(2)) if self.activate else y
-
-
 class MappingNetwork(nnx.Module):
-    """The mapping network: normalised z (and the embedded label) -> w."""
+    """The mapping network, which turns z and the label into w.
+
+    Its input is z, normalised, and the embedded label, normalised.
+    """
 
     def __init__(self, config: Config, *, key: PRNGKey):
         self.config = config
         widths = [config.z_dim, *[config.w_dim] * config.mapping_layers]
         if config.num_classes:
-            self.embed = Linear(config.num_classes, config.w_dim, key=jax.random.fold_in(key, 0))
+            self.embed = EqualizedLinear(config.num_classes, config.w_dim, key=jax.random.fold_in(key, 0))
             widths[0] += config.w_dim
         for i in range(config.mapping_layers):
             layer_key, rate = jax.random.fold_in(key, i + 1), config.mapping_learning_rate
-            layer = Linear(widths[i], widths[i + 1], key=layer_key, learning_rate=rate, activate=True)
+            layer = EqualizedLinear(widths[i], widths[i + 1], key=layer_key, learning_rate=rate)
             setattr(self, f"fc{i}", layer)
         self.w_avg = Buffer(jnp.zeros(config.w_dim))
 
     def __call__(self, z: Float[Array, "n z"], label: Array | None, record: base.Recorder) -> Float[Array, "n d"]:
         x = ops.normalize_second_moment(z)
         if self.config.num_classes:
-            if label is None:
-                raise ValueError(
-                    f"label: this generator is conditional; give [batch, {self.config.num_classes}] weights"
-                )
-            embedding = record("mapping.embed", self.embed(label.astype(z.dtype)))
+            label = require_label(label, self.config.num_classes).astype(z.dtype)
+            embedding = record("mapping.embed", self.embed(label))
             x = jnp.concatenate([x, ops.normalize_second_moment(embedding)], axis=-1)
-        elif label is not None:
-            raise ValueError("label: this generator is not conditional")
+        else:
+            refuse_label(label)
         for i in range(self.config.mapping_layers):
-            x = record(f"mapping.fc{i}", getattr(self, f"fc{i}")(x))
+            x = record(f"mapping.fc{i}", ops.leaky_relu(getattr(self, f"fc{i}")(x), gain=math.sqrt(2)))
         return x
 
 
 class FourierInput(nnx.Module):
-    """Sines on the infinite plane, turned and moved by w and then by `transform`, mixed by a linear map (configuration H)."""
+    """Fourier features: sines on the infinite plane, mixed by a linear map.
+
+    They are turned and moved by w, then by `transform` (configuration H).
+    """
 
     def __init__(self, config: Config, plan: Plan, *, key: PRNGKey):
         keys = jax.random.split(key, 4)
         channels = plan.in_channels
         self.size, self.rate, self.bandwidth = plan.in_size, plan.in_rate, plan.in_cutoff
-        self.affine = Linear(config.w_dim, 4, key=keys[0])
+        self.affine = EqualizedLinear(config.w_dim, 4, key=keys[0])
         self.affine.weight[...] = jnp.zeros((config.w_dim, 4))
         self.affine.bias[...] = jnp.array([1.0, 0.0, 0.0, 0.0])
         self.weight = nnx.Param(jax.random.normal(keys[1], (channels, channels)))
@@ -183,7 +185,8 @@ class FourierInput(nnx.Module):
         highest = lax.Precision.HIGHEST
         freqs = jnp.einsum("cf,nfx->ncx", self.freqs[...], matrix[:, :, :2], precision=highest)
         phases = self.phases[...] + jnp.einsum("cf,nf->nc", self.freqs[...], matrix[:, :, 2], precision=highest)
-        # A transform that enlarges the frequencies must not bring any beyond what the sampling rate can hold.
+        # A transform may enlarge frequencies. Those near half the sampling rate fade,
+        # because they would alias.
         excess = (jnp.linalg.norm(freqs, axis=-1) - self.bandwidth) / (self.rate / 2 - self.bandwidth)
         amplitudes = jnp.clip(1.0 - excess, 0.0, 1.0)
         centres = jnp.asarray((np.arange(self.size) + 0.5 - self.size / 2) / self.rate, freqs.dtype)
@@ -194,7 +197,10 @@ class FourierInput(nnx.Module):
         return record("input", mixed.reshape(waves.shape))
 
     def _matrix(self, affine: Float[Array, "n 4"]) -> Float[Array, "n 2 3"]:
-        """Rotation, translation, then `transform`, in homogeneous coordinates, without the last row."""
+        """Returns rotation, translation and `transform` as one matrix.
+
+        Coordinates are homogeneous; the last row is left out.
+        """
         cosine, sine, x, y = jnp.moveaxis(affine / jnp.linalg.norm(affine[:, :2], axis=1, keepdims=True), 1, 0)
         rotation = jnp.stack([cosine, -sine, sine, cosine], axis=-1).reshape(-1, 2, 2)
         one, zero = jnp.ones_like(x), jnp.zeros_like(x)
@@ -204,12 +210,15 @@ class FourierInput(nnx.Module):
 
 
 class SynthesisLayer(nnx.Module):
-    """Modulated convolution and filtered non-linearity (figure 4b); as ToRGB a modulated 1x1 convolution alone."""
+    """Modulated convolution and filtered non-linearity (figure 4b).
+
+    ToRGB is a modulated 1x1 convolution without the non-linearity.
+    """
 
     def __init__(self, config: Config, plan: Plan, *, key: PRNGKey):
         weight_key, style_key = jax.random.split(key)
         self.plan, self.clamp = plan, config.conv_clamp
-        self.affine = Linear(config.w_dim, plan.in_channels, key=style_key, bias=1.0)
+        self.affine = EqualizedLinear(config.w_dim, plan.in_channels, key=style_key, bias=1.0)
         kernel = (plan.kernel_size, plan.kernel_size, plan.in_channels, plan.out_channels)
         self.weight = nnx.Param(jax.random.normal(weight_key, kernel))
         self.bias = nnx.Param(jnp.zeros(plan.out_channels))
@@ -222,15 +231,19 @@ class SynthesisLayer(nnx.Module):
         return record(self.plan.name, filtered_leaky_relu(y, self.plan, gain=gain, slope=slope, clamp=self.clamp))
 
     def _convolve(self, x: Array, style: Float[Array, "n i"]) -> Float[Array, "n height width o"]:
-        """Weight modulation applied to activations (see ops.modulated_conv2d); the image grows by kernel_size - 1."""
+        """Returns the modulated convolution; the image grows by kernel_size - 1.
+
+        Activations are scaled instead of weights, as in ops.modulated_conv2d.
+        """
         weight = self.weight[...]
-        scale = lax.rsqrt(self.magnitude_ema[...])  # so that the input has unit magnitude (section 3.1)
+        scale = lax.rsqrt(self.magnitude_ema[...])  # gives the input unit magnitude (section 3.1)
         if self.plan.is_torgb:
             style = style / math.sqrt(weight.shape[2])
         else:
             weight = weight * lax.rsqrt(jnp.mean(jnp.square(weight), axis=(0, 1, 2)))
-            # The original divides by the mean over batch and channels. Demodulation cancels any factor (but for its epsilon),
-            # and with one for each sample an image does not depend on its batch.
+            # The original divides by the mean over batch and channels. Demodulation
+            # cancels any factor, except for its epsilon. A factor for each sample
+            # makes an image independent of its batch.
             style = ops.normalize_second_moment(style)
             energy = ops.linear(jnp.square(style), jnp.sum(jnp.square(weight), axis=(0, 1)))
             scale = (scale * lax.rsqrt(energy + 1e-8))[:, None, None, :]
@@ -240,7 +253,7 @@ class SynthesisLayer(nnx.Module):
 
 
 class Synthesis(nnx.Module):
-    """The synthesis network: per-layer w -> image."""
+    """The synthesis network, which turns per-layer w into an image."""
 
     def __init__(self, config: Config, *, key: PRNGKey):
         self.config = config
@@ -256,12 +269,17 @@ class Synthesis(nnx.Module):
         return x.astype(jnp.float32) * self.config.output_scale
 
 
+<<<<<<< HEAD
 class StyleGAN3(base.Configured, nnx.Module):
     """The whole generator; see base.Generator for the contract."""
 
     prior: Literal["normal", "truncated_normal"] = "normal"
     has_mapping = True
     default_layer = "w"
+=======
+class StyleGAN3(MappedLatents, nnx.Module):
+    """The whole generator, which fulfils the contract base.Generator."""
+>>>>>>> 3794ca2557318a041baecfba42ab4a84fae76c28
 
     def __init__(self, config: Config, *, key: PRNGKey):
         mapping_key, synthesis_key = jax.random.split(key)
@@ -271,19 +289,8 @@ class StyleGAN3(base.Configured, nnx.Module):
 
     @property
     def latent_shape(self) -> tuple[int, int]:
-        """(Fourier features, layers and ToRGB; w_dim)."""
+        """Returns (slots of Fourier features, layers and ToRGB; w_dim)."""
         return self.config.num_layers + 2, self.config.w_dim
-
-    def map_latents(self, z: Float[Array, "n z"], label: Array | None = None) -> Float[Array, "n layers d"]:
-        """w = mapping(z, label), one copy for each layer, not truncated."""
-        return ops.broadcast_layers(self.map_with_activations(z, label)[0], self.latent_shape[0])
-
-    def map_with_activations(
-        self, z: Float[Array, "n z"], label: Array | None = None
-    ) -> tuple[Array, base.Activations]:
-        """w, and the mapping layers' outputs by name."""
-        record = base.Recorder()
-        return self.mapping(z, label, record), record.finish()
 
     def __call__(
         self,
@@ -292,13 +299,15 @@ class StyleGAN3(base.Configured, nnx.Module):
         label: Array | None = None,
         offsets: Mapping[str, Array] | None = None,
         noise: base.Noise = None,
-        truncation_psi: float = 1.0,
-        truncation_cutoff: int | None = None,
+        truncation_psi: ops.Psi = 1.0,
+        truncation_cutoff: ops.Cutoff = None,
     ) -> tuple[Float[Array, "n height width c"], base.Activations]:
-        """Image (about [-1, 1], not clipped) and activations. The label acts in map_latents alone; StyleGAN3 has no noise."""
+        """Returns the image (about [-1, 1], not clipped) and the activations.
+
+        The label is ignored, because it acts in map_latents alone. The noise is
+        ignored, because StyleGAN3 has none.
+        """
         del label, noise
         record = base.Recorder(offsets)
-        image = self.synthesis(
-            ops.truncate(latents, self.mapping.w_avg[...], truncation_psi, truncation_cutoff), record
-        )
-        return image, record.finish()
+        latents = ops.truncate(latents, self.mapping.w_avg[...], truncation_psi, truncation_cutoff)
+        return self.synthesis(latents, record), record.finish()

@@ -1,4 +1,7 @@
-"""BigGAN and BigGAN-deep of the first author's code: parity with it, and what its parts must leave alone."""
+"""BigGAN and BigGAN-deep match the first author's code.
+
+Each slot and the label act on their layers only.
+"""
 
 import itertools
 
@@ -26,7 +29,7 @@ def _options(arrays):
 
 
 def _run(generator):
-    """(latents, label) -> (image, activations), compiled once."""
+    """Returns the compiled function from (latents, label) to (image, activations)."""
     compiled = jax.jit(lambda params, x, y: base.merge(generator.definition, params)(x, label=y))
     return lambda latents, label: compiled(generator.params, latents, label)
 
@@ -48,7 +51,7 @@ def test_images_and_activations_match_the_reference(golden):
     stored = {key.removeprefix("output/act/"): value for key, value in arrays.items() if "output/act/" in key}
     assert len(stored) == {"biggan_ajbrock": 14, "biggandeep_ajbrock": 33}[arrays["config"]["arch"]]
     for name, reference in stored.items():
-        if name == "linear":  # there channels come first
+        if name == "linear":  # the reference has channels first
             reference = np.moveaxis(reference.reshape(len(reference), -1, 4, 4), 1, -1).reshape(len(reference), -1)
         assert error(activations[name], reference) < TOLERANCE, name
 
@@ -86,7 +89,7 @@ def test_a_slot_acts_on_its_place_and_what_follows(golden, slot):
         np.testing.assert_array_equal(before[name], after[name], err_msg=name)
     for name in names[first : first + 3] if slot else names[first : first + 1]:
         assert np.any(np.asarray(before[name]) != np.asarray(after[name])), name
-    for block in range(len(generator.merge().config.blocks)):  # the other blocks' conditions know nothing of it
+    for block in range(len(generator.merge().config.blocks)):  # other blocks' conditions do not depend on it
         alike = np.array_equal(before[f"blocks.{block}.0.bn2.gain"], after[f"blocks.{block}.0.bn2.gain"])
         assert alike == (block != slot - 1)
 
@@ -102,7 +105,7 @@ def test_hierarchical_z_is_cut_into_chunks_and_the_remainder_dropped():
 
 
 def test_the_label_acts_linearly_at_the_embedding(golden):
-    """And so at every gain, which is linear in the embedding."""
+    """Every gain is linear in the embedding, and so linear in the label."""
     _, _, latents, label, run = golden
     first, second = (jnp.tile(label[i], (3, 1)) for i in (0, 1))
     at = [run(latents, y)[1] for y in (first, second, 0.25 * first + 0.75 * second)]
@@ -112,7 +115,10 @@ def test_the_label_acts_linearly_at_the_embedding(golden):
 
 
 def _unshared(num_classes=5, z_dim=7, widths=(8, 8, 4), image_channels=1):
-    """A state dict of a BigGAN with embeddings of each batch norm's own, one latent, and no spectral norm."""
+    """Returns a state dict of a BigGAN with one embedding per batch norm.
+
+    It has one latent and no spectral norm.
+    """
     rng = np.random.default_rng(0)
     normal = lambda *shape: 0.3 * rng.standard_normal(shape, np.float32)  # noqa: E731
     statistics = lambda name, n: {f"{name}.stored_mean": normal(n), f"{name}.stored_var": np.exp(normal(n))}  # noqa: E731
@@ -142,7 +148,7 @@ def test_without_a_shared_embedding_each_gain_is_a_row_of_its_own():
 
 
 def test_batch_norms_have_their_own_epsilon():
-    """The output's stays 1e-5, also where the others' is large; against the definition."""
+    """The output's epsilon stays 1e-5 if the blocks' epsilon is large."""
     config = biggan.Config(3, 2, ((True, 4, 4),), embed_width=3, epsilon=0.5)
     x = jax.random.normal(jax.random.key(0), (1, 2, 2, 4))
     conditional = biggan.ConditionalBatchNorm(config, 4, key=jax.random.key(1))
@@ -155,7 +161,10 @@ def test_batch_norms_have_their_own_epsilon():
 
 @pytest.mark.parametrize("leaf", ["stored", "running"])
 def test_the_other_batch_norms_of_that_code_convert_alike(golden, leaf):
-    """Its own and the synchronised one keep the statistics one level deeper; also from DataParallel, with more vectors."""
+    """The code's own and synchronised batch norms store statistics one level deeper.
+
+    The state also has DataParallel's prefix and more singular vectors.
+    """
     arrays, generator, *_ = golden
     state = _parameters(arrays)
     deeper = {f"module.{k}".replace(".stored_", f".bn.{leaf}_"): v for k, v in state.items()}
@@ -169,7 +178,10 @@ def test_the_other_batch_norms_of_that_code_convert_alike(golden, leaf):
 
 
 def test_attention_at_several_resolutions_and_another_bottom_width():
-    """A second attention with gamma 0 changes nothing; a quarter of linear's rows makes a map of half the side."""
+    """A second attention with gamma 0 is the identity.
+
+    A quarter of the rows of `linear` gives a map of half the side.
+    """
     arrays = load("biggan_ajbrock_32")
     state = _parameters(arrays)
     state |= {k.replace("blocks.1.1", "blocks.0.1"): v for k, v in state.items() if k.startswith("blocks.1.1")}
@@ -201,7 +213,7 @@ PUBLISHED = {  # channels in and out of the stages in multiples of G_ch, by reso
 
 
 def _deep_shapes(before, after, depth, width=4):
-    """What the configuration reads of a BigGAN-deep of these stages."""
+    """Returns the arrays of a BigGAN-deep that the configuration reads."""
     zeros = lambda *shape: np.zeros(shape, np.float32)  # noqa: E731
     state = {"shared.weight": zeros(5, 6), "linear.weight": zeros(16 * width * before[0], 13)}
     state |= {"output_layer.2.weight": zeros(3, width * after[-1], 3, 3), "blocks.0.0.bn1.gain.weight": zeros(1, 13)}

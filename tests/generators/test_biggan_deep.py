@@ -1,4 +1,4 @@
-"""BigGAN-deep: parity with the reference port, and what its parts must leave alone."""
+"""BigGAN-deep matches the reference port, and each part acts on its layers only."""
 
 import jax
 import jax.numpy as jnp
@@ -41,12 +41,39 @@ def test_image_and_activations_match_the_reference(golden):
         assert error(ours, reference[:, :3] if name.endswith("conv_to_rgb") else reference) < TOLERANCE, name
 
 
-@pytest.mark.parametrize(("file", "psi"), [("a", 0.5), ("a", 0.43), ("a", 0.425), ("b", 0.56)])
-def test_truncated_images_match_the_reference(golden, file, psi):
+@pytest.fixture(scope="module")
+def synthesize_traced(golden):
+    """Returns a function from psi to the first image, and its list of traces.
+
+    Its program has a traced psi.
+    """
     _, generator, latents, label = golden
+<<<<<<< HEAD
     reference = load(f"biggan_deep_hf_128_trunc_{file}")[f"output/image_truncation{psi}"]
     image = synthesis.synthesize(generator, latents[:1], label=label[:1], truncation_psi=psi)
     assert error(image, reference) < TOLERANCE
+=======
+    traces = []
+
+    @jax.jit
+    def run(params, psi):
+        traces.append(psi)
+        return base.merge(generator.definition, params)(latents[:1], label=label[:1], truncation_psi=psi)[0]
+
+    return lambda psi: run(generator.params, psi), traces
+
+
+@pytest.mark.parametrize(("file", "psi"), [("a", 0.5), ("a", 0.43), ("a", 0.425), ("b", 0.56), (None, 1.0)])
+def test_truncated_images_match_the_reference(golden, synthesize_traced, file, psi):
+    arrays, generator, latents, label = golden
+    stored = load(f"biggan_deep_hf_128_trunc_{file}") if file else {}
+    reference = stored.get(f"output/image_truncation{psi}", arrays["output/image"][:1])
+    image = base.synthesize(generator, latents[:1], label=label[:1], truncation_psi=psi)
+    traced, traces = synthesize_traced
+    for found in (image, traced(psi)):
+        assert error(found, reference) < 1e-5
+    assert len(traces) == 1
+>>>>>>> 3794ca2557318a041baecfba42ab4a84fae76c28
 
 
 def test_a_latent_for_each_block_matches_the_reference(golden):
@@ -59,7 +86,10 @@ def test_a_latent_for_each_block_matches_the_reference(golden):
 
 @pytest.mark.parametrize(("resolution", "slots"), [(128, 11), (256, 13), (512, 15)])
 def test_published_configurations(resolution, slots):
-    """The layer lists make images of their size from the published number of latents, with 16 to 1 times the width."""
+    """Each layer list has its resolution and the published number of latents.
+
+    Its channels go from 16 to 1 times the width.
+    """
     config = biggan_deep.Config(128, 1000, 128, biggan_deep.PUBLISHED_BLOCKS[resolution])
     assert config.resolution == resolution and len(config.blocks) + 1 == slots
     channels = [config.blocks[0][1], *(block[2] for block in config.blocks)]
@@ -68,21 +98,48 @@ def test_published_configurations(resolution, slots):
 
 
 def test_statistics_rows_interpolate_backwards():
-    """The released code's own cases: exact steps, halves, and quotients that double precision puts beside the step."""
+    """The cases are exact steps, halves, and quotients that rounding moves."""
     rows = {psi: biggan_deep.statistics_rows(psi, 51) for psi in (1.0, 0.5, 0.02, 0.425, 0.56, 0.58)}
-    assert rows[1.0] == (50, 0.0) and rows[0.5] == (25, 0.0) and rows[0.02] == (1, 0.0)
+    assert rows[1.0] == (50, 1.0) and rows[0.5] == (25, 1.0) and rows[0.02] == (1, 1.0)
     assert rows[0.425][0] == 21 and rows[0.425][1] == pytest.approx(0.25)
     assert rows[0.56][0] == 28 and 0 < rows[0.56][1] < 1e-10  # so it uses row 29
     assert rows[0.58][0] == 28 and rows[0.58][1] > 1 - 1e-10  # so it uses row 28
-    assert biggan_deep.statistics_rows(0.3, 1) == (0, 0.0)
+    assert biggan_deep.statistics_rows(0.3, 1) == (0, 1.0)
     for psi in (-0.1, 1.01):
         with pytest.raises(ValueError, match=f"truncation_psi={psi}"):
             biggan_deep.statistics_rows(psi, 51)
+        with pytest.raises(ValueError, match="truncation_psi="):
+            biggan_deep.statistics_rows(jnp.float32(psi), 51)
+
+
+@pytest.mark.parametrize("num_statistics", [1, 2, 3, 50, 51])
+def test_one_program_reads_the_statistics_of_every_truncation(num_statistics):
+    """The rows equal the released code's in float64, at and between steps."""
+    table, traces = np.random.default_rng(0).standard_normal((num_statistics, 2)), []
+
+    @jax.jit
+    def read(psi):
+        traces.append(psi)
+        return biggan_deep.statistics_rows(psi, num_statistics).read(jnp.asarray(table, jnp.float32))
+
+    count = max(num_statistics - 1, 1)
+    for psi in (*(k / count for k in range(count + 1)), 0.43, 0.425, 0.5, 0.56, 0.58, 0.123456):
+        share, first = np.modf(psi / (1.0 / count))
+        first = min(int(first), num_statistics - 1)
+        after = min(first + 1, num_statistics - 1)
+        expected = table[first] if share == 0 else table[first] * share + table[after] * (1.0 - share)
+        exact = biggan_deep.statistics_rows(psi, num_statistics).read(jnp.asarray(table, jnp.float32))
+        np.testing.assert_allclose(exact, expected, rtol=1e-6, atol=1e-6)
+        np.testing.assert_allclose(read(psi), expected, rtol=0, atol=1e-4)
+    assert len(traces) == 1
 
 
 @pytest.fixture(scope="module")
 def small():
-    """Three blocks with attention before the last; gamma and statistics that are not the initial ones."""
+    """The generator has three blocks, with attention before the last.
+
+    Gamma and statistics differ from their initial values.
+    """
     config = biggan_deep.Config(6, 3, 8, BLOCKS, attention_position=2, embed_width=5, num_statistics=3)
     generator = base.split(biggan_deep.BigGANDeep(config, key=jax.random.key(0)))
     leaves, structure = jax.tree.flatten(generator.params)
@@ -98,7 +155,10 @@ def inputs(small):
 
 
 def test_the_label_acts_through_its_embedding_alone(small, inputs):
-    """A mixture of labels lies, at gen_z, between them; classes with one embedding make one image (here before tanh)."""
+    """The output of gen_z for a mixture of labels lies between the labels' outputs.
+
+    Classes with equal embeddings give equal images (compared before tanh).
+    """
     latents, label = inputs
     first, second = (jax.nn.one_hot(jnp.full(4, i), 3) for i in (0, 1))
     at = [synthesis.activation(small, latents, "gen_z", label=y) for y in (first, second, 0.25 * first + 0.75 * second)]
@@ -137,7 +197,7 @@ def test_truncation_changes_the_statistics_alone(small, inputs):
 
 
 def test_batch_statistics_normalise_the_batch(small, inputs):
-    """In training the input of a batch norm loses its mean and variance, and these are recorded."""
+    """A batch norm in training removes and records its input's mean and variance."""
     latents, label = inputs
     module = small.merge()
     activations = module(latents, label=label, batch_statistics=True)[1]
@@ -149,11 +209,10 @@ def test_batch_statistics_normalise_the_batch(small, inputs):
 
 
 def test_attention_is_the_softmax_average_of_the_values(small):
-    """Against float64 loops."""
+    """Attention equals its definition in float64 loops."""
     attention = small.merge().layers_2
     x = jax.random.normal(jax.random.key(5), (1, 8, 8, 32))
-    run = biggan_deep._Run(base.Recorder(), 1.0)
-    found = np.asarray(attention(x, run, "a"))
+    found = np.asarray(attention(x, base.Recorder(), "a"))
     theta, phi, g, out = (
         np.asarray(getattr(attention, n).weight[...], np.float64)[0, 0] for n in ("theta", "phi", "g", "o_conv")
     )
@@ -167,7 +226,10 @@ def test_attention_is_the_softmax_average_of_the_values(small):
 
 
 def test_folding_spectral_norm_leaves_outputs_unchanged():
-    """x W / sigma = x (W / sigma); for vectors that have converged sigma is the largest singular value."""
+    """The test checks x W / sigma = x (W / sigma).
+
+    For converged vectors sigma is the largest singular value.
+    """
     rng = np.random.default_rng(0)
     weight = rng.standard_normal((5, 3, 2, 2)).astype(np.float32)
     left, values, right = np.linalg.svd(weight.reshape(5, -1).astype(np.float64), full_matrices=False)
@@ -193,7 +255,10 @@ def test_parameters_that_do_not_fit_are_named(golden):
 
 
 def test_configurations_are_read_as_the_package_reads_them():
-    """It never looks at class_embed_dim, and builds attention when it comes to the layer of that number, if it does."""
+    """The package ignores class_embed_dim.
+
+    It builds attention only if a layer has the number attention_layer_position.
+    """
     config = {**biggan_huggingface.DEFAULTS, "class_embed_dim": 64, "z_dim": 16}
     found = biggan_huggingface.configuration(config)
     assert found.condition_width == 32 and found.attention_position == 8

@@ -1,4 +1,4 @@
-"""Operations of several generators: two ways to calculate one thing agree."""
+"""The operations of several generators compute their definitions."""
 
 import jax
 import jax.numpy as jnp
@@ -10,7 +10,7 @@ from ganspace_jax.generators import ops
 
 @pytest.mark.parametrize("taps", [(1.0, 3.0, 3.0, 1.0), (1.0, 1.0), (1.0, 2.0, 1.0), (1.0, 4.0, 2.0, 5.0, 3.0), (2.0,)])
 def test_wide_layers_are_up_sampled_like_narrow_ones(taps):
-    """Zero insertion, correlation and filter one after the other, in float64, is what both ways calculate."""
+    """Both functions equal zero insertion, correlation and filter in float64."""
     rng = np.random.default_rng(0)
     x, weight = rng.standard_normal((2, 3, 5, 4)), rng.standard_normal((3, 3, 4, 2))
     expected = _filtered(_correlated(x, weight), np.array(taps) * 2 / sum(taps))
@@ -20,7 +20,7 @@ def test_wide_layers_are_up_sampled_like_narrow_ones(taps):
 
 
 def _correlated(x, weight):
-    """With zeros between the pixels, and two around them."""
+    """Correlates zero-inserted images that have two zeros around them."""
     n, height, width, _ = x.shape
     spread = np.zeros((n, 2 * height + 3, 2 * width + 3, x.shape[3]))
     spread[:, 2:-2:2, 2:-2:2] = x
@@ -47,3 +47,54 @@ def test_wide_layers_keep_their_precision_and_are_the_only_ones_up_sampled_by_ph
     assert image.dtype == jnp.bfloat16 and image.shape == (1, 8, 8, 2)
     with pytest.raises(TypeError, match="not callable"):
         ops.upsample_conv2d(x[..., :127], jnp.ones((3, 3, 127, 2), jnp.bfloat16), (1.0, 3.0, 3.0, 1.0))
+
+
+@pytest.mark.parametrize("cutoff", [None, 0, 2, 3])
+def test_truncation_keeps_a_share_of_the_distance_to_the_mean(cutoff):
+    """One program serves every psi and cutoff; it matches float64."""
+    rng = np.random.default_rng(0)
+    latents, mean = rng.standard_normal((2, 3, 4)), rng.standard_normal(4)
+    inputs, traces = (jnp.asarray(latents, jnp.float32), jnp.asarray(mean, jnp.float32)), []
+
+    @jax.jit
+    def truncate(psi, cutoff):
+        traces.append(psi)
+        return ops.truncate(*inputs, psi, cutoff)
+
+    for psi in (0.0, 0.3, 0.7, 1.0, 1.5):
+        expected = np.array(latents)
+        expected[:, :cutoff] = mean + psi * (latents[:, :cutoff] - mean)
+        for truncated in (ops.truncate(*inputs, psi, cutoff), truncate(psi, cutoff)):
+            np.testing.assert_allclose(truncated, expected, atol=1e-6)
+    np.testing.assert_array_equal(truncate(1.0, cutoff), inputs[0])
+    np.testing.assert_array_equal(ops.truncate(*inputs, 1.0, cutoff), inputs[0])
+    if cutoff is not None:
+        np.testing.assert_array_equal(truncate(0.5, cutoff)[:, cutoff:], inputs[0][:, cutoff:])
+        truncate(0.5, cutoff + 1)
+    assert len(traces) == 1
+
+
+@pytest.mark.parametrize("up", [2, 3, 4])
+@pytest.mark.parametrize("before", [-5, 0, 3])
+def test_up_sampling_is_zero_insertion_and_correlation(up, before):
+    """The second filter has fewer taps than some layers have phases."""
+    rng = np.random.default_rng(0)
+    x, size = rng.standard_normal((2, 6, 3)), 6 * up - 2
+    for count in (7, 2):
+        taps = rng.standard_normal(count)
+        inserted = np.zeros((2, 12 * up + 12, 3))
+        inserted[:, 6 : 6 + 6 * up : up] = x
+        start = 6 - before
+        expected = sum(tap * up * inserted[:, start + k : start + k + size] for k, tap in enumerate(taps))
+        found = ops.upsample_axis(jnp.asarray(x, jnp.float32), taps, up=up, before=before, size=size, axis=1)
+        np.testing.assert_allclose(found, expected, atol=1e-5)
+
+
+def test_batch_norm_is_its_definition_in_the_type_of_its_input():
+    rng = np.random.default_rng(0)
+    x, mean, variance, bias = rng.standard_normal((2, 3, 3, 4)), *np.abs(rng.standard_normal((3, 4)))
+    gain = rng.standard_normal((2, 1, 1, 4))
+    expected = gain * (x - mean) / np.sqrt(variance + 0.1) + bias
+    as32 = [jnp.asarray(array, jnp.float32) for array in (x, mean, variance, gain, bias)]
+    np.testing.assert_allclose(ops.batch_norm(*as32, 0.1), expected, rtol=1e-4, atol=1e-5)
+    assert ops.batch_norm(as32[0].astype(jnp.bfloat16), *as32[1:], 0.1).dtype == jnp.bfloat16

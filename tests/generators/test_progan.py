@@ -1,4 +1,7 @@
-"""ProGAN: parity with netdissect's port, from its names and from the official ones, and what pixel norm promises."""
+"""ProGAN matches netdissect's port, and pixel norm removes scales.
+
+The port's names and the official names both convert.
+"""
 
 import jax
 import jax.numpy as jnp
@@ -26,7 +29,7 @@ def golden():
 
 @pytest.fixture(scope="module")
 def small():
-    """Other widths in every block; all arrays from one normal distribution, also the biases."""
+    """Every block has its own width. All arrays are normal, also the biases."""
     config = progan.Config(z_dim=5, channels=(6, 5, 4), image_channels=1)
     abstract, rng = zoo.abstract_generator("progan", config), np.random.default_rng(0)
     draw = lambda x: jnp.asarray(rng.standard_normal(x.shape, np.float32))  # noqa: E731
@@ -49,7 +52,11 @@ def test_image_and_activations_match_the_reference(golden):
 
 
 def test_every_naming_converts_alike(golden):
-    """netdissect's, wrapped; the older port's; TensorFlow's with fused up-sampling, and with the same kernels unfused."""
+    """Four namings give one generator.
+
+    They are netdissect's, an older port's, and TensorFlow's with fused and with unfused
+    up-sampling kernels.
+    """
     arrays, generator, _ = golden
     state, variables = _part(arrays, "param/"), _part(arrays, "param_tf/")
     older = {}
@@ -72,7 +79,10 @@ def test_every_naming_converts_alike(golden):
 
 
 def _variables(channels, inputs=5, image_channels=2):
-    """An official file's arrays without fused up-sampling, all of them from one normal distribution."""
+    """Returns the arrays of an official file without fused up-sampling.
+
+    All arrays are drawn from one normal distribution.
+    """
     shapes = {"4x4/Dense": (inputs, 16 * channels[0]), "4x4/Conv": (3, 3, channels[0], channels[0])}
     for index in range(1, len(channels)):
         before, width = channels[index - 1 : index + 1]
@@ -92,7 +102,10 @@ OFFICIAL, OF_STYLEGAN = "tfutil.Network", "dnnlib.tflib.network.Network"
 
 @pytest.mark.parametrize("channels", [(4, 4), (4, 3)])
 def test_fused_kernels_are_read_as_their_code_stores_them(channels):
-    """The paper's [row, column, out, in], and StyleGAN's [row, column, in, out]; where these differ, whatever the class."""
+    """ProGAN's files store [row, column, out, in], StyleGAN's [row, column, in, out].
+
+    If the numbers of channels differ, the shape decides, for both classes.
+    """
     plain = _variables(channels)
     expected = progan_tensorflow.convert(plain)
     kernel = plain.pop("8x8/Conv0/weight")[::-1, ::-1]
@@ -104,7 +117,7 @@ def test_fused_kernels_are_read_as_their_code_stores_them(channels):
 
 
 def _definition(variables, x, *, normalize_latents=True, use_wscale=True, use_pixelnorm=True, use_leakyrelu=True):
-    """The official code's network in float64: [n, inputs] -> [n, height, width, channels]."""
+    """Returns the official code's images [n, height, width, channels] in float64."""
     variables = {name: np.asarray(array, np.float64) for name, array in variables.items()}
 
     def weight(name, gain=2**0.5):
@@ -182,7 +195,7 @@ def test_the_length_of_z_matters_only_where_it_is_not_normalised(small, normaliz
 
 
 def test_pixel_norm_takes_the_scale_of_every_layer_away(small):
-    """Weights and bias times a positive number change a layer's output, and nothing after it."""
+    """Scaling a layer's weights and bias scales its output, and no later output."""
     latents = _latents(small)
     run = jax.jit(lambda params: base.merge(small.definition, params)(latents))
     image, before = run(small.params)
@@ -196,7 +209,7 @@ def test_pixel_norm_takes_the_scale_of_every_layer_away(small):
 
 
 def test_doubling_repeats_pixels(small):
-    """Where a kernel has its centre tap alone, the four pixels made of one are equal; elsewhere they are not."""
+    """A kernel with only its centre tap gives four equal pixels per input pixel."""
     weight = small.params["layer3"]["weight"]
     centre = jnp.zeros_like(weight).at[1, 1].set(weight[1, 1])
     for params, equal in ((small.params["layer3"] | {"weight": centre}, True), (small.params["layer3"], False)):
@@ -219,7 +232,7 @@ def test_offsets_move_their_activation_and_leave_earlier_ones(small):
 
 
 def test_the_published_configuration_has_the_papers_size():
-    """1024 px, widths as published: 23.1 million parameters (table 2)."""
+    """The network of 1024 px has 23.1 million parameters (table 2)."""
     config = progan.Config(z_dim=512, channels=(512, 512, 512, 512, 256, 128, 64, 32, 16))
     generator = zoo.abstract_generator("progan", config)
     assert round(sum(leaf.size for leaf in jax.tree.leaves(generator.params)) / 1e6, 1) == 23.1

@@ -1,4 +1,7 @@
-"""StyleGAN: parity with the official networks, from either converter, and what the paper says of its parts."""
+"""StyleGAN matches the official networks and has the paper's properties.
+
+Both converters are tested.
+"""
 
 import dataclasses
 
@@ -25,7 +28,7 @@ def _part(arrays, prefix):
 
 
 def _with(generator, **changes):
-    """The same arrays under another configuration."""
+    """Returns the same arrays with another configuration."""
     config = dataclasses.replace(generator.merge().config, **changes)
     return zoo.abstract_generator("stylegan", config)._replace(params=generator.params)
 
@@ -39,13 +42,13 @@ def golden(request):
 
 @pytest.fixture(scope="module")
 def small():
-    """Other widths in every block; biases, noise weights and mean w that are not zero."""
+    """Every block has its own width. Biases, noise weights and mean w are not zero."""
     config = stylegan.Config(z_dim=8, w_dim=6, channels=(6, 5, 4), mapping_layers=2, image_channels=1)
     return _drawn(config)
 
 
 def _drawn(config):
-    """A generator with all its arrays from one normal distribution."""
+    """Returns a generator with all arrays drawn from one normal distribution."""
     abstract, rng = zoo.abstract_generator("stylegan", config), np.random.default_rng(0)
     draw = lambda x: jnp.asarray(rng.standard_normal(x.shape, np.float32))  # noqa: E731
     return abstract._replace(params=jax.tree.map(draw, abstract.params))
@@ -80,7 +83,7 @@ def test_activations_match_the_reference(golden):
 
 
 def _our_activation(name):
-    """The port's module name -> our activation's name."""
+    """Returns our activation's name for the port's module name."""
     parts = name.removeprefix("g_synthesis.blocks.").removeprefix("g_").removesuffix("_act")
     side, x, rest = parts.partition("x")
     parts = f"b{side}.{rest.partition('.')[2]}" if x and side.isdigit() else parts
@@ -88,7 +91,10 @@ def _our_activation(name):
 
 
 def test_the_ports_file_makes_the_same_generator(golden):
-    """Bit for bit, but for the noise images and the mean w, which it does not have; with its own epsilon, its own image."""
+    """The port's file lacks noise images and mean w; all other arrays are equal.
+
+    With the port's epsilon, the image is the port's.
+    """
     arrays, generator, z = golden
     state = _part(arrays, "param_torch/")
     found = stylegan_ganspace.convert(state)
@@ -108,7 +114,7 @@ def test_the_ports_file_makes_the_same_generator(golden):
 
 
 def test_the_ports_file_gets_the_mean_of_w_and_noise():
-    """Against another sample: within five standard errors in every coordinate."""
+    """The mean is within five standard errors of another sample's, per coordinate."""
     arrays = load("stylegan1_tf_64")
     params = stylegan_ganspace.convert(_part(arrays, "param_torch/"))
     again = stylegan_ganspace.convert(_part(arrays, "param_torch/"))
@@ -122,7 +128,7 @@ def test_the_ports_file_gets_the_mean_of_w_and_noise():
 
 
 def test_a_conditional_mapping_is_the_originals():
-    """From TensorFlow's names, against float64: [z, label W] normalised together."""
+    """The mapping equals float64, with [z, label W] normalised as one vector."""
     rng = np.random.default_rng(0)
     draw = lambda *shape: rng.standard_normal(shape).astype(np.float32)  # noqa: E731
     variables = _part(load("stylegan1_tf_64"), "param/")
@@ -170,7 +176,10 @@ def test_static_arguments_reach_the_configuration():
 
 
 def test_the_level_of_detail_is_the_whole_networks():
-    """The synthesis network's is set from it whenever it runs, and a file has what it was last."""
+    """The whole network sets the synthesis network's level at each run.
+
+    A file therefore holds the level of the last run.
+    """
     variables = _part(load("stylegan1_tf_64"), "param/")
     assert variables["lod"] == variables["synthesis/lod"] == 0
     found = stylegan_tensorflow.convert({**variables, "synthesis/lod": np.float32(2)})
@@ -183,7 +192,7 @@ def test_fused_layers_make_the_same_image(small):
     for image in images[1:]:
         np.testing.assert_allclose(image, images[0], atol=2e-5)
     definitions = {_with(small, fused_from=start).definition for start in (None, 16, 8)}
-    assert len(definitions) == 3  # so these were three programs
+    assert len(definitions) == 3  # three programs were compared
 
 
 @pytest.mark.parametrize("taps", [(1.0, 2.0, 1.0), (1.0, 3.0, 3.0, 1.0), (1.0, 2.0), (5.0,)])
@@ -199,7 +208,7 @@ def test_blur_is_a_depthwise_convolution(taps):
 
 
 def test_the_style_alone_sets_the_statistics_of_each_channel(small):
-    """AdaIN (equation 1): every channel's mean is the shift and its deviation 1 + the scale, whatever came before."""
+    """AdaIN (equation 1): a channel's mean is the shift, its deviation 1 + scale."""
     for noise in ("const", None):
         activations = small.merge()(_latents(small), noise=noise)[1]
         for name in ("b4.epi2", "b8.epi1", "b16.epi2"):
@@ -229,15 +238,35 @@ def test_truncation_with_a_cutoff_leaves_later_styles_alone(small):
         assert np.array_equal(full[name], cut[name]) == (layer >= 3), name
 
 
+def test_one_program_serves_every_truncation(small):
+    """The styles equal those with a constant psi and cutoff."""
+    generator, latents = small, _latents(small)
+    names = ["b4.epi1.style", "b4.epi2.style", "b16.epi2.style"]
+    traces = []
+
+    @jax.jit
+    def styles(psi, cutoff):
+        traces.append(psi)
+        activations = generator.merge()(latents, truncation_psi=psi, truncation_cutoff=cutoff)[1]
+        return [activations[name] for name in names]
+
+    fixed = jax.jit(lambda psi, cutoff: styles.__wrapped__(psi, cutoff), static_argnums=(0, 1))
+    for psi, cutoff in ((0.7, 1), (0.5, 2), (1.0, 0)):
+        for found, expected in zip(styles(psi, cutoff), fixed(psi, cutoff), strict=True):
+            np.testing.assert_allclose(found, expected, atol=1e-6)
+    assert len(traces) == 1 + 3
+    assert np.any(np.asarray(styles(0.7, 1)[0]) != np.asarray(styles(0.5, 1)[0]))
+
+
 @pytest.mark.parametrize("layer", [1, 2, 5])
 def test_latents_from_layer_k_on_leave_earlier_activations_alone(small, layer):
     run = jax.jit(lambda params, x: base.merge(small.definition, params)(x)[1])
     latents = _latents(small)
     before, after = run(small.params, latents), run(small.params, latents.at[:, layer:].add(1.0))
-    first = f"b{4 * 2 ** (layer // 2)}.epi{layer % 2 + 1}.style"  # the first thing that knows of this latent
+    first = f"b{4 * 2 ** (layer // 2)}.epi{layer % 2 + 1}.style"  # the first activation that depends on it
     names = list(base.activation_shapes(small))
     changed = [name for name in names if not np.array_equal(before[name], after[name])]
-    # `top_epi` comes before the style, so the order of the pass parts what changes from what does not.
+    # `top_epi` precedes the style. So all activations from `first` on change.
     assert changed == names[names.index(first) :]
 
 
@@ -251,7 +280,7 @@ def test_noise_of_a_sample_does_not_depend_on_its_batch(small):
 
 @pytest.mark.parametrize("noise", ["const", "random"])
 def test_noise_is_one_image_for_all_channels_of_a_layer_and_another_in_the_next(small, noise):
-    """Seen where nothing but the noise is left, in b8 with convolutions of weight and bias zero."""
+    """Block b8 has convolutions with zero weight and bias, so only noise is left."""
     block = small.params["synthesis"]["b8"]
     silent = {name: jax.tree.map(jnp.zeros_like, block[name]) for name in ("conv0_up", "conv1")}
     even = {name: {**block[name], "noise_weight": jnp.ones(5)} for name in ("epi1", "epi2")}
@@ -262,7 +291,7 @@ def test_noise_is_one_image_for_all_channels_of_a_layer_and_another_in_the_next(
     for x in (first, second):
         np.testing.assert_allclose(x, np.broadcast_to(x[..., :1], x.shape), atol=1e-5)
         assert x.std((1, 2)).min() > 0.9
-        assert np.allclose(x[0], x[1]) == (noise == "const")  # a sample's own, or the checkpoint's
+        assert np.allclose(x[0], x[1]) == (noise == "const")  # one stored image, or one image per sample
     assert np.abs(first - second).max() > 0.1
 
 
@@ -281,7 +310,7 @@ def test_offsets_move_their_activation_and_leave_earlier_ones(small):
 
 
 def test_the_published_configuration_has_the_papers_size():
-    """FFHQ at 1024 px: 18 layers and 26.2 million trainable parameters (section 2)."""
+    """FFHQ at 1024 px has 18 layers and 26.2 million trained parameters (section 2)."""
     config = stylegan.Config(z_dim=512, w_dim=512, channels=(512, 512, 512, 512, 256, 128, 64, 32, 16))
     generator = zoo.abstract_generator("stylegan", config)
     leaves = jax.tree_util.tree_leaves_with_path(generator.params)

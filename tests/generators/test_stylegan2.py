@@ -1,4 +1,4 @@
-"""StyleGAN2: parity with the reference arrays, and what the generator contract promises."""
+"""StyleGAN2 matches the reference arrays and fulfils the generator contract."""
 
 import itertools
 import re
@@ -76,7 +76,7 @@ def test_activations_match_the_reference(golden):
 
 
 def _our_activation(name: str) -> str:
-    """The reference's module name -> our activation's name."""
+    """Returns our activation's name for the reference's module name."""
     if name.startswith(("mapping.", "synthesis.")):
         return name.removeprefix("synthesis.").replace(".affine", ".style").replace(".img", ".image")
     if name in ("style.0", "input"):
@@ -143,9 +143,15 @@ def test_a_zero_offset_is_the_identity_and_another_moves_its_activation_by_itsel
     image = synthesis.synthesize(small, latents)
     shapes = base.activation_shapes(small)
     for name in ("b4.conv1", "b8.conv0.style", "b8.conv1.linear", "b8.torgb", "b16.image"):
+<<<<<<< HEAD
         still = synthesis.synthesize(small, latents, offsets={name: jnp.zeros(shapes[name])})
         np.testing.assert_allclose(still, image, atol=1e-6)  # to rounding: XLA fuses the addition
         moved = synthesis.synthesize(small, latents, offsets={name: jnp.ones(shapes[name])})
+=======
+        still = base.synthesize(small, latents, offsets={name: jnp.zeros(shapes[name])})
+        np.testing.assert_allclose(still, image, atol=1e-6)  # XLA fuses the addition, which changes rounding
+        moved = base.synthesize(small, latents, offsets={name: jnp.ones(shapes[name])})
+>>>>>>> 3794ca2557318a041baecfba42ab4a84fae76c28
         assert float(jnp.abs(moved - image).max()) > 1e-3, name
     activations = small.merge()(latents, offsets={"b8.conv0": jnp.full((8, 8, 5), 3.0)})[1]
     plain = small.merge()(latents)[1]
@@ -196,6 +202,26 @@ def test_noise_of_a_sample_does_not_depend_on_its_batch(small):
 def test_truncation_zero_is_the_mean_image(small):
     other = synthesis.synthesize(small, _latents(small, seed=2), truncation_psi=0.0)
     np.testing.assert_allclose(synthesis.synthesize(small, _latents(small), truncation_psi=0.0), other, atol=1e-6)
+
+
+def test_one_program_serves_every_truncation(small):
+    """The styles equal those with a constant psi and cutoff."""
+    generator, latents = small, _latents(small)
+    names = ["b4.conv1.style", "b8.conv0.style", "b16.torgb.style"]
+    traces = []
+
+    @jax.jit
+    def styles(psi, cutoff):
+        traces.append(psi)
+        activations = generator.merge()(latents, truncation_psi=psi, truncation_cutoff=cutoff)[1]
+        return [activations[name] for name in names]
+
+    fixed = jax.jit(lambda psi, cutoff: styles.__wrapped__(psi, cutoff), static_argnums=(0, 1))
+    for psi, cutoff in ((0.7, 1), (0.5, 2), (1.0, 0)):
+        for found, expected in zip(styles(psi, cutoff), fixed(psi, cutoff), strict=True):
+            np.testing.assert_allclose(found, expected, atol=1e-6)
+    assert len(traces) == 1 + 3
+    assert np.any(np.asarray(styles(0.7, 1)[0]) != np.asarray(styles(0.5, 1)[0]))
 
 
 def test_labels_are_checked(small):

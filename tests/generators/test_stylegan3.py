@@ -1,4 +1,4 @@
-"""StyleGAN3: parity with the reference arrays, and the symmetries that its layers must keep."""
+"""StyleGAN3 matches the reference arrays, and its layers keep their symmetries."""
 
 import itertools
 
@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from scipy import signal, special
 
 from checkpoints_convert import stylegan3_pytorch
 from ganspace_jax.errors import InputError
@@ -15,7 +16,7 @@ from tests.golden_arrays import error, load
 TOLERANCE = 1e-4
 FILES = ("stylegan3_t_32", "stylegan3_r_32")
 WIDE = {"channel_base": 65536, "channel_max": 1024}  # configuration R's
-PUBLISHED = {  # resolution, channel arguments -> sizes and channels in the names of the published networks' layers
+PUBLISHED = {  # (resolution, channel arguments): sizes and channels in the layers' names
     (
         1024,
         (),
@@ -33,7 +34,10 @@ def _parameters(arrays):
 
 @pytest.fixture(scope="module", params=FILES)
 def golden(request):
-    """Arrays, generator, latents, and (params, latents) -> (image, activations), compiled once."""
+    """Returns arrays, generator, latents and the compiled forward pass.
+
+    The forward pass maps (params, latents) to (image, activations).
+    """
     arrays = load(request.param)
     generator = stylegan3_pytorch.convert(_parameters(arrays), arrays["config"]["generator_init_kwargs"])
     latents = synthesis.map_latents(generator, jnp.asarray(arrays["input/z"]))
@@ -61,6 +65,27 @@ def test_truncated_images_match_the_reference(golden, psi, cutoff):
     reference = arrays[f"output/image_psi{psi}" + ("" if cutoff is None else f"_cutoff{cutoff}")]
     image = synthesis.synthesize(generator, latents, truncation_psi=psi, truncation_cutoff=cutoff)
     assert error(image, reference) < TOLERANCE
+
+
+def test_one_program_serves_every_truncation(golden):
+    """The styles equal those with a constant psi and cutoff."""
+    _, generator, latents, _ = golden
+    layers = [plan.name for plan in stylegan3.plan_layers(generator.merge().config)]
+    names = ["input.affine", f"{layers[0]}.style", f"{layers[-1]}.style"]
+    traces = []
+
+    @jax.jit
+    def styles(psi, cutoff):
+        traces.append(psi)
+        activations = generator.merge()(latents, truncation_psi=psi, truncation_cutoff=cutoff)[1]
+        return [activations[name] for name in names]
+
+    fixed = jax.jit(lambda psi, cutoff: styles.__wrapped__(psi, cutoff), static_argnums=(0, 1))
+    for psi, cutoff in ((0.7, 1), (0.5, 2), (1.0, 0)):
+        for found, expected in zip(styles(psi, cutoff), fixed(psi, cutoff), strict=True):
+            np.testing.assert_allclose(found, expected, atol=1e-6)
+    assert len(traces) == 1 + 3
+    assert np.any(np.asarray(styles(0.7, 1)[0]) != np.asarray(styles(0.5, 1)[0]))
 
 
 def test_activations_match_the_reference(golden):
@@ -129,7 +154,10 @@ def test_a_slot_acts_on_its_layer_and_what_follows(golden, slot):
 
 
 def test_turning_the_features_by_a_right_angle_turns_the_image_of_r_alone(golden):
-    """Section 3.2: without 3x3 kernels every layer commutes with a rotation; one by 90 degrees is exact on the grid."""
+    """Without 3x3 kernels every layer commutes with a rotation (section 3.2).
+
+    A rotation by 90 degrees is exact on the pixel grid.
+    """
     _, generator, latents, run = golden
     turned = _with_transform(generator.params, [[0, -1, 0], [1, 0, 0], [0, 0, 1]])
     images = [np.asarray(run(params, latents)[0]) for params in (generator.params, turned)]
@@ -138,7 +166,7 @@ def test_turning_the_features_by_a_right_angle_turns_the_image_of_r_alone(golden
 
 
 def test_an_image_does_not_depend_on_its_batch(golden):
-    """Not even beside a sample whose styles are ten thousand times as large."""
+    """The other sample of the batch has styles ten thousand times as large."""
     _, generator, latents, run = golden
     alone = run(generator.params, jnp.tile(latents[:1], (2, 1, 1)))[0]
     beside = run(generator.params, latents.at[1].multiply(1e4))[0]
@@ -161,7 +189,7 @@ def _layer(plan, **settings):
 
 @pytest.mark.parametrize("name", SMALL)
 def test_filtered_nonlinearities_commute_with_mirroring(name):
-    """Whatever the rates and sizes, a layer's pixels stay where they are (appendix C.3)."""
+    """A layer does not shift pixels, for all rates and sizes (appendix C.3)."""
     for plan in stylegan3.plan_layers(_small(name)):
         grown = plan.in_size + plan.kernel_size - 1
         x = jax.random.normal(jax.random.key(0), (1, grown, grown, 1))
@@ -174,18 +202,21 @@ def test_filtered_nonlinearities_commute_with_mirroring(name):
 
 @pytest.mark.parametrize("name", SMALL)
 def test_a_constant_passes_like_through_a_plain_nonlinearity(name):
-    """Both filters have unit gain at zero frequency; the bound comes after the gain of 1.5."""
+    """Both filters have unit gain at zero frequency. The clamp follows the gain."""
     plan = stylegan3.plan_layers(_small(name))[1]
     assert plan.up > plan.down and plan.radial == (name == "radial")
     size, middle = plan.in_size + plan.kernel_size - 1, slice(plan.out_size // 2 - 2, plan.out_size // 2 + 2)
     x = jnp.array([0.5, -0.5, 3.0, -30.0])[:, None, None, None] * jnp.ones((1, size, size, 1))
     y = _layer(plan, gain=1.5, slope=0.2, clamp=2.0)(x)
     for centre, expected in zip(np.asarray(y)[:, middle, middle, 0], (0.75, -0.15, 2.0, -2.0), strict=True):
-        np.testing.assert_allclose(centre, expected, rtol=0.02)  # the up filter leaves a little of its images
+        np.testing.assert_allclose(centre, expected, rtol=0.02)  # the up filter lets small aliases pass
 
 
 def test_to_rgb_inserts_zeros_where_it_changes_the_rate():
-    """Without critically sampled layers; it has no filter of its own, and so the gain of 4 stays with the pixels."""
+    """This network has no critically sampled layers.
+
+    ToRGB has no filter, so the gain of 4 stays with the pixels.
+    """
     plan = stylegan3.plan_layers(_small("narrow", num_layers=2, num_critical=0))[-1]
     assert plan.is_torgb and plan.up == 2 and (plan.in_size, plan.out_size) == (64, 64)
     x = jax.random.normal(jax.random.key(0), (1, 64, 64, 2))
@@ -195,8 +226,36 @@ def test_to_rgb_inserts_zeros_where_it_changes_the_rate():
     np.testing.assert_allclose(y, inserted[:, 31:95, 31:95], rtol=1e-6)
 
 
+@pytest.mark.parametrize(
+    ("taps", "cutoff", "width"), [(12, 8.0, 12.0), (24, 8.0, 30.0), (13, 3.0, 1.0), (6, 15.0, 0.1)]
+)
+def test_filters_are_scipys(taps, cutoff, width):
+    """The cases have attenuations above 50, between 21 and 50, and below 21."""
+    rate = 64.0
+    window = signal.get_window(
+        ("kaiser", signal.kaiser_beta(signal.kaiser_atten(taps, width / (rate / 2)))), taps, False
+    )
+    separable = stylegan3_filters.lowpass(taps, cutoff, width, rate)
+    np.testing.assert_allclose(separable, signal.firwin(taps, cutoff, width=width, fs=rate), rtol=0, atol=1e-12)
+    if taps % 2 == 0:
+        x = (np.arange(taps) - (taps - 1) / 2) / rate
+        radius = np.hypot(x[:, None], x)
+        design = cutoff / radius * special.jv(1, 2 * np.pi * cutoff * radius) * np.outer(window, window)
+        radial = stylegan3_filters.radial_lowpass(taps, cutoff, width, rate)
+        np.testing.assert_allclose(radial, design / design.sum(), rtol=0, atol=1e-12)
+
+
+def test_a_cutoff_beyond_half_the_rate_is_refused():
+    for cutoff in (0.0, 32.0):
+        with pytest.raises(ValueError, match=f"cutoff={cutoff:g}: .* below half its rate 64"):
+            stylegan3_filters.lowpass(12, cutoff, 1.0, 64.0)
+
+
 def test_a_radial_filter_has_the_same_response_in_every_direction():
-    """At the cutoff, where a separable filter lets half again as much pass along the diagonal as along the axes."""
+    """The test looks at the cutoff.
+
+    A separable filter passes 1.5 times as much along the diagonal as along an axis.
+    """
     rate, cutoff, taps = 64.0, 8.0, 24
     radial = stylegan3_filters.radial_lowpass(taps, cutoff, 12.0, rate)
     separable = stylegan3_filters.lowpass(taps, cutoff, 12.0, rate)
@@ -224,7 +283,10 @@ def test_every_configuration_gives_finite_images(name):
 
 
 def test_features_beyond_the_sampling_rate_fade():
-    """Enlarged fourfold, frequencies around the bandwidth would alias; none is left above half the rate."""
+    """Frequencies near the bandwidth, times four, would alias.
+
+    No frequency above half the rate is left.
+    """
     config = _small("narrow")
     layer = stylegan3.FourierInput(config, stylegan3.plan_layers(config)[0], key=jax.random.key(0))
     layer.weight[...] = jnp.eye(len(layer.weight)) * np.sqrt(len(layer.weight))
@@ -242,7 +304,7 @@ def test_features_beyond_the_sampling_rate_fade():
 
 
 def test_a_conditional_mapping_joins_two_normalised_halves():
-    """Against float64 and the definition."""
+    """The mapping equals its definition in float64."""
     config = _small("narrow", num_classes=3)
     module = stylegan3.StyleGAN3(config, key=jax.random.key(0))
     z = jax.random.normal(jax.random.key(1), (2, 5))

@@ -34,18 +34,19 @@ def main(_):
         found = foreign_files.load_components(FLAGS.components)
         generator = zoo.load(FLAGS.generator)
         components.check_generator(found, FLAGS.generator, decomposition.fingerprint(generator))
+        scorer = probe.scorer(probe.load(FLAGS.probe))
         changes = effects.measure(
             generator,
             found,
-            probe.load(FLAGS.probe),
+            scorer,
             num_samples=FLAGS.num_samples,
             sigma=FLAGS.sigma,
             seed=FLAGS.seed,
         )
-        measured = effects.summarize(changes)
+        measured = effects.summarize(changes, scorer.names)
         text = effects.table(measured, range(len(found)))
         (directory / "effects.md").write_text(text + "\n")
-        report = {"factors": measured.factors, "size": measured.size.tolist(), "slope": measured.slope.tolist()}
+        report = {"factors": measured.names, "size": measured.size.tolist(), "slope": measured.slope.tolist()}
         (directory / "effects.json").write_text(json.dumps(report, indent=2) + "\n")
         charts.effects(directory / "effects.png", measured)
         (directory / "run.flags").write_text(outputs.flagfile(FLAGS.get_key_flags_for_module(sys.argv[0])))

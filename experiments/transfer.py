@@ -58,11 +58,15 @@ def _class_names(module):
 
 
 def _measure(generator, found, num_classes):
-    """Transfer to each class; to the source itself, from other images of it: the most that there can be."""
-    reader = probe.load(FLAGS.probe)
-    continuous = slice(1, None)  # without the shape, which is the class
+    """Returns the transfer to each class.
+
+    The transfer to the source class itself uses other images of it. No class can have
+    a higher transfer.
+    """
+    scorer = probe.scorer(probe.load(FLAGS.probe))
+    continuous = ~np.isin(scorer.names, scorer.categories)  # the class is the shape
     measure = lambda label, seed: effects.measure(  # noqa: E731
-        generator, found, reader, num_samples=FLAGS.num_samples, label=label, seed=seed
+        generator, found, scorer, num_samples=FLAGS.num_samples, label=label, seed=seed
     )[..., continuous]
     source = measure(found.source.label, FLAGS.seed)
     return [class_transfer.between(source, measure(label, FLAGS.seed + 1)) for label in range(num_classes)]

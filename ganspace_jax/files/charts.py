@@ -7,7 +7,7 @@ import numpy as np
 
 from ganspace_jax.directions.components import Components
 from ganspace_jax.measures.effects import Effects
-from ganspace_jax.measures.layer_response import Faithfulness
+from ganspace_jax.measures.layer_response import LayerResponse
 
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt
@@ -40,14 +40,14 @@ def effects(path: str | os.PathLike[str], measured: Effects) -> None:
     rows, columns = measured.size.shape
     figure, axes = plt.subplots(figsize=(1 + 0.55 * columns, 1.6 + 0.28 * rows), layout="constrained")
     field = axes.imshow(measured.size, cmap="viridis", vmin=0, aspect="auto")
-    axes.set_xticks(range(columns), [name.replace("_", " ") for name in measured.factors], rotation=45, ha="right")
+    axes.set_xticks(range(columns), [name.replace("_", " ") for name in measured.names], rotation=45, ha="right")
     axes.set_yticks(range(rows), [f"v{k}" for k in range(rows)])
     figure.colorbar(field, label="change, in standard deviations of the factor")
     figure.savefig(path, dpi=120)
     plt.close(figure)
 
 
-def faithfulness(path: str | os.PathLike[str], measured: Faithfulness, num_rows: int = 6) -> None:
+def faithfulness(path: str | os.PathLike[str], measured: LayerResponse, num_rows: int = 6) -> None:
     """For the first components: motion along the own component and along the others, against the step."""
     count = min(num_rows, len(measured.own))
     figure, axes = plt.subplots(

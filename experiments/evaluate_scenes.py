@@ -3,7 +3,7 @@
     python -m experiments.evaluate_scenes --generator=stylegan2-scenes --workdir=runs/evaluate_scenes
 
 Writes into workdir: quality.json, run.flags, samples.png (64 samples) and compare.png (samples above what the renderer
-makes of their factors). Prints the figures; the exit status is 1 if the gate of ganspace_jax/quality.py does not
+makes of their factors). Prints the figures; the exit status is 1 if the gate of ganspace_jax/scenes/quality.py does not
 hold.
 """
 
@@ -19,6 +19,7 @@ from ganspace_jax.files import outputs, pictures
 from ganspace_jax.generators import synthesis, zoo
 from ganspace_jax.sampling import latents
 from ganspace_jax.scenes import probe, quality
+from ganspace_jax.scenes.chunks import map_chunks
 
 FLAGS = flags.FLAGS
 flags.DEFINE_string("generator", None, "Name in the zoo, or a checkpoint directory.", required=True)
@@ -35,7 +36,7 @@ def main(_):
         generator, reader = zoo.load(FLAGS.generator), probe.load(FLAGS.probe)
         samples, labels = _generate(generator, jax.random.key(FLAGS.seed))
         report = quality.measure(samples, labels, reader, FLAGS.supersampling)
-        missed = quality.passes(report)
+        missed = quality.shortfalls(report)
         (directory / "quality.json").write_text(json.dumps({**report, "missed": missed}, indent=2) + "\n")
         (directory / "run.flags").write_text(outputs.flagfile(FLAGS.get_key_flags_for_module(sys.argv[0])))
         _save_pictures(samples, reader, directory)
@@ -55,7 +56,7 @@ def _generate(generator, key):
         z, label = latents.sample(key, chunk["index"], module.z_dim, module.prior), chunk.get("label")
         return synthesis.synthesize(generator, synthesis.map_latents(generator, z, label), label=label)
 
-    return probe.in_chunks(synthesize, chunks), labels
+    return map_chunks(synthesize, chunks), labels
 
 
 def _save_pictures(samples, reader, directory):
@@ -76,7 +77,7 @@ def _print_table(report, missed):
     sure = report["sure_of_shape"]
     print(f"{'probe sure of the shape':28}{sure['generated']:8.2f}     (real scenes: {sure['real']:.2f})")
     for name, value in report.get("label_agreement", {}).items():
-        print(f"{name + ' where asked for':28}{value:8.2f}     (at least {quality.MINIMUM_AGREEMENT:.2f})")
+        print(f"{name + ' where requested':28}{value:8.2f}     (at least {quality.MINIMUM_AGREEMENT:.2f})")
     print("the gate holds" if not missed else "the gate does not hold:\n  " + "\n  ".join(missed))
 
 

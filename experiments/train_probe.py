@@ -18,9 +18,9 @@ from absl import app, flags, logging
 from tqdm import tqdm
 
 from ganspace_jax.errors import one_line_errors
-from ganspace_jax.files import outputs, run_states
-from ganspace_jax.scenes import probe
-from ganspace_jax.scenes import rendering as scenes
+from ganspace_jax.files import checkpoints, outputs
+from ganspace_jax.scenes import probe, probe_training, rendering
+from ganspace_jax.scenes.factors import sample_factors
 
 FLAGS = flags.FLAGS
 flags.DEFINE_string("workdir", None, "Directory of the run; a run found there is continued.", required=True)
@@ -40,9 +40,10 @@ def main(_):
     workdir.mkdir(parents=True, exist_ok=True)
     (workdir / "run.flags").write_text(outputs.flagfile(FLAGS.get_key_flags_for_module(sys.argv[0])))
     init_key, train_key, held_out_key = jax.random.split(jax.random.key(FLAGS.seed), 3)
-    recipe = probe.Recipe(FLAGS.num_images, FLAGS.batch_size, FLAGS.learning_rate)
-    definition, state = probe.init(probe.Probe(probe.Config(resolution=FLAGS.resolution), key=init_key), recipe)
-    saved = run_states.RunCheckpoints(workdir / "state")
+    recipe = probe_training.Recipe(FLAGS.num_images, FLAGS.batch_size, FLAGS.learning_rate)
+    network = probe.Network(probe.Config(resolution=FLAGS.resolution), key=init_key)
+    definition, state = probe_training.init(network, recipe)
+    saved = checkpoints.RunCheckpoints(workdir / "state")
     found = saved.restore(state)
     state = found[1] if found else state
     trained = _train(definition, recipe, state, train_key, workdir, saved)
@@ -51,11 +52,11 @@ def main(_):
 
 
 def _train(definition, recipe, state, key, workdir, saved):
-    render = functools.partial(scenes.render, resolution=FLAGS.resolution, supersampling=FLAGS.supersampling)
+    render = functools.partial(rendering.render, resolution=FLAGS.resolution, supersampling=FLAGS.supersampling)
     step, last_save = int(state.step), time.monotonic()
     bar = tqdm(total=recipe.num_images, initial=step * recipe.batch_size, unit="img", smoothing=0.02, mininterval=10)
     while step < recipe.num_steps:
-        state, terms = probe.update(definition, recipe, render, state, key)
+        state, terms = probe_training.update(definition, recipe, render, state, key)
         step += 1
         bar.update(recipe.batch_size)
         if step % 50 == 0 or step == recipe.num_steps:
@@ -64,16 +65,16 @@ def _train(definition, recipe, state, key, workdir, saved):
                 file.write(json.dumps({"images": step * recipe.batch_size, **terms}) + "\n")
         if time.monotonic() - last_save > FLAGS.save_every or step == recipe.num_steps:
             saved.save(step, state)
-            probe.save(workdir / "probe", probe.SplitProbe(definition, state.params))
+            probe.save(workdir / "probe", probe.Probe(definition, state.params))
             last_save = time.monotonic()
     bar.close()
-    return probe.SplitProbe(definition, state.params)
+    return probe.Probe(definition, state.params)
 
 
 def _judge(trained, key, path):
-    true = scenes.sample_factors(key, FLAGS.num_held_out)
-    read = probe.read_factors(trained, probe.render_scenes(true, FLAGS.resolution, FLAGS.supersampling))
-    accuracy = {name: round(value, 4) for name, value in probe.accuracy(true, read).items()}
+    true = sample_factors(key, FLAGS.num_held_out)
+    read = probe.read_factors(trained, rendering.render_in_chunks(true, FLAGS.resolution, FLAGS.supersampling))
+    accuracy = {name: round(value, 4) for name, value in probe_training.accuracy(true, read).items()}
     path.write_text(json.dumps({"num_held_out": FLAGS.num_held_out, **accuracy}, indent=2) + "\n")
     for name, value in accuracy.items():
         print(f"{name:16} {'accuracy' if name == 'shape' else 'R2':9} {value:.4f}")

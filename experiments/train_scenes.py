@@ -8,18 +8,21 @@ stopped), generator/ (the averaged weights, a checkpoint directory for every oth
 --grow_from begins a run of twice the resolution.
 """
 
+import contextlib
 import functools
 import pathlib
 import sys
 
 import jax
 from absl import app, flags, logging
+from tqdm import tqdm
 
 from ganspace_jax.errors import InputError, one_line_errors
 from ganspace_jax.files import outputs
 from ganspace_jax.generators import biggan_deep, stylegan2
 from ganspace_jax.sampling import devices as device_meshes
-from ganspace_jax.scenes import rendering as scenes
+from ganspace_jax.scenes.factors import SHAPES, sample_factors
+from ganspace_jax.scenes.rendering import render
 from ganspace_jax.scenes.training import adversarial, growing, loop
 from ganspace_jax.scenes.training import discriminator as discriminators
 
@@ -76,24 +79,33 @@ def main(_):
         batch_statistics=FLAGS.family == "biggan_deep",
     )
     generator, discriminator = _networks(init_key)
-    render = functools.partial(
-        _render,
+    render_batch = functools.partial(
+        _render_batch,
         resolution=generator.config.resolution,
         supersampling=FLAGS.supersampling,
         num_classes=generator.num_classes,
     )
     networks, state = adversarial.init(generator, discriminator, recipe)
-    loop.run(
-        networks,
-        recipe,
-        render,
-        state,
-        train_key,
-        workdir,
-        sample_every=FLAGS.sample_every,
-        save_every=FLAGS.save_every,
-    )
+    program = loop.Program(networks, recipe, render_batch, train_key)
+    intervals = loop.Intervals(FLAGS.sample_every, FLAGS.save_every)
+    with _progress_bar() as report:
+        loop.run(program, state, workdir, intervals, report)
     print(f"generator: {workdir / 'generator'}")
+
+
+@contextlib.contextmanager
+def _progress_bar():
+    """Yields a function that shows a Progress as a bar."""
+    with contextlib.ExitStack() as stack:
+        bars = []
+
+        def report(progress):
+            if not bars:
+                start = {"total": progress.total, "initial": progress.done, "unit": progress.unit}
+                bars.append(stack.enter_context(tqdm(**start, smoothing=0.02, mininterval=10)))
+            bars[0].update(progress.done - bars[0].n)
+
+        yield report
 
 
 def _networks(key):
@@ -138,19 +150,19 @@ def _biggan_deep(key):
         raise InputError(f"--{error}") from None
     config = biggan_deep.Config(
         z_dim=FLAGS.latent_dim,
-        num_classes=len(scenes.SHAPES),
+        num_classes=len(SHAPES),
         channel_width=FLAGS.channel_width,
         blocks=blocks,
         attention_position=FLAGS.attention_position,
-        class_names=scenes.SHAPES,
+        class_names=SHAPES,
     )
     return biggan_deep.BigGANDeep(config, key=key)
 
 
-def _render(key, num_images, resolution, supersampling, num_classes):
-    factors = scenes.sample_factors(key, num_images)
+def _render_batch(key, num_images, resolution, supersampling, num_classes):
+    factors = sample_factors(key, num_images)
     labels = jax.nn.one_hot(factors.shape, num_classes) if num_classes else None
-    return adversarial.Batch(scenes.render(factors, resolution, supersampling), labels)
+    return adversarial.Batch(render(factors, resolution, supersampling), labels)
 
 
 if __name__ == "__main__":

@@ -269,17 +269,8 @@ class Synthesis(nnx.Module):
         return x.astype(jnp.float32) * self.config.output_scale
 
 
-<<<<<<< HEAD
-class StyleGAN3(base.Configured, nnx.Module):
-    """The whole generator; see base.Generator for the contract."""
-
-    prior: Literal["normal", "truncated_normal"] = "normal"
-    has_mapping = True
-    default_layer = "w"
-=======
 class StyleGAN3(MappedLatents, nnx.Module):
     """The whole generator, which fulfils the contract base.Generator."""
->>>>>>> 3794ca2557318a041baecfba42ab4a84fae76c28
 
     def __init__(self, config: Config, *, key: PRNGKey):
         mapping_key, synthesis_key = jax.random.split(key)

@@ -1,21 +1,28 @@
-"""Whether a direction that was found on one class does the same to others (GANSpace, section 4: "some components transfer").
+"""Transfer of directions between classes (GANSpace, section 4: "some components transfer").
 
-What a component does to a class is its effect vector: the mean change of each factor that the probe reads. Transfer is the
-correlation of the effect vectors of two classes, with a bootstrap interval over images.
+A component's effect on a class is a vector: the mean change of each value that a
+scorer reads. Transfer is the correlation of the effect vectors of two classes, with a
+bootstrap interval over images.
 """
 
 from typing import NamedTuple
 
 import numpy as np
 
-from ganspace_jax.shapes import Float, Int
+from ganspace_jax.shapes import Float
 
 NUM_RESAMPLES = 1000
-LEVELS = (2.5, 97.5)  # percentiles
+PERCENTILES = (2.5, 97.5)  # bounds of a 95 % interval
 
 
 class Transfer(NamedTuple):
-    """Correlation of each component's effects in the source class and in another one, and the bounds of its 95 % interval."""
+    """Transfer of each component from a source class to a target class.
+
+    Attributes:
+      correlation: correlation of the component's effects on the two classes.
+      low: lower bound of the correlation's 95 % interval.
+      high: upper bound of the correlation's 95 % interval.
+    """
 
     correlation: Float[np.ndarray, "c"]
     low: Float[np.ndarray, "c"]
@@ -23,31 +30,40 @@ class Transfer(NamedTuple):
 
 
 def between(source: Float[np.ndarray, "c n f"], target: Float[np.ndarray, "c m f"], *, seed: int = 0) -> Transfer:
-    """Transfer from the changes (effects.measure, continuous factors) in images of two classes.
+    """Computes the transfer from the changes of values in images of two classes.
 
-    Factors that one of the classes does not show (all NaN) are left out.
+    A value does not count if one of the classes never shows it (all NaN).
+
+    Args:
+      source: changes in images of the source class, from `effects.measure`.
+      target: changes in images of the target class, from `effects.measure`.
+      seed: seed of the bootstrap.
     """
     seen = ~(np.isnan(source).all((0, 1)) | np.isnan(target).all((0, 1)))
     source, target = source[..., seen], target[..., seen]
     random = np.random.default_rng(seed)
     draws = [
-        _correlation(*(_mean(x, random.integers(0, x.shape[1], x.shape[1])) for x in (source, target)))
+        _correlation(_effect(_resampled(source, random)), _effect(_resampled(target, random)))
         for _ in range(NUM_RESAMPLES)
     ]
-    low, high = np.percentile(draws, LEVELS, axis=0)
-    whole = (np.arange(x.shape[1]) for x in (source, target))
-    return Transfer(_correlation(*(_mean(x, all_) for x, all_ in zip((source, target), whole, strict=True))), low, high)
+    low, high = np.percentile(draws, PERCENTILES, axis=0)
+    return Transfer(_correlation(_effect(source), _effect(target)), low, high)
 
 
-def _mean(changes: Float[np.ndarray, "c n f"], images: Int[np.ndarray, "n"]) -> Float[np.ndarray, "c f"]:
-    """Over the chosen images; 0 where none of them shows the factor."""
-    chosen = changes[:, images]
-    seen = ~np.isnan(chosen)
-    return np.where(seen, chosen, 0.0).sum(1) / np.maximum(seen.sum(1), 1)
+def _resampled(changes: Float[np.ndarray, "c n f"], random: np.random.Generator) -> Float[np.ndarray, "c n f"]:
+    """Draws as many images as there are, with replacement."""
+    num_images = changes.shape[1]
+    return changes[:, random.integers(0, num_images, num_images)]
+
+
+def _effect(changes: Float[np.ndarray, "c n f"]) -> Float[np.ndarray, "c f"]:
+    """Returns the mean over the images that show a value, or 0 if no image shows it."""
+    seen = ~np.isnan(changes)
+    return np.where(seen, changes, 0.0).sum(1) / np.maximum(seen.sum(1), 1)
 
 
 def _correlation(a: Float[np.ndarray, "c f"], b: Float[np.ndarray, "c f"]) -> Float[np.ndarray, "c"]:
-    """Pearson's, row by row; 0 for a row without any effect."""
+    """Returns Pearson's correlation of each pair of rows, or 0 if a row is constant."""
     a, b = (x - x.mean(1, keepdims=True) for x in (a, b))
     lengths = np.linalg.norm(a, axis=1) * np.linalg.norm(b, axis=1)
     return np.sum(a * b, axis=1) / np.where(lengths == 0, 1.0, lengths)

@@ -1,7 +1,8 @@
-"""Whether directions do what they promise: latents are moved along each direction, and the layer's motion is measured.
+"""Response of a layer to its own directions: how the layer moves when latents move along a direction.
 
-The regression is linear, the generator is not (GANSpace, section 3.2, and its reviewers): a direction is to be trusted as far
-as the layer moves along its own component, in proportion to the step, and along nothing else.
+The regression that finds a direction is linear, but the generator is not (GANSpace,
+section 3.2). A direction is reliable if the layer moves along the direction's own
+component, in proportion to the step, and along no other component.
 """
 
 import functools
@@ -21,12 +22,18 @@ from ganspace_jax.sampling import latents
 from ganspace_jax.shapes import Array, Float
 
 
-class Faithfulness(NamedTuple):
-    """Motion of the layer for a step of each of `sigmas` along each direction, over random samples.
+class LayerResponse(NamedTuple):
+    """Motion of the layer over random samples, for each component and each step.
 
-    own: mean motion along the direction's own component, in that component's standard deviations. spread: standard deviation
-    of it over samples. others: root mean square length of the motion along all other components that were kept, each in its
-    own standard deviations. share: of the squared motion of the whole layer, what lies along the own component (no step: 0).
+    Attributes:
+      sigmas: steps along the direction, in the component's standard deviations.
+      own: mean motion along the direction's own component, in that component's
+        standard deviations.
+      spread: standard deviation of `own` over samples.
+      others: root mean square length of the motion along all other kept components,
+        each in its own standard deviations.
+      share: fraction of the layer's squared motion that lies along the own component.
+        It is 0 if the layer does not move.
     """
 
     sigmas: tuple[float, ...]
@@ -34,6 +41,15 @@ class Faithfulness(NamedTuple):
     spread: Float[np.ndarray, "c s"]
     others: Float[np.ndarray, "c s"]
     share: Float[np.ndarray, "c s"]
+
+
+class _StepResponse(NamedTuple):
+    """Motion of the layer for one component and one step; see LayerResponse."""
+
+    own: float
+    spread: float
+    others: float
+    share: float
 
 
 def measure(
@@ -44,36 +60,44 @@ def measure(
     num_samples: int = 256,
     layers: tuple[int, int] | None = None,
     seed: int = 0,
-) -> Faithfulness:
-    """Moves the same samples by every step along every direction.
+) -> LayerResponse:
+    """Moves the same samples by every step along every direction, and measures the layer's motion.
 
-    layers: [start, stop) of the latents moved, None for all. Raises InputError where components and generator do not fit.
+    Args:
+      sigmas: steps, in the component's standard deviations.
+      layers: [start, stop) of the moved layers; None moves all layers.
+
+    Raises:
+      InputError: the components do not fit the generator.
     """
-    module = generator.merge()
+    module, source = generator.merge(), components.source
     check_latent_space(components, *base.edited_space(module))
-    if components.source.layer not in base.activation_shapes(generator):
+    if source.layer not in base.activation_shapes(generator):
         raise InputError(
-            f"--components: of layer {components.source.layer}, which is the latent itself: nothing to measure"
+            f"--components: are of layer {source.layer}, which is the latent itself; "
+            "decompose an activation to measure its response"
         )
-    source = components.source
     key, indices = jax.random.key(seed), jnp.arange(num_samples)
     z = latents.sample(key, indices, module.z_dim, module.prior, source.truncation_psi)
     label = latents.labels(key, indices, source.label, module.num_classes)
     start = synthesis.map_latents(generator, z, label)
     read = functools.partial(_coordinates, generator, components, label)
     origin, still = read(start)
-    rows = []
-    for k in range(len(components)):
-        moved = [read(edits.apply(start, components, [Edit(k, layers, float(s))])) for s in sigmas]
-        rows.append([_summary(k, at - origin, layer - still, components) for at, layer in moved])
-    table = np.array(rows)
-    return Faithfulness(tuple(float(s) for s in sigmas), *(table[..., i] for i in range(4)))
+
+    def response(k: int, sigma: float) -> _StepResponse:
+        coordinates, layer = read(edits.apply(start, components, [Edit(k, layers, sigma)]))
+        return _step_response(k, coordinates - origin, layer - still, components)
+
+    steps = tuple(float(sigma) for sigma in sigmas)
+    rows = [[response(k, sigma) for sigma in steps] for k in range(len(components))]
+    tables = {name: np.array([[getattr(one, name) for one in row] for row in rows]) for name in _StepResponse._fields}
+    return LayerResponse(steps, **tables)
 
 
 def _coordinates(
     generator: base.Generator, components: Components, label: Array | None, start: Float[Array, "n layers d"]
 ) -> tuple[Float[np.ndarray, "n c"], Float[np.ndarray, "n y"]]:
-    """Of each sample: its coordinates in standard deviations, and the flattened layer."""
+    """Returns each sample's coordinates, in standard deviations, and its flattened layer."""
     source = components.source
     settings = {"label": label, "truncation_psi": source.truncation_psi}
     layer = np.asarray(synthesis.activation(generator, start, source.layer, **settings), np.float64).reshape(
@@ -83,22 +107,32 @@ def _coordinates(
     return layer @ directions.T / components.activation_stdevs, layer
 
 
-def _summary(
+def _step_response(
     k: int, motion: Float[np.ndarray, "n c"], layer: Float[np.ndarray, "n y"], components: Components
-) -> tuple[float, float, float, float]:
-    """(own, spread, others, share) of one step."""
-    own, rest = motion[:, k], np.delete(motion, k, axis=1)
+) -> _StepResponse:
+    """Summarizes the motion of one step over samples.
+
+    Args:
+      k: index of the component.
+      motion: motion of the coordinates, in standard deviations.
+      layer: motion of the flattened layer.
+    """
+    own, other_motion = motion[:, k], np.delete(motion, k, axis=1)
     whole = np.sum(layer**2)
     along = np.sum(np.square(own * components.activation_stdevs[k]))
-    others = np.sqrt(np.mean(np.sum(rest**2, axis=1)))
-    return float(own.mean()), float(own.std()), float(others), float(along / whole) if whole > 0 else 0.0
+    return _StepResponse(
+        own=float(own.mean()),
+        spread=float(own.std()),
+        others=float(np.sqrt(np.mean(np.sum(other_motion**2, axis=1)))),
+        share=float(along / whole) if whole > 0 else 0.0,
+    )
 
 
-def table(measured: Faithfulness, sigma: float = 1.0) -> str:
-    """The figures of one step as a Markdown table, a component a row."""
-    column = measured.sigmas.index(sigma)
+def table(response: LayerResponse, sigma: float = 1.0) -> str:
+    """Returns the response to one step as a Markdown table with one component per row."""
+    column = response.sigmas.index(sigma)
     lines = [f"| step {sigma:+g} | own component | spread | others | share of the motion |", "| --- " * 5 + "|"]
-    for k in range(len(measured.own)):
-        figures = [getattr(measured, name)[k, column] for name in ("own", "spread", "others", "share")]
+    for k in range(len(response.own)):
+        figures = [getattr(response, name)[k, column] for name in _StepResponse._fields]
         lines.append(f"| v{k} | " + " | ".join(f"{value:.2f}" for value in figures) + " |")
     return "\n".join(lines)

@@ -1,23 +1,26 @@
-"""The procedural scenes: a lit room with one object, rendered from known factors.
+"""The renderer of the procedural scenes: a lit room with one object.
 
-It is the ground truth of the project: the shipped generators are trained on it, and the probe reads its factors back, so
-that what a direction does can be measured instead of judged by eye.
+The scenes are the project's ground truth. The shipped generators are trained on
+them. The probe reads the factors back from images, so the effect of a direction is
+measured instead of judged by eye.
 
-Geometry. y points up, the floor is y = 0, the back wall is z = WALL. The object stands on the floor at (x, 0, depth). Every
-shape is one convex solid {p : q(p) <= 0 and n_j . p <= d_j}, a quadric q cut by at most eight planes, in coordinates in
-which it is about two units wide and high; so one closed-form ray intersection serves all of them, without branches.
+Geometry: y points up, the floor is y = 0, the back wall is z = WALL. The object
+stands on the floor at (x, 0, depth). Every shape is one convex solid
+{p : q(p) <= 0 and n_j . p <= d_j}. It is a quadric q cut by at most eight planes,
+in coordinates in which it is about two units wide and high. Therefore one
+closed-form ray intersection without branches serves every shape.
 """
 
+import functools
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ganspace_jax.shapes import Array, Float, Int, PRNGKey
-
-SHAPES = ("sphere", "cylinder", "cone", "cube", "pyramid", "octahedron")
-SHOWS_ROTATION = ("cube", "pyramid", "octahedron")
+from ganspace_jax.scenes.chunks import map_chunks
+from ganspace_jax.scenes.factors import Factors
+from ganspace_jax.shapes import Array, Float
 
 WALL = 2.5
 CAMERA_DISTANCE = 5.0
@@ -29,40 +32,15 @@ SATURATION = {"object": 0.8, "wall": 0.45, "floor": 0.45}
 FAR = 1e6
 
 
-class Factors(NamedTuple):
-    """What a scene is made of; every field has the batch shape. See RANGES for the values."""
-
-    shape: Int[Array, "*batch"]
-    object_hue: Float[Array, "*batch"]
-    size: Float[Array, "*batch"]
-    horizontal: Float[Array, "*batch"]
-    depth: Float[Array, "*batch"]
-    rotation: Float[Array, "*batch"]
-    wall_hue: Float[Array, "*batch"]
-    floor_hue: Float[Array, "*batch"]
-    camera_height: Float[Array, "*batch"]
-    light_direction: Float[Array, "*batch"]
-    light_intensity: Float[Array, "*batch"]
-
-
-RANGES: dict[str, tuple[float, float]] = {
-    "object_hue": (0.0, 1.0),  # turns; circular
-    "size": (0.6, 0.95),  # room units: half the width of the object
-    "horizontal": (-0.75, 0.75),  # room units: to the right
-    "depth": (-1.0, 1.2),  # room units: away from the camera
-    "rotation": (0.0, np.pi / 2),  # radians; circular: what shows a turn repeats after a quarter
-    "wall_hue": (0.0, 1.0),  # turns; circular
-    "floor_hue": (0.0, 1.0),  # turns; circular
-    "camera_height": (1.2, 3.2),  # room units above the floor
-    "light_direction": (-1.1, 1.1),  # radians: azimuth, 0 from behind the camera, positive from the right
-    "light_intensity": (0.4, 1.0),  # of the directional light; the ambient light is constant
-}
-CIRCULAR = ("object_hue", "rotation", "wall_hue", "floor_hue")
-CONTINUOUS = tuple(RANGES)
-
-
 class _Solid(NamedTuple):
-    """One row of the shape table: x^T diag(square) x + linear . x + constant <= 0, normals . x <= distances."""
+    """A row of the shape table, which defines one convex solid.
+
+    A point x is inside if x^T diag(square) x + linear . x + constant <= 0, and
+    normal . x <= distance for each plane.
+
+    Attributes:
+      planes: (normal x, normal y, normal z, distance) of each plane.
+    """
 
     square: tuple[float, float, float] = (0.0, 0.0, 0.0)
     linear: tuple[float, float, float] = (0.0, 0.0, 0.0)
@@ -107,7 +85,7 @@ _MAX_PLANES = 8
 
 
 def _table() -> tuple[np.ndarray, ...]:
-    """Stacks the solids; unused planes are 0 . x <= 1, which always holds."""
+    """Stacks the solids into arrays. An unused plane is 0 . x <= 1, which always holds."""
     planes = np.tile(np.array([0.0, 0.0, 0.0, 1.0], np.float32), (len(_SOLIDS), _MAX_PLANES, 1))
     for row, solid in zip(planes, _SOLIDS, strict=True):
         row[: len(solid.planes)] = np.asarray(solid.planes, np.float32).reshape(-1, 4)
@@ -120,22 +98,20 @@ def _table() -> tuple[np.ndarray, ...]:
 _TABLE = _table()
 
 
-def sample_factors(key: PRNGKey, num_samples: int) -> Factors:
-    """Draws independent factors: the shape uniform over SHAPES, the others uniform over RANGES."""
-    shape_key, *keys = jax.random.split(key, 1 + len(RANGES))
-    values = {
-        name: jax.random.uniform(k, (num_samples,), minval=low, maxval=high)
-        for k, (name, (low, high)) in zip(keys, RANGES.items(), strict=True)
-    }
-    return Factors(shape=jax.random.randint(shape_key, (num_samples,), 0, len(SHAPES)), **values)
-
-
 def render(factors: Factors, resolution: int = 64, supersampling: int = 3) -> Float[Array, "*batch h w 3"]:
-    """Renders scenes: one ray for each of supersampling^2 points of a pixel, averaged. Values in [-1, 1]."""
+    """Renders scenes. A pixel is the mean of supersampling^2 rays; values are in [-1, 1]."""
     batch_shape = jnp.shape(factors.shape)
     flat = jax.tree.map(lambda x: jnp.reshape(x, -1), factors)
     images = jax.vmap(lambda one: _render_one(one, resolution, supersampling))(flat)
     return images.reshape(*batch_shape, resolution, resolution, 3)
+
+
+_render = jax.jit(render, static_argnames=("resolution", "supersampling"))
+
+
+def render_in_chunks(factors: Factors, resolution: int, supersampling: int) -> Float[Array, "n h w 3"]:
+    """Renders any number of scenes in jitted chunks of one size."""
+    return map_chunks(functools.partial(_render, resolution=resolution, supersampling=supersampling), factors)
 
 
 def _render_one(factors: Factors, resolution: int, supersampling: int) -> Float[Array, "h w 3"]:
@@ -145,7 +121,7 @@ def _render_one(factors: Factors, resolution: int, supersampling: int) -> Float[
     return 2.0 * jnp.clip(jnp.moveaxis(pixels, 0, -1), 0.0, 1.0) - 1.0
 
 
-# Vectors below are [3, ...]: the coordinate axis first, so that the innermost loops run over pixels.
+# Vectors below are [3, ...]. Because the coordinate axis is first, the innermost loops run over pixels.
 
 
 def _column(*coordinates: Float[Array, ""] | float) -> Float[Array, "3 1 1"]:
@@ -153,7 +129,10 @@ def _column(*coordinates: Float[Array, ""] | float) -> Float[Array, "3 1 1"]:
 
 
 def _camera_rays(height: Float[Array, ""], fine: int) -> tuple[Float[Array, "3 1 1"], Float[Array, "3 n n"]]:
-    """A pinhole camera at (0, height, -CAMERA_DISTANCE), turned down to look at the middle of the room."""
+    """Returns origin and directions of the rays of a pinhole camera.
+
+    The camera is at (0, height, -CAMERA_DISTANCE) and points at the room's middle.
+    """
     offset = (jnp.arange(fine) + 0.5) / fine * 2.0 - 1.0
     across, up = HALF_FIELD * offset[None, :], -HALF_FIELD * offset[:, None]
     pitch = jnp.arctan2(height - CAMERA_TARGET_HEIGHT, CAMERA_DISTANCE)
@@ -165,7 +144,7 @@ def _camera_rays(height: Float[Array, ""], fine: int) -> tuple[Float[Array, "3 1
 def _radiance(
     factors: Factors, origin: Float[Array, "3 1 1"], direction: Float[Array, "3 n n"]
 ) -> Float[Array, "3 n n"]:
-    """Lambertian shading of the nearest surface under one directional light with a hard shadow."""
+    """Shades the nearest surface (Lambert) under one directional light with a hard shadow."""
     object_t, object_normal = _intersect_object(factors, origin, direction)
     floor_t = jnp.where(direction[1] < 0, -origin[1] / jnp.minimum(direction[1], -1e-6), FAR)
     wall_t = (WALL - origin[2]) / jnp.maximum(direction[2], 1e-6)
@@ -190,13 +169,13 @@ def _radiance(
 
 
 def _light(azimuth: Float[Array, ""]) -> Float[Array, "3 1 1"]:
-    """Unit vector towards the light."""
+    """Returns the unit vector towards the light."""
     flat, high = np.cos(LIGHT_ELEVATION), np.sin(LIGHT_ELEVATION)
     return _column(flat * jnp.sin(azimuth), high, -flat * jnp.cos(azimuth))
 
 
 def _turn(vector: Float[Array, "3 *n"], angle: Float[Array, ""]) -> Float[Array, "3 *n"]:
-    """Rotates about the vertical axis."""
+    """Rotates a vector about the vertical axis."""
     x, y, z = vector
     sine, cosine = jnp.sin(angle), jnp.cos(angle)
     return jnp.stack(jnp.broadcast_arrays(cosine * x - sine * z, y, sine * x + cosine * z))
@@ -205,7 +184,11 @@ def _turn(vector: Float[Array, "3 *n"], angle: Float[Array, ""]) -> Float[Array,
 def _intersect_object(
     factors: Factors, origin: Float[Array, "3 *n"], direction: Float[Array, "3 *m"]
 ) -> tuple[Float[Array, "n n"], Float[Array, "3 n n"]]:
-    """Distance along the ray (FAR for a miss) and outward unit normal, in room coordinates."""
+    """Intersects rays with the object.
+
+    Returns the distance along each ray (FAR for a miss) and the outward unit normal
+    in room coordinates.
+    """
     place = _column(factors.horizontal, 0.0, factors.depth)
     local_origin = _turn(origin - place, -factors.rotation) / factors.size
     local_direction = _turn(direction, -factors.rotation) / factors.size
@@ -237,7 +220,10 @@ def _quadric_interval(
     origin: Float[Array, "3 *n"],
     direction: Float[Array, "3 *m"],
 ) -> tuple[Float[Array, "n n"], Float[Array, "n n"]]:
-    """The stretch of a ray inside the quadric; of a double cone, inside the lower half."""
+    """Returns where each ray enters and leaves the quadric.
+
+    Only the lower half of a double cone counts.
+    """
     a = jnp.sum(square * direction**2, 0)
     b = jnp.sum((2.0 * square * origin + linear) * direction, 0) * 0.5
     c = jnp.sum((square * origin + linear) * origin, 0) + constant
@@ -246,7 +232,7 @@ def _quadric_interval(
     safe_a = jnp.where(jnp.abs(a) < 1e-7, 1e-7, a)
     first, second = (-b - root) / safe_a, (-b + root) / safe_a
     low, high = jnp.minimum(first, second), jnp.maximum(first, second)
-    steep = a < -1e-7  # only rays steeper than the cone: inside it at both far ends
+    steep = a < -1e-7  # the ray is steeper than the cone, so both of its far ends are inside
     downwards = direction[1] < 0
     near = jnp.where(steep, jnp.where(downwards, high, -FAR), low)
     far = jnp.where(steep, jnp.where(downwards, FAR, low), high)
@@ -257,6 +243,9 @@ def _quadric_interval(
 
 
 def _hue_to_rgb(hue: Float[Array, ""], saturation: float) -> Float[Array, "3 1 1"]:
-    """The HSV colour of full value, smoothed: cosines instead of the usual ramps, so that it has no corners."""
+    """Returns the HSV colour of value 1, with cosines instead of the usual linear ramps.
+
+    Because of the cosines the colour is a smooth function of the hue.
+    """
     phase = 2.0 * jnp.pi * (hue - jnp.asarray([0.0, 1.0, 2.0]) / 3.0)
     return (1.0 - saturation * 0.5 * (1.0 - jnp.cos(phase))).reshape(3, 1, 1)

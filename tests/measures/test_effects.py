@@ -1,4 +1,4 @@
-"""Effects: changes of known size are measured as such, and a component that does nothing moves no factor."""
+"""Effects: they grow with the step, stay in the moved layers, and have the known size of an affine generator."""
 
 import jax
 import jax.numpy as jnp
@@ -8,89 +8,86 @@ import pytest
 from ganspace_jax.errors import InputError
 from ganspace_jax.generators import base, stylegan2
 from ganspace_jax.measures import effects
-from ganspace_jax.scenes import probe
-from ganspace_jax.scenes import rendering as scenes
-from tests import calls
+from ganspace_jax.measures.scorers import Scorer
+from ganspace_jax.methods import decomposition
+
+NAMES = ("bright", "red", "left", "hidden")
 
 
-@pytest.fixture(scope="module")
-def factors():
-    return scenes.sample_factors(jax.random.key(0), 400)
+def _read(images):
+    """Mean, the sign of the mean as a category, a half's mean; and a value that only some images show."""
+    images = np.asarray(images, np.float64)
+    bright = images.mean((1, 2, 3))
+    hidden = np.where(np.arange(len(images)) % 2, bright, np.nan)
+    return np.stack([bright, images[..., 0].mean((1, 2)) > 0, images[:, :, :8].mean((1, 2, 3)), hidden], axis=1)
 
 
-@pytest.mark.parametrize("name", [*scenes.CONTINUOUS])
-def test_a_known_shift_has_its_size(factors, name):
-    """A tenth of the range is sqrt(12) / 10 standard deviations of a uniform factor; circular ones wrap."""
-    low, high = scenes.RANGES[name]
-    moved = getattr(factors, name) + 0.1 * (high - low)
-    if name in scenes.CIRCULAR:
-        moved = low + (moved - low) % (high - low)
-    changes = effects.change(name, factors, factors._replace(**{name: moved}))
-    shown = ~np.isnan(changes)
-    assert shown.sum() == (400 if name != "rotation" else np.isin(factors.shape, (3, 4, 5)).sum())
-    np.testing.assert_allclose(changes[shown], 0.1 * np.sqrt(12), rtol=1e-3)
-    back = effects.change(name, factors._replace(**{name: moved}), factors)
-    np.testing.assert_allclose(back[shown], -changes[shown], rtol=1e-3)
+SCORER = Scorer(NAMES, np.array([0.5, 1.0, 0.25, 0.5]), (None,) * 4, ("red",), _read)
 
 
-def test_shape_counts_the_images_that_change(factors):
-    changed = jnp.where(jnp.arange(400) < 100, (factors.shape + 1) % len(scenes.SHAPES), factors.shape)
-    assert effects.change("shape", factors, factors._replace(shape=changed)).mean() == 0.25
-
-
-def test_rotation_counts_where_it_shows(factors):
-    """Turning spheres is not seen, and does not count as no change."""
-    turned = factors._replace(rotation=(factors.rotation + 0.3) % (np.pi / 2))
-    round_ones = [f._replace(shape=jnp.zeros_like(f.shape)) for f in (factors, turned)]
-    assert np.isnan(effects.change("rotation", *round_ones)).all()
-
-
-def test_summary_is_over_the_images_that_show_the_factor():
-    changes = np.zeros((1, 4, len(effects.FACTORS)))
-    changes[0, :, 2] = [3.0, -3.0, 4.0, -4.0]
-    changes[0, :, 6] = [1.0, 2.0, np.nan, np.nan]
-    changes[0, :, 7] = np.nan
-    found = effects.summarize(changes)
-    np.testing.assert_allclose(found.size[0, [2, 6, 7]], [np.sqrt(12.5), np.sqrt(2.5), 0.0])
-    np.testing.assert_allclose(found.slope[0, [2, 6, 7]], [0.0, 1.5, 0.0])
+def test_summary_is_over_the_images_that_show_the_value():
+    changes = np.zeros((1, 4, 3))
+    changes[0, :, 0] = [3.0, -3.0, 4.0, -4.0]
+    changes[0, :, 1] = [1.0, 2.0, np.nan, np.nan]
+    changes[0, :, 2] = np.nan
+    found = effects.summarize(changes, ["a", "b", "c"])
+    assert found.names == ("a", "b", "c")
+    np.testing.assert_allclose(found.size, [[np.sqrt(12.5), np.sqrt(2.5), 0.0]])
+    np.testing.assert_allclose(found.slope, [[0.0, 1.5, 0.0]])
 
 
 @pytest.fixture(scope="module")
 def generator():
-    config = stylegan2.Config(z_dim=4, w_dim=5, channels=(4, 4, 4, 4), mapping_layers=2, mapping_learning_rate=1.0)
+    config = stylegan2.Config(z_dim=4, w_dim=5, channels=(4, 4, 4), mapping_layers=2, mapping_learning_rate=1.0)
     return base.split(stylegan2.StyleGAN2(config, key=jax.random.key(1)))
 
 
 @pytest.fixture(scope="module")
-def reader():
-    config = probe.Config(resolution=32, channels=(4, 4), dense_width=8)
-    return probe.split(probe.Probe(config, key=jax.random.key(2)))
+def components(generator):
+    return decomposition.decompose(generator, num_samples=500, num_components=2, batch_size=100)
 
 
-def test_measure_follows_sigma_and_layers(generator, reader):
-    """No step, no effect; a longer step, a larger one; layers that are left alone make a difference."""
-    found = calls.decompose(generator, num_samples=500, num_components=2, batch_size=100)
+def test_changes_are_those_of_the_images_at_both_ends(generator, components):
+    """Edits written out by hand give the images; the changes are the differences of the readings."""
+    module = generator.merge()
+    found = effects.measure(generator, components, SCORER, num_samples=6, sigma=1.5, seed=4)
+    assert found.shape == (2, 6, 4)
+    z = jax.vmap(lambda i: jax.random.normal(jax.random.fold_in(jax.random.key(4), i), (4,)))(jnp.arange(6))
+    start = np.asarray(base.map_latents(generator, z))
+    for k in range(2):
+        step = 1.5 * components.latent_stdevs[k] * components.latent_components[k]
+        before, after = (_read(module(jnp.asarray(start + sign * step))[0]) for sign in (-1, 1))
+        expected = (after - before) / SCORER.scales
+        expected[:, 1] = before[:, 1] != after[:, 1]
+        np.testing.assert_allclose(found[k], expected, rtol=1e-3, atol=1e-4)
+        assert np.isnan(found[k, :, 3]).tolist() == [True, False] * 3
+
+
+def test_measure_follows_sigma_and_layers(generator, components):
+    """No step has no effect; a longer step has a larger effect; unmoved layers make a difference."""
     none, some, more, early = (
-        effects.summarize(effects.measure(generator, found, reader, num_samples=16, sigma=sigma, layers=layers))
+        effects.summarize(
+            effects.measure(generator, components, SCORER, num_samples=16, sigma=sigma, layers=layers), NAMES
+        )
         for sigma, layers in ((0.0, None), (0.5, None), (2.0, None), (2.0, (0, 1)))
     )
-    assert none.size.shape == (2, len(effects.FACTORS)) and np.all(none.size == 0)
+    assert none.size.shape == (2, 4) and np.all(none.size == 0)
     assert np.all(more.size.sum(1) > some.size.sum(1)) and np.all(some.size.sum(1) > 0)
     assert np.any(early.size != more.size)
     assert np.all(np.abs(more.slope) <= more.size + 1e-9)
 
 
-def test_directions_of_another_space_are_refused(generator, reader):
-    found = calls.decompose(generator, latent_space="z", num_samples=500, num_components=2, batch_size=100)
+def test_directions_of_another_space_are_refused(generator):
+    found = decomposition.decompose(generator, latent_space="z", num_samples=500, num_components=2, batch_size=100)
     with pytest.raises(InputError, match="directions in z, but this generator's layers take w"):
-        effects.measure(generator, found, reader, num_samples=2)
+        effects.measure(generator, found, SCORER, num_samples=2)
 
 
 def test_table_and_strongest_agree():
-    size = np.zeros((2, len(effects.FACTORS)))
+    size = np.zeros((2, 8))
     size[0, 3], size[1, 7], size[1, 2] = 1.25, 0.5, 0.25
-    found = effects.Effects(effects.FACTORS, size, size)
-    assert effects.strongest(found, 1) == [effects.FACTORS[7], effects.FACTORS[2]]
+    found = effects.Effects(tuple("abcdefg_"), size, size)
+    assert effects.strongest(found, 1) == ["_", "c"]
     lines = effects.table(found, [0, 1]).splitlines()
     assert len(lines) == 4 and [line.count("**") for line in lines[2:]] == [2, 2]
-    assert lines[2].split(" | ")[4] == "**1.25**" and lines[3].split(" | ")[8] == "**0.50**"
+    assert lines[2].split(" | ")[4] == "**1.25**" and lines[3].split(" | ")[8] == "**0.50** |"

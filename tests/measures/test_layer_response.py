@@ -1,4 +1,4 @@
-"""Faithfulness: an affine layer moves as it should, a bent one less."""
+"""Response of a layer: an affine layer follows its direction, a nonlinear layer follows it less."""
 
 import dataclasses
 

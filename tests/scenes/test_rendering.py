@@ -1,63 +1,52 @@
-"""The scenes: the renderer's geometry, and that every factor does what its name says."""
+"""The renderer: its geometry, and that every factor does what its name states."""
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from ganspace_jax.scenes import rendering as scenes
+from ganspace_jax.scenes import rendering
+from ganspace_jax.scenes.factors import CIRCULAR, CONTINUOUS, RANGES, SHAPES, SHOWS_ROTATION, Factors, sample_factors
 
 
 @pytest.fixture(scope="module")
 def render():
-    return jax.jit(scenes.render, static_argnums=(1, 2))
+    return jax.jit(rendering.render, static_argnums=(1, 2))
 
 
 @pytest.fixture(scope="module")
 def middle():
     """A cube in the middle of the room, all factors in the middle of their ranges."""
-    centre = {name: jnp.asarray((low + high) / 2, jnp.float32) for name, (low, high) in scenes.RANGES.items()}
-    return scenes.Factors(shape=jnp.asarray(scenes.SHAPES.index("cube")), **centre)
+    centre = {name: jnp.asarray((low + high) / 2, jnp.float32) for name, (low, high) in RANGES.items()}
+    return Factors(shape=jnp.asarray(SHAPES.index("cube")), **centre)
 
 
-def test_samples_are_in_range_and_independent():
-    factors = scenes.sample_factors(jax.random.key(0), 4000)
-    for name, (low, high) in scenes.RANGES.items():
-        values = np.asarray(getattr(factors, name))
-        assert values.min() >= low and values.max() <= high
-        deciles = (np.percentile(values, [10, 90]) - low) / (high - low)
-        np.testing.assert_allclose(deciles, [0.1, 0.9], atol=0.05)
-    correlations = np.corrcoef(np.stack([np.asarray(getattr(factors, name)) for name in scenes.CONTINUOUS]))
-    assert np.abs(correlations - np.eye(len(correlations))).max() < 0.08
-    assert np.bincount(factors.shape, minlength=len(scenes.SHAPES)).min() > 500
-
-
-@pytest.mark.parametrize("name", scenes.CONTINUOUS)
+@pytest.mark.parametrize("name", CONTINUOUS)
 def test_every_factor_changes_the_picture(render, middle, name):
-    low, high = scenes.RANGES[name]
+    low, high = RANGES[name]
     other = middle._replace(**{name: jnp.asarray(low + 0.75 * (high - low), jnp.float32)})
     assert float(jnp.abs(render(middle, 32, 2) - render(other, 32, 2)).mean()) > 2e-3
 
 
-@pytest.mark.parametrize("name", scenes.CIRCULAR)
+@pytest.mark.parametrize("name", CIRCULAR)
 def test_circular_factors_close(render, middle, name):
-    low, high = scenes.RANGES[name]
+    low, high = RANGES[name]
     ends = [render(middle._replace(**{name: jnp.asarray(v, jnp.float32)}), 32, 2) for v in (low, high)]
     np.testing.assert_allclose(ends[0], ends[1], atol=2e-2)
 
 
-@pytest.mark.parametrize("shape", scenes.SHAPES)
+@pytest.mark.parametrize("shape", SHAPES)
 def test_rotation_shows_just_where_it_is_said_to(render, middle, shape):
     turned = [
-        render(middle._replace(shape=jnp.asarray(scenes.SHAPES.index(shape)), rotation=jnp.asarray(angle)), 32, 2)
+        render(middle._replace(shape=jnp.asarray(SHAPES.index(shape)), rotation=jnp.asarray(angle)), 32, 2)
         for angle in (0.1, 0.6)
     ]
     difference = float(jnp.abs(turned[0] - turned[1]).mean())
-    assert (difference > 2e-3) == (shape in scenes.SHOWS_ROTATION)
+    assert (difference > 2e-3) == (shape in SHOWS_ROTATION)
 
 
 def test_a_batch_is_its_scenes_one_by_one(render):
-    factors = scenes.sample_factors(jax.random.key(1), 3)
+    factors = sample_factors(jax.random.key(1), 3)
     together = render(factors, 16, 2)
     assert together.shape == (3, 16, 16, 3)
     for i in range(3):
@@ -79,8 +68,14 @@ def test_the_sphere_is_where_the_projection_of_its_centre_is(render, middle):
         mask = (red - np.maximum(green, blue)) > 0.15 * 2
         column = np.where(mask)[1].mean()
         height, radius = float(plain.camera_height), float(plain.size)
-        pitch = np.arctan2(height - scenes.CAMERA_TARGET_HEIGHT, scenes.CAMERA_DISTANCE)
-        down, forward = height - radius, scenes.CAMERA_DISTANCE + depth
+        pitch = np.arctan2(height - rendering.CAMERA_TARGET_HEIGHT, rendering.CAMERA_DISTANCE)
+        down, forward = height - radius, rendering.CAMERA_DISTANCE + depth
         along_axis = forward * np.cos(pitch) + down * np.sin(pitch)
-        expected = (x / along_axis / scenes.HALF_FIELD + 1) / 2 * 128 - 0.5
+        expected = (x / along_axis / rendering.HALF_FIELD + 1) / 2 * 128 - 0.5
         assert abs(column - expected) < 1.5
+
+
+def test_chunks_are_the_scenes_of_one_call(render):
+    factors = sample_factors(jax.random.key(2), 300)
+    chunked = rendering.render_in_chunks(factors, 8, 1)
+    np.testing.assert_allclose(chunked, render(factors, 8, 1), atol=1e-5)

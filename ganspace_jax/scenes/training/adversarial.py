@@ -1,16 +1,19 @@
-"""Training a generator against a discriminator, as pure functions over a state.
+"""Training of a generator against a discriminator, as pure functions over a state.
 
-Non-saturating logistic loss (Goodfellow et al. 2014) or hinge loss, R1 every few steps (Mescheder et al. 2018; lazily, as in
-StyleGAN2, section 3.1), a moving average of the generator's weights, style mixing (StyleGAN1, section 3.1). Both networks
-learn from the same generated images in one step: the generator runs forward once, its gradient waits as a pullback.
+A step uses one of the losses in losses.py, and R1 every few steps (lazy regularization,
+StyleGAN2, section 3.1). It keeps a moving average of the generator's weights and mixes
+styles (StyleGAN1, section 3.1). Both networks learn from the same generated images:
+the generator runs forward once, and a pullback later gives its gradient.
 
-BigGAN's recipe (Brock et al. 2019) is the same step with hinge loss, labels, spectral norm and batch statistics.
+BigGAN's recipe (Brock et al. 2019) is the same step with hinge loss, labels, spectral
+normalisation and batch statistics.
 """
 
 import dataclasses
 import functools
+import math
 from collections.abc import Callable
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -21,18 +24,31 @@ from jax.sharding import Mesh
 from ganspace_jax.generators.base import Generator
 from ganspace_jax.sampling import devices as device_meshes
 from ganspace_jax.sampling.latents import CUT
-from ganspace_jax.scenes.training import spectral_norm
+from ganspace_jax.scenes.training import losses, spectral_norm
 from ganspace_jax.scenes.training.discriminator import Discriminator
 from ganspace_jax.shapes import Array, Float, PRNGKey
-
-Params = dict[str, Any]
 
 
 @dataclasses.dataclass(frozen=True)
 class Recipe:
-    """How to train. num_images: length of the schedule; the learning rate is constant, then falls linearly to a twentieth
-    over the last `decay` of it. average_images: half-life of the weights' moving average. spectral_norm: of both networks.
-    batch_statistics: passed to a generator with batch norm."""
+    """Recipe of a training run.
+
+    The learning rate is constant at first. Over the last fraction `decay` of the run
+    it falls linearly to a twentieth.
+
+    Attributes:
+      num_images: length of the run, real images.
+      batch_size: images per step.
+      learning_rate: initial learning rate of both networks.
+      decay: fraction of the run over which the learning rate falls.
+      r1_weight: weight of the gradient penalty R1.
+      r1_interval: steps from one gradient penalty to the next.
+      average_images: half-life of the moving average of the weights, images.
+      style_mixing: fraction of the images with two styles.
+      loss: name of the adversarial loss.
+      spectral_norm: whether both networks use spectral normalisation.
+      batch_statistics: whether batch norm uses the statistics of the current batch.
+    """
 
     num_images: int = 1_000_000
     batch_size: int = 32
@@ -42,17 +58,17 @@ class Recipe:
     r1_interval: int = 16
     average_images: float = 8_000.0
     style_mixing: float = 0.5
-    loss: Literal["logistic", "hinge"] = "logistic"
+    loss: losses.Kind = "logistic"
     spectral_norm: bool = False
     batch_statistics: bool = False
 
     @property
     def num_steps(self) -> int:
-        """Steps in num_images."""
-        return -(-self.num_images // self.batch_size)
+        """Number of steps that use num_images."""
+        return math.ceil(self.num_images / self.batch_size)
 
     def optimizer(self) -> optax.GradientTransformation:
-        """Adam without momentum."""
+        """Returns Adam without momentum, with the learning rate's schedule."""
         steps = self.num_steps
         falling = max(1, int(self.decay * steps))
         rate = optax.linear_schedule(self.learning_rate, 0.05 * self.learning_rate, falling, steps - falling)
@@ -60,14 +76,24 @@ class Recipe:
 
 
 class Networks(NamedTuple):
-    """The parts of both networks that do not change: hashable, static under jit."""
+    """Definitions of both networks: hashable, static under jit."""
 
     generator: nnx.GraphDef
     discriminator: nnx.GraphDef
 
 
 class TrainState(NamedTuple):
-    """All that training changes. buffers: the generator's arrays that gradients leave alone; average: moving average."""
+    """State of a training run: everything that a step changes.
+
+    Attributes:
+      step: number of finished steps.
+      generator: trained parameters of the generator.
+      buffers: arrays of the generator that have no gradient.
+      discriminator: parameters of the discriminator.
+      average: moving average of `generator`.
+      generator_spectral: singular vectors of the generator's weights.
+      discriminator_spectral: singular vectors of the discriminator's weights.
+    """
 
     step: Array
     generator: nnx.State
@@ -81,7 +107,7 @@ class TrainState(NamedTuple):
 
 
 class Batch(NamedTuple):
-    """Real images, and their one-hot labels for conditional networks."""
+    """Real images, with one-hot labels for conditional networks."""
 
     images: Float[Array, "n h w c"]
     labels: Float[Array, "n classes"] | None = None
@@ -91,7 +117,7 @@ Render = Callable[[PRNGKey, int], Batch]
 
 
 class Metrics(NamedTuple):
-    """Of one step."""
+    """Losses and mean logits of one step, with the gradient penalty (0 in steps without it)."""
 
     generator_loss: Float[Array, ""]
     discriminator_loss: Float[Array, ""]
@@ -101,7 +127,7 @@ class Metrics(NamedTuple):
 
 
 def init(generator: Generator, discriminator: Discriminator, recipe: Recipe) -> tuple[Networks, TrainState]:
-    """The state before the first step."""
+    """Returns the networks' definitions and the state before the first step."""
     generator_definition, params, buffers = nnx.split(generator, nnx.Param, ...)
     discriminator_definition, discriminator_params = nnx.split(discriminator)
     optimizer = recipe.optimizer()
@@ -124,12 +150,15 @@ def init(generator: Generator, discriminator: Discriminator, recipe: Recipe) -> 
 
 
 def _converged_vectors(params: nnx.State, key: PRNGKey) -> spectral_norm.Vectors:
-    """Weights that were trained before are divided by the right number from the first step on."""
+    """Returns singular vectors after enough iterations to converge.
+
+    With converged vectors, the first step already divides trained weights correctly.
+    """
     return spectral_norm.normalize(params, spectral_norm.init(params, key), num_iterations=20)[1]
 
 
 def averaged_generator(networks: Networks, state: TrainState) -> Generator:
-    """The generator with its averaged weights, spectral norm divided out: the one to ship."""
+    """Returns the generator to ship: averaged weights, divided by their spectral norms."""
     divided, _ = spectral_norm.normalize(state.average, state.generator_spectral, num_iterations=50)
     return nnx.merge(networks.generator, divided, state.buffers)
 
@@ -146,9 +175,12 @@ def update(
     regularize: bool,
     devices: Mesh | None = None,
 ) -> tuple[TrainState, Metrics]:
-    """One step: `render(key, n)` makes the real batch; `regularize` adds R1, to be set every r1_interval steps.
+    """Takes one training step. Generated images have the labels of the real images.
 
-    Generated images have the labels of the real ones. devices: split the batch over these.
+    Args:
+      render: function of (key, batch size) that returns the real batch.
+      regularize: whether to add R1; true once in r1_interval steps.
+      devices: devices that share the batch, or None.
     """
     data_key, latent_key = jax.random.split(jax.random.fold_in(key, state.step))
     real, labels = jax.lax.optimization_barrier(device_meshes.split_batch(render(data_key, recipe.batch_size), devices))
@@ -163,7 +195,7 @@ def update(
     )
     d_params, d_optimizer = _descend(recipe, gradient, state.discriminator_optimizer, state.discriminator)
 
-    g_loss, image_gradient = jax.value_and_grad(lambda x: _generator_loss(recipe.loss, judge(d_params)(x)))(fake)
+    g_loss, image_gradient = jax.value_and_grad(lambda x: losses.generator_loss(recipe.loss, judge(d_params)(x)))(fake)
     gradient = pullback(image_gradient)[0]
     g_params, g_optimizer = _descend(recipe, gradient, state.generator_optimizer, state.generator)
 
@@ -197,7 +229,10 @@ def _generate(
     devices: Mesh | None,
     params: nnx.State,
 ) -> tuple[Array, tuple[Array, spectral_norm.Vectors]]:
-    """Images of random latents, with the mean latent and the weights' singular vectors, of the generator with `params`."""
+    """Generates images of random latents with the generator's parameters `params`.
+
+    Returns (images, (mean latent, singular vectors of the weights)).
+    """
     divided, vectors = spectral_norm.normalize(params, state.generator_spectral)
     generator: Any = nnx.merge(networks.generator, divided, state.buffers)
     latents, mean_latent = _mixed_latents(generator, key, labels, recipe, devices)
@@ -209,13 +244,17 @@ def _generate(
 def _mixed_latents(
     generator: Generator, key: PRNGKey, labels: Array | None, recipe: Recipe, devices: Mesh | None
 ) -> tuple[Float[Array, "n layers d"], Float[Array, "d"]]:
-    """Some of them have, from a random layer on, the latents of another z."""
+    """Samples latents, and returns them with the mean latent.
+
+    In a random fraction `style_mixing` of the images, the layers from a random layer
+    upwards have the latents of a second z.
+    """
     z_key, other_key, cut_key, mix_key = jax.random.split(key, 4)
-    z = device_meshes.split_batch(_sample(generator, z_key, recipe), devices)
+    z = device_meshes.split_batch(_sample_batch(generator, z_key, recipe), devices)
     latents = generator.map_latents(z, labels)
     mean_latent = jax.lax.stop_gradient(latents[:, 0].mean(0))
     if recipe.style_mixing > 0:
-        others = generator.map_latents(_sample(generator, other_key, recipe), labels)
+        others = generator.map_latents(_sample_batch(generator, other_key, recipe), labels)
         num_layers = latents.shape[1]
         cut = jax.random.randint(cut_key, (recipe.batch_size, 1, 1), 1, num_layers)
         mixed = jax.random.bernoulli(mix_key, recipe.style_mixing, (recipe.batch_size, 1, 1))
@@ -223,7 +262,12 @@ def _mixed_latents(
     return latents, mean_latent
 
 
-def _sample(generator: Generator, key: PRNGKey, recipe: Recipe) -> Float[Array, "n z"]:
+def _sample_batch(generator: Generator, key: PRNGKey, recipe: Recipe) -> Float[Array, "n z"]:
+    """Draws z for the whole batch from one key.
+
+    latents.sample draws other numbers, from one key per sample. With it, saved runs
+    would not resume bit-equal.
+    """
     shape = (recipe.batch_size, generator.z_dim)
     if generator.prior == "normal":
         return jax.random.normal(key, shape)
@@ -233,7 +277,7 @@ def _sample(generator: Generator, key: PRNGKey, recipe: Recipe) -> Float[Array, 
 def _discriminator(
     networks: Networks, state: TrainState, labels: Array | None, params: nnx.State
 ) -> Callable[[Array], Array]:
-    """The discriminator with `params`: images to logits."""
+    """Returns the discriminator with the parameters `params`: a function from images to logits."""
     divided, _ = spectral_norm.normalize(params, state.discriminator_spectral)
     return functools.partial(nnx.merge(networks.discriminator, divided), label=labels)
 
@@ -246,34 +290,18 @@ def _discriminator_objective(
     regularize: bool,
     params: nnx.State,
 ) -> tuple[Array, tuple[Array, Array, Array]]:
-    """The loss with its penalty, and (mean real logit, mean fake logit, penalty)."""
+    """Returns the loss with its penalty, and (mean real logit, mean fake logit, penalty)."""
     discriminator = judge(params)
     real_logits, fake_logits = discriminator(real), discriminator(fake)
-    loss, penalty = _discriminator_loss(recipe.loss, real_logits, fake_logits), jnp.zeros(())
+    loss, penalty = losses.discriminator_loss(recipe.loss, real_logits, fake_logits), jnp.zeros(())
     if regularize:
-        penalty = gradient_penalty(discriminator, real)
+        penalty = losses.gradient_penalty(discriminator, real)
         loss = loss + 0.5 * recipe.r1_weight * recipe.r1_interval * penalty
     return loss, (real_logits.mean(), fake_logits.mean(), penalty)
 
 
-def _discriminator_loss(kind: str, real: Float[Array, "n"], fake: Float[Array, "n"]) -> Float[Array, ""]:
-    if kind == "hinge":
-        return jax.nn.relu(1.0 - real).mean() + jax.nn.relu(1.0 + fake).mean()
-    return jax.nn.softplus(-real).mean() + jax.nn.softplus(fake).mean()
-
-
-def _generator_loss(kind: str, fake: Float[Array, "n"]) -> Float[Array, ""]:
-    return -fake.mean() if kind == "hinge" else jax.nn.softplus(-fake).mean()
-
-
-def gradient_penalty(discriminator: Callable[[Array], Array], real: Float[Array, "n h w c"]) -> Float[Array, ""]:
-    """R1: the mean squared norm of the logits' gradient at real images."""
-    gradient = jax.grad(lambda images: discriminator(images).sum())(real)
-    return jnp.sum(jnp.square(gradient), axis=(1, 2, 3)).mean()
-
-
 def _update_mean_latent(buffers: nnx.State, mean_latent: Float[Array, "d"]) -> nnx.State:
-    """Moving average of w, StyleGAN's w_avg, with a memory of about 1,000 batches."""
+    """Updates the moving average of w (StyleGAN's w_avg), whose memory is about 1,000 batches."""
 
     def update_one(path, value):
         return value + 0.001 * (mean_latent - value) if "w_avg" in jax.tree_util.keystr(path) else value
@@ -282,7 +310,10 @@ def _update_mean_latent(buffers: nnx.State, mean_latent: Float[Array, "d"]) -> n
 
 
 def _average(state: TrainState, params: nnx.State, recipe: Recipe) -> nnx.State:
-    """Exponential moving average; at the start its half-life is a twentieth of the images seen."""
+    """Updates the exponential moving average of the generator's parameters.
+
+    At the start of a run, its half-life is a twentieth of the images seen.
+    """
     seen = (state.step + 1) * recipe.batch_size
     half_life = jnp.minimum(recipe.average_images, 0.05 * seen)
     keep = 0.5 ** (recipe.batch_size / half_life)

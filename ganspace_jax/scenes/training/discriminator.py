@@ -1,8 +1,9 @@
-"""The discriminator that the shipped generators were trained against: StyleGAN2's residual network, for training only.
+"""The discriminator of the shipped generators: StyleGAN2's residual network, for training only.
 
-Equalised learning rates, residual blocks (Karras et al., CVPR 2020, figure 7), a minibatch standard deviation (ProGAN, section
-3) and, for labelled data, a projection head (Miyato and Koyama, ICLR 2018). Halving the size is a 2x2 mean, which costs
-nothing next to the convolutions.
+It has equalised learning rates, residual blocks (Karras et al., CVPR 2020, figure 7)
+and a minibatch standard deviation (ProGAN, section 3). For labelled data it has a
+projection head (Miyato and Koyama, ICLR 2018). A 2x2 mean halves the size. Its cost is
+negligible next to the convolutions.
 """
 
 import dataclasses
@@ -20,8 +21,16 @@ from ganspace_jax.shapes import Array, Float, PRNGKey
 
 @dataclasses.dataclass(frozen=True)
 class Config:
-    """channels: from the image's resolution down to 4x4, one a resolution. equalized: whether weights are scaled by
-    1 / sqrt(fan-in) where they are used; not where spectral norm scales them."""
+    """Configuration of the discriminator.
+
+    Attributes:
+      channels: channels at each resolution, from the image's resolution down to 4x4.
+      num_classes: number of classes of the label, 0 for unlabelled images.
+      image_channels: channels of the images.
+      deviation_group: images per group of the minibatch standard deviation, 0 for none.
+      equalized: whether each weight is scaled by 1 / sqrt(fan-in) when it is used.
+        Spectral normalisation replaces this scale.
+    """
 
     channels: tuple[int, ...]
     num_classes: int = 0
@@ -31,7 +40,10 @@ class Config:
 
 
 class Layer(nnx.Module):
-    """A convolution, or a matrix, by the dimensions of its weight; with a bias and leaky ReLU where it is activated."""
+    """Layer: a convolution if its weight is 4-dimensional, else a matrix.
+
+    An activated layer adds a bias and applies leaky ReLU.
+    """
 
     def __init__(self, *shape: int, config: Config, key: PRNGKey, activate: bool = True):
         if config.equalized:
@@ -48,7 +60,7 @@ class Layer(nnx.Module):
 
 
 class Block(nnx.Module):
-    """Two convolutions and a shortcut, at half the size."""
+    """Residual block: two convolutions and a shortcut, with output of half the size."""
 
     def __init__(self, in_channels: int, out_channels: int, *, config: Config, key: PRNGKey):
         keys = jax.random.split(key, 3)
@@ -57,12 +69,12 @@ class Block(nnx.Module):
         self.skip = Layer(1, 1, in_channels, out_channels, config=config, key=keys[2], activate=False)
 
     def __call__(self, x: Float[Array, "n h w i"]) -> Float[Array, "n h2 w2 o"]:
-        main = self.conv1(_halve(self.conv0(x)))
-        return (main + self.skip(_halve(x))) * math.sqrt(0.5)
+        main = self.conv1(mean_pool(self.conv0(x)))
+        return (main + self.skip(mean_pool(x))) * math.sqrt(0.5)
 
 
 class Discriminator(nnx.Module):
-    """Images (and one-hot labels) -> logits: large for real images."""
+    """Network that maps images (and one-hot labels) to logits, which are large for real images."""
 
     def __init__(self, config: Config, *, key: PRNGKey):
         self.config = config
@@ -81,7 +93,7 @@ class Discriminator(nnx.Module):
             self.embed = Layer(config.num_classes, last, config=config, key=embed_key, activate=False)
 
     def _block_names(self) -> list[str]:
-        """b32, b16, b8: by the size of what goes in."""
+        """Returns the names of the blocks by the size of their input: b32, b16, b8."""
         return [f"b{4 * 2**i}" for i in range(len(self.config.channels) - 1, 0, -1)]
 
     def __call__(self, images: Float[Array, "n h w c"], label: Array | None = None) -> Float[Array, "n"]:
@@ -94,18 +106,19 @@ class Discriminator(nnx.Module):
         logits = self.head(features)[:, 0]
         if self.config.num_classes:
             if label is None:
-                raise ValueError("label: this discriminator is conditional")
+                raise ValueError("label: is missing; this discriminator is conditional and requires one-hot labels")
             logits = logits + jnp.sum(features * self.embed(label), -1) / math.sqrt(features.shape[-1])
         return logits
 
 
-def _halve(x: Float[Array, "n h w c"]) -> Float[Array, "n h2 w2 c"]:
+def mean_pool(x: Float[Array, "n h w c"]) -> Float[Array, "n h2 w2 c"]:
+    """Halves the size: the mean of 2x2 pixels."""
     n, height, width, channels = x.shape
     return x.reshape(n, height // 2, 2, width // 2, 2, channels).mean((2, 4))
 
 
 def _minibatch_deviation(x: Float[Array, "n h w c"], group: int) -> Float[Array, "n h w 1"]:
-    """How much a group of images differs, as one more channel."""
+    """Returns the standard deviation over each group of images, averaged, as one channel."""
     n, height, width, channels = x.shape
     group = math.gcd(group, n)
     y = x.reshape(group, n // group, height, width, channels)
@@ -114,6 +127,6 @@ def _minibatch_deviation(x: Float[Array, "n h w c"], group: int) -> Float[Array,
 
 
 def save(directory: str | os.PathLike[str], discriminator: Discriminator) -> None:
-    """Writes a checkpoint directory."""
+    """Writes the discriminator as a checkpoint directory."""
     params = nnx.to_pure_dict(nnx.state(discriminator))
     checkpoints.save_arrays(directory, params, {"family": "discriminator", **dataclasses.asdict(discriminator.config)})

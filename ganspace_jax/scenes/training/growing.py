@@ -1,8 +1,10 @@
-"""Progressive growing: networks of twice the resolution that begin where trained ones ended (ProGAN, Karras et al. 2018).
+"""Progressive growing: networks that begin with trained weights of half the resolution (ProGAN, Karras et al. 2018).
 
-ProGAN fades new layers in. Here they begin as the identity (Net2Net, Chen et al. 2016), so that nothing has to be faded: the
-grown generator makes the old image, up-sampled; the grown discriminator judges the halved image as the old one did, but for
-the order of averaging and activation. Under spectral norm no layer can be zero, and new layers begin near the identity only.
+ProGAN fades new layers in. Here new layers begin as the identity (Net2Net, Chen et al.
+2016), so a fade is not necessary. The grown generator makes the old image, up-sampled.
+The grown discriminator gives the halved image the old logit, except for the order of
+averaging and activation. Under spectral normalisation a layer cannot be zero, so new
+layers begin only near the identity.
 """
 
 import math
@@ -21,13 +23,19 @@ from ganspace_jax.generators.stylegan2 import StyleGAN2
 from ganspace_jax.scenes.training.discriminator import Discriminator
 
 Params = dict[str, Any]
-Network = TypeVar("Network", StyleGAN2, Discriminator)
+Trained = TypeVar("Trained", StyleGAN2, Discriminator)
 
 
 def grow_generator(generator: StyleGAN2 | BigGANDeep, directory: str | os.PathLike[str]) -> StyleGAN2 | BigGANDeep:
-    """A generator that begins with the weights of a checkpoint of its own or of half its resolution.
+    """Returns the generator with the weights of a trained checkpoint.
 
-    Raises CheckpointError or InputError where the two do not fit.
+    Args:
+      generator: freshly initialised generator.
+      directory: checkpoint of the same or of half the resolution.
+
+    Raises:
+      CheckpointError: the checkpoint cannot be read, or its arrays do not fit.
+      InputError: the checkpoint's resolution or blocks do not fit.
     """
     if isinstance(generator, BigGANDeep):
         return _grow_biggan(generator, directory)
@@ -39,16 +47,19 @@ def grow_generator(generator: StyleGAN2 | BigGANDeep, directory: str | os.PathLi
 
 
 def _grow_biggan(generator: BigGANDeep, directory: str | os.PathLike[str]) -> BigGANDeep:
-    """Blocks behind those of the checkpoint are new. Their shortcuts hand the old activations on, to the old ToRGB.
+    """Puts the checkpoint's weights into the first blocks, and keeps the new blocks after them.
 
-    What they add is not zero, as spectral norm leaves no zeros; it is a fraction of what they hand on.
+    The new blocks' shortcuts pass the old activations to the old ToRGB layer. Their
+    residual branch is small but not zero, because spectral normalisation rules out zero
+    weights.
     """
     config, found = generator.config, checkpoints.load_config(directory)
     trained_blocks = tuple(tuple(block) for block in found["blocks"])
     new_blocks = config.blocks[len(trained_blocks) :]
     if config.blocks[: len(trained_blocks)] != trained_blocks or any(i != o for _, i, o in new_blocks):
         raise InputError(
-            f"--blocks: {directory} has {trained_blocks}; these have to come first, and what follows has to keep the width"
+            f"--blocks: {directory} has {trained_blocks}; these have to come first, "
+            "and each new block must keep the width"
         )
     definition, state = nnx.split(generator)
     params = nnx.to_pure_dict(state)
@@ -59,17 +70,26 @@ def _grow_biggan(generator: BigGANDeep, directory: str | os.PathLike[str]) -> Bi
 
 
 def grow_discriminator(discriminator: Discriminator, directory: str | os.PathLike[str]) -> Discriminator:
-    """The same for a discriminator, whose new block has to be as wide at its end as at its beginning.
+    """Returns the discriminator with the weights of a trained checkpoint.
 
-    With spectral norm the shortcut is the identity as well, but what the new block adds to it is not zero.
+    A new block must have equal input and output channels. Under spectral normalisation
+    its shortcut is the identity too, but its residual branch is not zero.
+
+    Args:
+      discriminator: freshly initialised discriminator.
+      directory: checkpoint of the same or of half the resolution.
+
+    Raises:
+      CheckpointError: the checkpoint cannot be read, or its arrays do not fit.
+      InputError: the checkpoint's resolution or the new block's channels do not fit.
     """
 
     def as_identity(block: Params) -> Params:
         channels_in, channels_out = block["skip"]["weight"].shape[2:]
         if channels_in != channels_out:
             raise InputError(
-                f"--discriminator_channels: a grown network begins with two equal numbers, these are "
-                f"{channels_in} and {channels_out}"
+                f"--discriminator_channels: starts with {channels_in} and {channels_out}; "
+                "a grown network requires two equal numbers first"
             )
         if not discriminator.config.equalized:
             return {**block, "skip": {"weight": jnp.eye(channels_in)[None, None]}}
@@ -81,11 +101,17 @@ def grow_discriminator(discriminator: Discriminator, directory: str | os.PathLik
 
 
 def _grow(
-    network: Network,
+    network: Trained,
     directory: str | os.PathLike[str],
     blocks_of: Callable[[Params], Params],
     as_identity: Callable[[Params], Params],
-) -> Network:
+) -> Trained:
+    """Loads a checkpoint into a network, and starts a missing newest block as the identity.
+
+    Args:
+      blocks_of: function that returns the blocks by name, from the network's parameters.
+      as_identity: function that returns a block's parameters as the identity.
+    """
     definition, state = nnx.split(network)
     params = nnx.to_pure_dict(state)
     blocks, newest = blocks_of(params), f"b{4 * 2 ** (len(network.config.channels) - 1)}"
@@ -93,7 +119,7 @@ def _grow(
     if found not in (wanted, wanted - 1):
         raise InputError(
             f"{directory}: has {4 * 2 ** (found - 1)} pixels; to grow to {4 * 2 ** (wanted - 1)}, "
-            f"{4 * 2 ** (wanted - 2)} or the same are wanted"
+            f"it must have {4 * 2 ** (wanted - 2)} or {4 * 2 ** (wanted - 1)}"
         )
     begun = as_identity(blocks.pop(newest)) if found < wanted else None
     trained = jax.tree.map(jnp.asarray, checkpoints.load_arrays(directory, params))

@@ -1,8 +1,9 @@
-"""Spectral normalisation (Miyato et al., ICLR 2018) as a function of parameters, outside the modules that use them.
+"""Spectral normalisation (Miyato et al., ICLR 2018) as a function of parameters, outside the modules.
 
-    W / sigma(W), sigma = v^T W u after one power iteration a step: v = W u / |W u|, u = W^T v / |W^T v|
+    W / sigma(W), sigma = v^T W u after one power iteration per step: v = W u / |W u|, u = W^T v / |W^T v|
 
-Modules keep plain weights. Training divides them before each forward pass; what is shipped is divided once and for all.
+Modules store plain weights. Training divides the weights before each forward pass.
+The weights of a shipped network are divided once.
 """
 
 from typing import Any
@@ -12,12 +13,16 @@ import jax.numpy as jnp
 
 from ganspace_jax.shapes import Array, Float, PRNGKey
 
-Vectors = dict[str, Array]  # u of each normalised weight, by its path
+Vectors = dict[str, Array]  # singular vector u of each normalised weight, by the weight's path
 _EPSILON = 1e-12
 
 
 def init(params: Any, key: PRNGKey, skip: tuple[str, ...] = ("embeddings",)) -> Vectors:
-    """Random unit vectors for every matrix or kernel named `weight`, but for those under a name in `skip`."""
+    """Returns random unit vectors for every matrix or kernel named `weight`.
+
+    Args:
+      skip: names of modules whose weights are not normalised.
+    """
     vectors = {}
     for path, leaf in jax.tree_util.tree_leaves_with_path(params):
         name = jax.tree_util.keystr(path)
@@ -27,9 +32,10 @@ def init(params: Any, key: PRNGKey, skip: tuple[str, ...] = ("embeddings",)) -> 
 
 
 def normalize(params: Any, vectors: Vectors, num_iterations: int = 1) -> tuple[Any, Vectors]:
-    """Params with each weight of `vectors` divided by its largest singular value, as far as the power iteration knows it.
+    """Divides each weight in `vectors` by the power iteration's estimate of its largest singular value.
 
-    Gradients flow through W in both places, not through the vectors.
+    Gradients flow through both occurrences of W, but not through the vectors. Returns
+    the divided parameters and the new vectors.
     """
     leaves, structure = jax.tree_util.tree_flatten_with_path(params)
     divided, moved = [], dict(vectors)

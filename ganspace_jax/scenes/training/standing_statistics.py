@@ -1,7 +1,8 @@
 """Standing statistics (BigGAN, section 3.1): batch norm's means and variances for each step of the truncation.
 
-A generator that was trained on its batches' own statistics gets fixed ones, collected over many samples at each truncation, so
-that an image no longer depends on the others in its batch.
+During training, batch norm uses each batch's own statistics. Afterwards the generator
+gets fixed statistics, collected over many samples at each truncation. With fixed
+statistics an image no longer depends on the other images in its batch.
 """
 
 import functools
@@ -16,28 +17,39 @@ from ganspace_jax.generators.biggan_deep import BigGANDeep
 from ganspace_jax.sampling import latents
 from ganspace_jax.shapes import Array, PRNGKey
 
-Statistics = dict[str, Array]  # by the batch norm's name and "mean" or "variance"
+BatchStatistics = dict[str, Array]  # mean and variance of each batch norm: "layers.0.bn_1.mean"
 
 
 def collect(generator: BigGANDeep, key: PRNGKey, *, num_batches: int = 8, batch_size: int = 64) -> BigGANDeep:
-    """The generator with the statistics of `num_batches` batches at each of its truncations, all classes alike.
+    """Returns the generator with statistics from samples of all classes, at each of its truncations.
 
-    Mean of the batches' means; mean of their variances plus the variance of their means: those of all samples together.
+    The statistics are those of the samples of all batches together. The mean is the
+    mean of the batches' means. The variance is the mean of the batches' variances plus
+    the variance of their means.
+
+    Args:
+      num_batches: number of batches at each truncation.
+      batch_size: samples per batch.
     """
     split = base.split(generator)
     num_steps = generator.config.num_statistics
     params = split.params
     for row in range(num_steps):
         psi = row / max(num_steps - 1, 1) if num_steps > 1 else 1.0
-        batches = [_of_one_batch(*split, key, jnp.float32(psi), first, batch_size)
-                   for first in range(0, num_batches * batch_size, batch_size)]  # fmt: skip
-        params = _write(params, row, _together(batches))
+        batches = [
+            _read_batch(*split, key, jnp.float32(psi), first, batch_size)
+            for first in range(0, num_batches * batch_size, batch_size)
+        ]
+        params = _write(params, row, _pooled(batches))
     return nnx.merge(split.definition, params)
 
 
 @functools.partial(jax.jit, static_argnames=("definition", "batch_size"))
-def _of_one_batch(definition, params, key, psi, first, batch_size) -> Statistics:
-    """The same latents and labels at every truncation, so that the rows differ by nothing else."""
+def _read_batch(definition, params, key, psi, first, batch_size) -> BatchStatistics:
+    """Returns the statistics of one batch.
+
+    Every truncation uses the same z and labels, so that its rows differ only by psi.
+    """
     generator: Any = base.merge(definition, params)
     indices = first + jnp.arange(batch_size)
     z = psi * latents.sample(key, indices, generator.z_dim, generator.prior)
@@ -46,7 +58,8 @@ def _of_one_batch(definition, params, key, psi, first, batch_size) -> Statistics
     return {name: value for name, value in activations.items() if name.endswith((".mean", ".variance"))}
 
 
-def _together(batches: list[Statistics]) -> Statistics:
+def _pooled(batches: list[BatchStatistics]) -> BatchStatistics:
+    """Returns the statistics of the samples of equally large batches."""
     result = {}
     for name in (name.removesuffix(".mean") for name in batches[0] if name.endswith(".mean")):
         means = jnp.stack([batch[f"{name}.mean"] for batch in batches])
@@ -55,8 +68,8 @@ def _together(batches: list[Statistics]) -> Statistics:
     return result
 
 
-def _write(params: Any, row: int, statistics: Statistics) -> Any:
-    """layers.0.bn_1.mean -> params["layers_0"]["bn_1"]["running_means"][row]."""
+def _write(params: Any, row: int, statistics: BatchStatistics) -> Any:
+    """Writes statistics into params: layers.0.bn_1.mean -> params["layers_0"]["bn_1"]["running_means"][row]."""
     params = jax.tree.map(lambda x: x, params)
     for name, value in statistics.items():
         *path, kind = name.replace("layers.", "layers_").split(".")

@@ -11,7 +11,8 @@ from ganspace_jax.files import checkpoints
 from ganspace_jax.generators import base, biggan_deep, ops, stylegan2, synthesis, zoo
 from ganspace_jax.sampling import latents
 from ganspace_jax.scenes import probe
-from ganspace_jax.scenes import rendering as scenes
+from ganspace_jax.scenes.factors import sample_factors
+from ganspace_jax.scenes.rendering import render
 from ganspace_jax.scenes.training import discriminator as discriminators
 from ganspace_jax.scenes.training import growing, spectral_norm
 
@@ -80,7 +81,7 @@ def test_same_resolution_continues(small):
 def test_what_does_not_fit_is_refused(small):
     """Four times the resolution, other widths, and a first block that cannot be the identity: each is named."""
     directory = small[2]
-    with pytest.raises(InputError, match="has 8 pixels; to grow to 32, 16 or the same are wanted"):
+    with pytest.raises(InputError, match="has 8 pixels; to grow to 32, it must have 16 or 32"):
         growing.grow_generator(_generator((12, 8, 4, 4), 3), directory / "generator")
     with pytest.raises(InputError, match=r"generator: array \S+ has shape"):
         growing.grow_generator(_generator((12, 10, 4), 3), directory / "generator")
@@ -93,8 +94,8 @@ def test_the_shipped_stylegan2_can_be_trained_on():
     shipped = zoo.ZOO["stylegan2-scenes"]
     channels = tuple(checkpoints.load_config(shipped / "discriminator")["channels"])
     discriminator = growing.grow_discriminator(_discriminator(channels, 0), shipped / "discriminator")
-    factors = scenes.sample_factors(jax.random.key(1), 32)
-    real = scenes.render(factors, 32, supersampling=2)
+    factors = sample_factors(jax.random.key(1), 32)
+    real = render(factors, 32, supersampling=2)
     blurred = ops.upsample2d(real.reshape(32, 16, 2, 16, 2, 3).mean((2, 4)), (1, 3, 3, 1))
     assert float(jnp.mean(discriminator(real) > discriminator(blurred))) > 0.9
 
@@ -117,8 +118,8 @@ def test_the_shipped_biggan_can_be_trained_on():
     definition, params = nnx.split(growing.grow_discriminator(empty, shipped / "discriminator"))
     vectors = spectral_norm.init(params, jax.random.key(0))
     discriminator = nnx.merge(definition, spectral_norm.normalize(params, vectors, num_iterations=20)[0])
-    factors = scenes.sample_factors(jax.random.key(1), 64)
-    real, label = scenes.render(factors, 32, supersampling=2), jax.nn.one_hot(factors.shape, 6)
+    factors = sample_factors(jax.random.key(1), 64)
+    real, label = render(factors, 32, supersampling=2), jax.nn.one_hot(factors.shape, 6)
     right, wrong = (discriminator(real, one) for one in (label, jnp.roll(label, 1, axis=1)))
     assert np.mean(right > wrong) > 0.9
 

@@ -14,7 +14,7 @@ from absl import app, flags, logging
 from ganspace_jax.directions import components as components_room
 from ganspace_jax.directions import edited_images, foreign_files
 from ganspace_jax.errors import one_line_errors
-from ganspace_jax.files import outputs, pictures
+from ganspace_jax.files import animations, outputs, pictures
 from ganspace_jax.generators import zoo
 from ganspace_jax.methods import decomposition
 from ganspace_jax.sampling import latents
@@ -71,7 +71,7 @@ def _draw(path, generator, basis, seed, name):
 def _animate(directory, generator, basis):
     _, rows = _rows(generator, basis, None, min(FLAGS.num_rows, len(basis)), 25)
     for k, frames in enumerate(rows):
-        pictures.save_gif(directory / f"component{k:02d}.gif", frames)
+        animations.save_gif(directory / f"component{k:02d}.gif", frames)
 
 
 def _view(module):

@@ -15,7 +15,11 @@ import dataclasses
 import gc
 import hashlib
 import json
+import os
 import pathlib
+import re
+import shutil
+import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -92,6 +96,7 @@ def _convert(path: pathlib.Path, options: dict[str, float]) -> tuple[formats.For
 
 def _write(made: pathlib.Path, path: pathlib.Path, generator: base.SplitGenerator, record: dict[str, Any]) -> None:
     """Writes the generator, its preview and the record into the directory `made`."""
+    _check_space(made, generator)
     with _output_errors():
         zoo.save(made, generator)  # before the preview, because JAX keeps the preview's memory
     preview = pictures.grid(_preview(path, generator), 8)
@@ -100,17 +105,45 @@ def _write(made: pathlib.Path, path: pathlib.Path, generator: base.SplitGenerato
         (made / _RECORD).write_text(json.dumps(record, indent=2) + "\n")
 
 
+def _check_space(made: pathlib.Path, generator: base.SplitGenerator) -> None:
+    """Raises InputError if the disk has less free space than the arrays need."""
+    needed = sum(leaf.nbytes for leaf in jax.tree.leaves(generator.params))
+    free = shutil.disk_usage(made.parent).free
+    if free < needed:
+        raise InputError(
+            f"--output={FLAGS.output}: the disk has {free / 1e6:,.1f} MB free, the arrays need {needed / 1e6:,.1f} MB; "
+            "name another directory"
+        )
+
+
 @contextlib.contextmanager
 def _output_errors() -> Iterator[None]:
-    """Raises InputError that names --output if the block fails to write, for example to a full disk."""
+    """Raises InputError that names --output if the block fails to write, for example to a full disk.
+
+    Orbax logs each failed array with a traceback, and its threads go on for a moment after
+    the failure. So the log and the threads' tracebacks stay silent until a block succeeds.
+    """
+    before = logging.get_verbosity(), sys.unraisablehook
+    logging.set_verbosity(logging.FATAL)
+    sys.unraisablehook = lambda _: None
     try:
         yield
     except InputError:
         raise
     except Exception as error:  # Orbax and TensorStore raise many types
-        reason = error.strerror if isinstance(error, OSError) else None
-        first_line = (reason or str(error) or type(error).__name__).strip().splitlines()[0][:200]
-        raise InputError(f"--output={FLAGS.output}: cannot be written: {first_line}; name another directory") from None
+        reason = f"cannot be written: {_reason(error)}; name another directory"
+        raise InputError(f"--output={FLAGS.output}: {reason}") from None
+    logging.set_verbosity(before[0])
+    sys.unraisablehook = before[1]
+
+
+def _reason(error: Exception) -> str:
+    """Returns the operating system's words for a failed write, or the error's first line."""
+    code = re.search(r"os_error_code='(\d+)'", str(error))  # within TensorStore's message
+    if code:
+        return os.strerror(int(code[1]))
+    words = error.strerror if isinstance(error, OSError) else None
+    return (words or str(error) or type(error).__name__).strip().splitlines()[0][:200]
 
 
 def _option(text: str) -> tuple[str, float]:

@@ -53,16 +53,19 @@ def is_generator(state: Arrays) -> bool:
     others = set(state) - {parameter(module, "weight") for module in convolutions}
     if len(convolutions) < 2 or not norms or any(np.ndim(state[name]) > 1 for name in others):
         return False
-    return any(_fits_transposed(state, order) for order in (_by_name(convolutions, state), convolutions))
+    by_name = _by_name(convolutions, state), _by_name(norms, state)
+    return any(_fits_transposed(state, *order) for order in (by_name, (convolutions, norms)))
 
 
-def _fits_transposed(state: Arrays, convolutions: Sequence[str]) -> bool:
-    """Returns whether most neighbours fit as transposed convolutions, and fewer as plain ones."""
+def _fits_transposed(state: Arrays, convolutions: Sequence[str], norms: Sequence[str]) -> bool:
+    """Returns whether at least half of all neighbours fit as transposed convolutions, and fewer as plain ones."""
     shapes = [state[parameter(module, "weight")].shape for module in convolutions]
-    pairs = list(itertools.pairwise(shapes))
-    transposed = sum(before[1] == after[0] for before, after in pairs)
-    plain = sum(before[0] == after[1] for before, after in pairs)
-    return transposed > plain and 2 * transposed >= len(pairs)
+    sizes = [len(state[parameter(module, "running_mean")]) for module in norms]
+    transposed = [before[1] == after[0] for before, after in itertools.pairwise(shapes)]
+    plain = [before[0] == after[1] for before, after in itertools.pairwise(shapes)]
+    transposed += [shape[1] == size for shape, size in zip(shapes, sizes, strict=False)]
+    plain += [shape[0] == size for shape, size in zip(shapes, sizes, strict=False)]
+    return sum(transposed) > sum(plain) and 2 * sum(transposed) >= len(transposed)
 
 
 def find(state: Arrays) -> tuple[Layer, ...]:
@@ -76,8 +79,8 @@ def find(state: Arrays) -> tuple[Layer, ...]:
     by_name = _paired(_by_name(convolutions, state), _by_name(norms, state))
     by_place = _paired(convolutions, norms)
     names = list(state)
-    is_earlier = lambda one, other: names.index(one) < names.index(other)  # noqa: E731
-    misfit = _misfit(state, by_name, _is_not_numbered_later)
+    is_earlier = lambda one, other: names.index(one) < names.index(other) and _are_indices_ordered(one, other)  # noqa: E731
+    misfit = _misfit(state, by_name, _are_numbers_ordered)
     if misfit and _misfit(state, by_place, is_earlier):
         raise InputError(misfit)
     chain = by_place if misfit else by_name
@@ -144,10 +147,21 @@ def _outputs(state: Arrays, name: str) -> int:
     return shape[1] if len(shape) == 4 else shape[0]
 
 
-def _is_not_numbered_later(one: str, other: str) -> bool:
-    """Returns whether the numbers in two names allow the first one to come first."""
-    tokens = _difference(one, other)
+def _are_numbers_ordered(one: str, other: str) -> bool:
+    """Returns whether the numbers in two names allow the first name to come first."""
+    tokens = _difference(_tokens(one), _tokens(other))
     return not _are_numbers(tokens) or tokens < tokens[::-1]  # type: ignore[operator]
+
+
+def _are_indices_ordered(one: str, other: str) -> bool:
+    """Returns whether the indices in two names allow the first name to come first.
+
+    An index is a number between dots, as nn.Sequential has it. Other numbers may be
+    channels: pyramid:512-256:convt.
+    """
+    both = (tuple(int(part) if part.isdecimal() else part for part in name.split(".")) for name in (one, other))
+    indices = _difference(*both)
+    return not _are_numbers(indices) or indices < indices[::-1]  # type: ignore[operator]
 
 
 def _check_unambiguous(state: Arrays, chain: Sequence[Layer]) -> None:
@@ -158,13 +172,13 @@ def _check_unambiguous(state: Arrays, chain: Sequence[Layer]) -> None:
     """
     for one, other in itertools.combinations(chain, 2):
         first, second = (parameter(layer.convolution, "weight") for layer in (one, other))
-        words = _difference(one.convolution, other.convolution)
+        words = _difference(_tokens(one.convolution), _tokens(other.convolution))
         if state[first].shape == state[second].shape and not _are_numbers(words):
             raise InputError(f"parameter {second}: has the shape of {first}, and no number in the names orders the two")
         if one.norm is None or other.norm is None:
             continue
         first, second = (parameter(norm, "running_mean") for norm in (one.norm, other.norm))
-        own_words = _difference(one.norm, other.norm)
+        own_words = _difference(_tokens(one.norm), _tokens(other.norm))
         if state[first].shape == state[second].shape and not _are_numbers(own_words) and own_words != words:
             raise InputError(f"parameter {second}: has the shape of {first}, and no number in the names orders the two")
 
@@ -192,9 +206,9 @@ def _tokens(name: str) -> tuple[Token, ...]:
     return tuple(int(part) if part.isdecimal() else part for part in re.findall(r"\d{1,18}|[^\d.]+", name))
 
 
-def _difference(one: str, other: str) -> tuple[Token, Token]:
-    """Returns the first two tokens in which the names differ; None stands for an ended name."""
-    pairs = itertools.zip_longest(_tokens(one), _tokens(other))
+def _difference(one: Sequence[Token], other: Sequence[Token]) -> tuple[Token, Token]:
+    """Returns the first two tokens in which two names differ; None stands for the end of a name."""
+    pairs = itertools.zip_longest(one, other)
     return next((pair for pair in pairs if pair[0] != pair[1]), (None, None))
 
 

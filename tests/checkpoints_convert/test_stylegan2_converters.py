@@ -242,6 +242,48 @@ def test_a_rosinality_file_gives_its_network_back():
     _assert_same(stylegan2_rosinality.convert(wrapped), generator)
 
 
+@pytest.mark.parametrize("embedding", [1, 6])
+def test_a_rosinality_file_whose_mapping_has_more_inputs_than_w_may_lack_an_embedding(embedding):
+    """It is refused, unless the user gives the size of z: then all inputs are z."""
+    config = stylegan2.Config(z_dim=6, w_dim=6, channels=(2, 3), mapping_layers=2, scaled_demodulation=True)
+    content = stylegan2_files.as_rosinality(_drawn(config))
+    stylegan2_rosinality.convert(content)
+    state, inputs = content["g_ema"], 6 + embedding
+    wide = np.random.default_rng(0).standard_normal((6, inputs), np.float32)
+    content = {**content, "g_ema": {**state, "style.1.weight": wide}}
+    with pytest.raises(
+        InputError, match=rf"style\.1\.weight: has {inputs} inputs, .* conditional, .* embedding is not"
+    ) as failure:
+        stylegan2_rosinality.convert(content)
+    assert f"--option=z_dim={inputs} if the network has no classes" in str(failure.value)
+    found = stylegan2_rosinality.convert(content, z_dim=inputs)
+    z = np.random.default_rng(1).standard_normal((3, inputs))
+    weights = [(wide.T, state["style.1.bias"]), (state["style.2.weight"].T, state["style.2.bias"])]
+    expected = _dense(_unit(z), weights, 0.01)
+    w = base.map_latents(found, jnp.asarray(z, jnp.float32))[:, 0]
+    np.testing.assert_allclose(w, expected, rtol=1e-4, atol=1e-5 * np.abs(expected).max())
+    with pytest.raises(InputError, match=rf"--option=z_dim=6: style\.1\.weight has {inputs} inputs"):
+        stylegan2_rosinality.convert(content, z_dim=6)
+
+
+@pytest.mark.parametrize("layout", ["pytorch", "rosinality"])
+def test_rgba_images_are_those_of_the_definition(layout):
+    config = dataclasses.replace(
+        CONFIGURATIONS["skip"], use_noise=True, image_channels=4, scaled_demodulation=layout == "rosinality"
+    )
+    generator = _drawn(config)
+    if layout == "pytorch":
+        found = stylegan2_pytorch.convert(*stylegan2_files.as_pytorch(generator))
+    else:
+        found = stylegan2_rosinality.convert(stylegan2_files.as_rosinality(generator))
+    latents = _latents(found)
+    state = stylegan2_files.as_pytorch(generator)[0]
+    definition = stylegan2_definition.Definition(state, config, scaled=config.scaled_demodulation)
+    expected = np.stack([definition.image(ws.astype(np.float64)) for ws in np.asarray(latents)])
+    assert expected.shape[1] == 4
+    assert error(base.synthesize(found, latents), expected) < 1e-5
+
+
 def test_a_rosinality_file_maps_at_the_learning_rate_that_it_is_said_to_have():
     generator = _drawn(dataclasses.replace(TINY, scaled_demodulation=True))
     content = stylegan2_files.as_rosinality(generator)
@@ -270,13 +312,13 @@ def test_a_rosinality_file_may_blur_its_convolutions_otherwise_than_its_image():
 
 def test_what_a_training_runs_file_has_not_is_made_always_the_same():
     """Noise images, and the mean w: against another sample, within five standard errors in every coordinate."""
-    config = stylegan2.Config(z_dim=6, w_dim=5, channels=(2, 2, 2, 2), mapping_layers=2, scaled_demodulation=True)
+    config = stylegan2.Config(z_dim=5, w_dim=5, channels=(2, 2, 2, 2), mapping_layers=2, scaled_demodulation=True)
     generator = _drawn(config)
     state = stylegan2_files.as_rosinality(generator)["g_ema"]
     state = {name: array for name, array in state.items() if not name.startswith("noises.")}
     found, again = (stylegan2_rosinality.convert({"g_ema": state}) for _ in range(2))
     jax.tree.map(np.testing.assert_array_equal, found.params, again.params)
-    w = np.asarray(base.map_latents(found, jax.random.normal(jax.random.key(7), (4000, 6)))[:, 0])
+    w = np.asarray(base.map_latents(found, jax.random.normal(jax.random.key(7), (4000, 5)))[:, 0])
     allowed = 5.0 * w.std(0) * np.sqrt(1 / 4000 + 1 / 10_000)
     assert (np.abs(w.mean(0) - np.asarray(found.params["mapping"]["w_avg"])) < allowed).all()
     images = [found.params["synthesis"]["b32"][layer]["noise_const"] for layer in ("conv0", "conv1")]
@@ -409,7 +451,7 @@ def test_what_a_rosinality_file_cannot_mean_is_named():
         changed = {**content["g_ema"], "convs.0.conv.blur.kernel": wrong, "to_rgbs.0.upsample.kernel": wrong}
         with pytest.raises(InputError, match=r"convs\.0\.conv\.blur\.kernel: not the one separable filter"):
             stylegan2_rosinality.convert({**content, "g_ema": changed})
-    with pytest.raises(InputError, match=r"latent_avg: has shape \(4, 3\), wanted is \(3,\) or \(1, 3\)"):
+    with pytest.raises(InputError, match=r"latent_avg: has shape \(4, 3\), needed is \(3,\) or \(1, 3\)"):
         stylegan2_rosinality.convert({**content, "latent_avg": np.zeros((4, 3), np.float32)})
     with pytest.raises(InputError, match="g_ema: holds list"):
         stylegan2_rosinality.convert({"g_ema": [1]})

@@ -134,7 +134,7 @@ def recognize(source: Source, wanted: str = "auto", network: str = "auto") -> tu
         InputError: The file has no such network, or a name is unknown.
     """
     if wanted not in ("auto", *(one.name for one in FORMATS)):
-        raise InputError(f"--format={wanted}: there are: auto, {_names()}")
+        raise InputError(f"--format={wanted}: no such format; there are: auto, {_names()}")
     known = [(one, each) for each in source.networks for one in FORMATS if one.matches(each.arrays)]
     if not known:
         names = list(max((each.arrays for each in source.networks), key=len, default={}))
@@ -147,7 +147,7 @@ def recognize(source: Source, wanted: str = "auto", network: str = "auto") -> tu
         if network in ("auto", each.name):
             return one, each
     there = ", ".join(each.name or "one without a name" for _, each in of_format)
-    raise InputError(f"--network={network}: {source.path} has: {there}")
+    raise InputError(f"--network={network}: no such network; {source.path} has: {there}")
 
 
 def convert(found: Format, network: Network, options: Options, path: str) -> base.SplitGenerator:
@@ -171,7 +171,7 @@ def convert(found: Format, network: Network, options: Options, path: str) -> bas
     except InputError as error:
         raise InputError(f"{path}: {error}") from None
     except MemoryError:
-        raise InputError(f"{path}: asks for more memory than there is") from None
+        raise InputError(f"{path}: needs more memory than there is") from None
     except (ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError) as error:
         reason = (str(error).splitlines() or [""])[0][:200]
         raise InputError(f"{path}: not a sound {found.description} ({type(error).__name__}: {reason})") from None

@@ -148,7 +148,7 @@ def test_wrappers_are_seen_through():
         (ROOT / "README.md", (), r"README\.md: neither a torch file nor a pickle; known formats: stylegan2_pytorch"),
         ("missing.pth", (), r"--source=missing\.pth: no such file"),
         (GOLDEN / "dcgan_64.pth", ("progan_tensorflow",), "is a DCGAN of the PyTorch tutorial, dcgan"),
-        (GOLDEN / "dcgan_64.pth", ("other",), "--format=other: there are: auto, stylegan2_pytorch"),
+        (GOLDEN / "dcgan_64.pth", ("other",), "--format=other: no such format; there are: auto, stylegan2_pytorch"),
     ],
 )
 def test_what_is_not_recognized_is_named(file, arguments, message):
@@ -177,7 +177,7 @@ def test_what_does_not_fit_is_one_line_that_names_the_file(monkeypatch):
         _converted("stylegan3_t_32.pkl", lambda network: {"arrays": {
             name: array for name, array in network.arrays.items() if name != "synthesis.input.phases"}})  # fmt: skip
     for argument, number in (("num_layers", 10**9), ("mapping_kwargs", {"num_layers": 10**9})):
-        with pytest.raises(InputError, match=rf"x\.pkl: constructor argument {argument}.*: asks for 100000000"):
+        with pytest.raises(InputError, match=rf"x\.pkl: constructor argument {argument}.*: gives 100000000"):
             _converted("stylegan3_t_32.pkl", lambda n, a=argument, v=number: {"arguments": {**n.arguments, a: v}})
     with pytest.raises(InputError, match=r"x\.pkl: parameter synthesis\.L0_36_8\.up_filter: not the filter"):
         _converted("stylegan3_t_32.pkl", lambda n: {"arguments": {**n.arguments, "filter_size": 10**9}})
@@ -194,7 +194,7 @@ def test_what_does_not_fit_is_one_line_that_names_the_file(monkeypatch):
     with pytest.raises(InputError, match="x.pkl: makes images of 32 pixels"), monkeypatch.context() as patch:
         patch.setattr(formats, "_MAX_RESOLUTION", 16)
         _converted("progan_32.pth")
-    with pytest.raises(InputError, match=r"x\.pkl: asks for more memory than there is"):
+    with pytest.raises(InputError, match=r"x\.pkl: needs more memory than there is"):
         formats.convert(formats.FORMATS[0]._replace(convert=_out_of_memory), networks.Network("", {}), {}, "x.pkl")
     with pytest.raises(InputError, match="--option=a: the options for progan_netdissect are: none"):
         _converted("progan_32.pth", options={"a": 1})

@@ -423,8 +423,11 @@ def test_what_the_pytorch_arguments_cannot_mean_is_named():
     refused("argument img_resolution=24: must be a power of two", arguments={"img_resolution": 24})
     refused("resample_filter=None: only a row", synthesis={"resample_filter": None})
     refused(r"b8\.conv0\.resample_filter: not the filter", synthesis={"resample_filter": [1, 2, 2, 1]})
-    refused("conv_clamp: None in .* and 3.0 in .*conv0; only one", clamps={**layers, "synthesis.b8.conv0": 3})
-    refused("conv_clamp: said by no layer", clamps={})
+    refused(
+        "conv_clamp: None in .* and 3.0 in .*conv0; all layers must have the same",
+        clamps={**layers, "synthesis.b8.conv0": 3},
+    )
+    refused("conv_clamp: no layer has it", clamps={})
     refused(r"conv_clamp of synthesis\.b8\.skip: 2", clamps={**layers, "synthesis.b8.skip": 2.0})
 
 

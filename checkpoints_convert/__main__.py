@@ -1,18 +1,26 @@
-"""Converts a published checkpoint to a directory that every experiment's --generator takes.
+"""Converts a published checkpoint to a directory for the --generator of every experiment.
 
     python -m checkpoints_convert --source=weights.pth --output=runs/faces
     python -m checkpoints_convert --list
 
-The format is told from the file's content; nothing in the file is executed. Every parameter has to be used exactly once, and
-the images have to be finite. Only then the directory appears, in one step: the generator, preview.png with seeds 0 to 15, and
-conversion.json, which says what it was made from. Converting the same file again replaces it.
+The content of the file tells its format. Nothing in the file is executed. A conversion
+must use every parameter exactly once, and the images must be finite. Only then the
+directory appears, in one step. It contains the generator, preview.png with the images of
+seeds 0 to 15, and conversion.json, which names the source. Converting the same file again
+replaces the directory.
 """
 
+import contextlib
 import dataclasses
 import gc
 import hashlib
 import json
+import os
 import pathlib
+import re
+import shutil
+import sys
+from collections.abc import Iterator
 from typing import Any
 
 import jax
@@ -24,35 +32,35 @@ from tqdm import tqdm
 from checkpoints_convert import catalogue, downloads, formats
 from ganspace_jax.errors import InputError, one_line_errors
 from ganspace_jax.files import outputs, pictures
-from ganspace_jax.generators import base, synthesis, zoo
+from ganspace_jax.generators import base, zoo
 from ganspace_jax.sampling import latents
 
 FLAGS = flags.FLAGS
 flags.DEFINE_string(
-    "source", None, "Checkpoint file, directory with pytorch_model.bin and config.json, or a name that --list shows."
+    "source", None, "Checkpoint file, directory with pytorch_model.bin and config.json, or a name from --list."
 )
 flags.DEFINE_string("output", None, "Directory of the converted checkpoint.")
-flags.DEFINE_string("cache", None, "Where downloads are kept; by default ganspace_jax in XDG_CACHE_HOME or ~/.cache.")
-flags.DEFINE_bool("list", False, "Shows the published checkpoints that --source knows by name, and ends.")
-flags.DEFINE_string("format", "auto", f"auto, or one of: {', '.join(one.name for one in formats.FORMATS)}.")
+flags.DEFINE_string("cache", None, "Directory of downloads; default: ganspace_jax in XDG_CACHE_HOME or in ~/.cache.")
+flags.DEFINE_bool("list", False, "Prints the published checkpoints whose names --source accepts, and exits.")
+flags.DEFINE_string("format", "auto", f"Format of the file: auto, {', '.join(one.name for one in formats.FORMATS)}.")
 flags.DEFINE_string(
-    "network", "auto", "Which of a file's networks, such as G; auto: the moving average, such as G_ema."
+    "network", "auto", "Name of the network in the file, such as G. auto: the moving average, such as G_ema."
 )
 flags.DEFINE_multi_string(
-    "option", [], "NAME=NUMBER, for what a file does not say: "
+    "option", [], "NAME=NUMBER, a fact that the file does not contain. Names by format: "
     + "; ".join(f"{', '.join(one.options)} ({one.name})" for one in formats.FORMATS if one.options) + "."
 )  # fmt: skip
 
 _RECORD = "conversion.json"
 
 
-@flags.multi_flags_validator(["source", "output", "list"], "--source and --output are needed; --list shows names")
+@flags.multi_flags_validator(["source", "output", "list"], "--source and --output are needed; --list prints names")
 def _are_enough(values):
     return values["list"] or (values["source"] is not None and values["output"] is not None)
 
 
 def main(_):
-    """One checkpoint."""
+    """Converts one checkpoint, or prints the published ones."""
     if FLAGS.list:
         print(catalogue.table())
         return
@@ -62,37 +70,93 @@ def main(_):
     _refuse_others(FLAGS.output, digest)
     with outputs.replacement(FLAGS.output, "--output=") as made:
         found, network, generator = _convert(path, options)
-        gc.collect()  # cycles within JAX hold arrays of the file, and saving wants the memory
+        gc.collect()  # cycles within JAX hold arrays of the file, and saving needs their memory
         print(_description(found, generator))
+        if found.note and not options:
+            print(f"note: {found.note}")
         record = {"source": path.name, "sha256": digest, "format": found.name, "network": network, "options": options}
-        zoo.save(made, generator)  # before the preview, whose memory JAX keeps
-        pictures.save_png(made / "preview.png", pictures.grid(_preview(path, generator), 8))
-        (made / _RECORD).write_text(json.dumps(record, indent=2) + "\n")
+        _write(made, path, generator, record)
     print(f"written: {FLAGS.output}")
 
 
-def _convert(path: pathlib.Path, options: dict[str, float]) -> tuple[formats.Format, str, base.Generator]:
-    """Format, name of the network, generator. The arrays of the file do not outlive this function."""
+def _convert(path: pathlib.Path, options: dict[str, float]) -> tuple[formats.Format, str, base.SplitGenerator]:
+    """Returns the format, the network's name and the generator.
+
+    The arrays of the file are freed when this function returns.
+    """
     source = formats.read(path)
     found, network = formats.recognize(source, FLAGS.format, FLAGS.network)
     others = [each.name for each in source.networks if each.name != network.name and found.matches(each.arrays)]
-    del source  # and with it the networks that are not converted
+    del source  # frees the networks that are not converted
     named = f", {network.name}" if network.name else ""
     also = f"; also there: {', '.join(others)}" if others else ""
     print(f"found: {found.description} ({found.name}){named}, {len(network.arrays)} arrays{also}", flush=True)
     return found, network.name, formats.convert(found, network, options, str(path))
 
 
+def _write(made: pathlib.Path, path: pathlib.Path, generator: base.SplitGenerator, record: dict[str, Any]) -> None:
+    """Writes the generator, its preview and the record into the directory `made`."""
+    _check_space(made, generator)
+    with _output_errors():
+        zoo.save(made, generator)  # before the preview, because JAX keeps the preview's memory
+    preview = pictures.grid(_preview(path, generator), 8)
+    with _output_errors():
+        pictures.save_png(made / "preview.png", preview)
+        (made / _RECORD).write_text(json.dumps(record, indent=2) + "\n")
+
+
+def _check_space(made: pathlib.Path, generator: base.SplitGenerator) -> None:
+    """Raises InputError if the disk has less free space than the arrays need."""
+    needed = sum(leaf.nbytes for leaf in jax.tree.leaves(generator.params))
+    free = shutil.disk_usage(made.parent).free
+    if free < needed:
+        raise InputError(
+            f"--output={FLAGS.output}: the disk has {free / 1e6:,.1f} MB free, the arrays need {needed / 1e6:,.1f} MB; "
+            "name another directory"
+        )
+
+
+@contextlib.contextmanager
+def _output_errors() -> Iterator[None]:
+    """Raises InputError that names --output if the block fails to write, for example to a full disk.
+
+    Orbax logs each failed array with a traceback, and its threads go on for a moment after
+    the failure. So the log and the threads' tracebacks stay silent until a block succeeds.
+    """
+    before = logging.get_verbosity(), sys.unraisablehook
+    logging.set_verbosity(logging.FATAL)
+    sys.unraisablehook = lambda _: None
+    try:
+        yield
+    except InputError:
+        raise
+    except Exception as error:  # Orbax and TensorStore raise many types
+        reason = f"cannot be written: {_reason(error)}; name another directory"
+        raise InputError(f"--output={FLAGS.output}: {reason}") from None
+    logging.set_verbosity(before[0])
+    sys.unraisablehook = before[1]
+
+
+def _reason(error: Exception) -> str:
+    """Returns the operating system's words for a failed write, or the error's first line."""
+    code = re.search(r"os_error_code='(\d+)'", str(error))  # within TensorStore's message
+    if code:
+        return os.strerror(int(code[1]))
+    words = error.strerror if isinstance(error, OSError) else None
+    return (words or str(error) or type(error).__name__).strip().splitlines()[0][:200]
+
+
 def _option(text: str) -> tuple[str, float]:
+    """Returns the name and the number of an --option; raises InputError."""
     name, _, number = text.partition("=")
     try:
         return name, int(number) if number.isdigit() else float(number)
     except ValueError:
-        raise InputError(f"--option={text}: wanted is NAME=NUMBER") from None
+        raise InputError(f"--option={text}: must be NAME=NUMBER") from None
 
 
 def _digest(path: pathlib.Path) -> str:
-    """SHA-256 of a file, or of those of a directory that are read."""
+    """Returns the SHA-256 of a file, or of the two files that are read in a directory."""
     total = hashlib.sha256()
     for file in [path / "config.json", path / "pytorch_model.bin"] if path.is_dir() else [path]:
         if file.is_file():
@@ -102,7 +166,7 @@ def _digest(path: pathlib.Path) -> str:
 
 
 def _refuse_others(output: str, digest: str) -> None:
-    """Raises InputError for an existing output that is not a conversion of the same source."""
+    """Raises InputError if the output exists and is no conversion of the same source."""
     directory = pathlib.Path(output)
     if not directory.exists() or (directory.is_dir() and not any(directory.iterdir())):
         return
@@ -110,13 +174,14 @@ def _refuse_others(output: str, digest: str) -> None:
         record: Any = json.loads((directory / _RECORD).read_text())
         if record["sha256"] == digest:
             return
-        reason = f"holds the conversion of another file, {record['source']}"
+        reason = f"contains the conversion of another file, {record['source']}"
     except (OSError, ValueError, KeyError, TypeError):
         reason = "exists and is no conversion"
     raise InputError(f"--output={output}: {reason}; name another directory, or remove it")
 
 
-def _description(found: formats.Format, generator: base.Generator) -> str:
+def _description(found: formats.Format, generator: base.SplitGenerator) -> str:
+    """Returns two lines about a generator: its size, and its configuration."""
     module = generator.merge()
     count = sum(leaf.size for leaf in jax.tree.leaves(generator.params))
     config = ", ".join(f"{f.name}={getattr(module.config, f.name)}" for f in dataclasses.fields(module.config))
@@ -126,8 +191,11 @@ def _description(found: formats.Format, generator: base.Generator) -> str:
     )
 
 
-def _preview(path: pathlib.Path, generator: base.Generator) -> np.ndarray:
-    """Sixteen images, made one by one to save memory; with labels, of the first classes."""
+def _preview(path: pathlib.Path, generator: base.SplitGenerator) -> np.ndarray:
+    """Returns the images of seeds 0 to 15; a conditional generator draws its classes in turn.
+
+    The images are made one by one to save memory. Raises InputError if they are not finite.
+    """
     module = generator.merge()
     z = jnp.asarray(latents.from_seeds(list(range(16)), module.z_dim, module.prior))
     label = None
@@ -136,7 +204,7 @@ def _preview(path: pathlib.Path, generator: base.Generator) -> np.ndarray:
     made = []
     for i in tqdm(range(16), desc="preview", unit="image"):
         one = None if label is None else label[i : i + 1]
-        made.append(synthesis.synthesize(generator, synthesis.map_latents(generator, z[i : i + 1], one), label=one))
+        made.append(base.synthesize(generator, base.map_latents(generator, z[i : i + 1], one), label=one))
     made = np.concatenate(made)
     if not np.isfinite(made).all():
         raise InputError(f"--source={path}: its images are not finite; nothing was written")

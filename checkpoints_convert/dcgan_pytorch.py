@@ -1,60 +1,101 @@
-"""DCGAN of the PyTorch tutorial: its generator's state dict -> ours."""
+"""Converts the state dict of a DCGAN generator in PyTorch: the tutorial's network under any names.
+
+A state dict does not contain the number of classes. A conditional DCGAN has the label as
+the last inputs of its first layer. So `num_classes` tells how many inputs that are.
+"""
 
 import re
-from collections.abc import Mapping
 
 import numpy as np
 
-from checkpoints_convert import assembly
+from checkpoints_convert import assembly, dcgan_layers
+from checkpoints_convert.dcgan_layers import Arrays, Layer, parameter
 from ganspace_jax.errors import InputError
 from ganspace_jax.generators import base, dcgan
 
-_MAX_LAYERS = 16  # the tutorial's network has 5
 
+def convert(state: Arrays, *, num_classes: float = 0) -> base.SplitGenerator:
+    """Returns the generator of a state dict.
 
-def convert(state: Mapping[str, np.ndarray]) -> base.Generator:
-    """The generator of a state dict; raises InputError for parameters that are missing, left over or of another shape.
+    The bias of a convolution before a batch norm is subtracted from the batch norm's mean.
+    So the activation of that layer is the convolution without its bias.
 
-    The bias of a convolution before a batch norm goes into its mean: so such a layer's own activation is without it.
+    Args:
+        state: Arrays by name.
+        num_classes: Number of classes, whose one-hot label is the last inputs of the first
+            layer; 0 for an unconditional network.
+
+    Raises:
+        InputError: A parameter is missing, left over or does not continue the chain of
+            layers, or num_classes does not leave an input for z.
     """
-    tensors = assembly.Tensors({name.removeprefix("module."): array for name, array in state.items()})
-    kernels = [array for name, array in sorted(state.items(), key=_number) if array.ndim == 4]
-    if len(kernels) < 2 or any(kernel.shape[2:] != (4, 4) for kernel in kernels):
-        raise InputError("not a DCGAN of the tutorial's layout: its kernels main.0, main.3, ... are 4x4")
-    if len(kernels) > _MAX_LAYERS:
-        raise InputError(f"main: has {len(kernels):,} convolutions; networks of up to {_MAX_LAYERS} are converted")
-    last, image_channels = f"main.{3 * len(kernels) - 3}", kernels[-1].shape[1]
-    if image_channels not in (1, 3):
-        raise InputError(f"parameter {last}.weight: makes {image_channels} channels; an image has 1 or 3")
-    config = dcgan.Config(
-        z_dim=kernels[0].shape[0],
-        channels=tuple(kernel.shape[1] for kernel in kernels[:-1]),
-        image_channels=image_channels,
-        output_bias=f"{last}.bias" in tensors,
-    )
+    chain = dcgan_layers.find(state)
+    config = _configuration(state, chain, num_classes)
+    tensors = assembly.Tensors(state)
 
     def fetch(name: str) -> np.ndarray:
-        layer, leaf = name.removeprefix("main_").split(".")
-        array = tensors.take(f"main.{layer}.{leaf}")
+        layer, leaf = _place(name, chain)
+        if leaf in ("weight", "bias") and _is_norm(name) and _is_without_gain(state, layer):
+            return np.full(config.channels[chain.index(layer)], leaf == "weight", np.float32)
+        array = tensors.take(_their_name(name, chain))
         if leaf == "running_mean":
-            return _without_bias(array, tensors, f"main.{int(layer) - 1}.bias")
+            return _without_bias(array, tensors, parameter(layer.convolution, "bias"))
         return assembly.transposed_convolution(array) if array.ndim == 4 else array
 
-    generator = assembly.assemble("dcgan", config, fetch)
+    generator = assembly.assemble("dcgan", config, fetch, lambda name: _their_name(name, chain))
     tensors.finish(ignored=lambda name: name.endswith("num_batches_tracked"))
     return generator
 
 
+def _configuration(state: Arrays, chain: tuple[Layer, ...], num_classes: float) -> dcgan.Config:
+    """Returns the configuration that the kernels' shapes and num_classes give; raises InputError."""
+    names = [parameter(layer.convolution, "weight") for layer in chain]
+    inputs, image_channels = state[names[0]].shape[0], state[names[-1]].shape[1]
+    if not 0 <= num_classes < inputs or num_classes != int(num_classes):
+        raise InputError(
+            f"--option=num_classes={num_classes:g}: must be a whole number from 0 to {inputs - 1}, because the first "
+            f"layer {names[0]} has {inputs} inputs for z and the classes"
+        )
+    return dcgan.Config(
+        z_dim=inputs - int(num_classes),
+        channels=tuple(state[name].shape[1] for name in names[:-1]),
+        image_channels=image_channels,
+        output_bias=parameter(chain[-1].convolution, "bias") in state,
+        num_classes=int(num_classes),
+    )
+
+
+def _place(name: str, chain: tuple[Layer, ...]) -> tuple[Layer, str]:
+    """Returns the layer that our parameter main_N.leaf belongs to, and the leaf."""
+    module, leaf = name.split(".")
+    return chain[_number(module) // 3], leaf
+
+
+def _is_norm(name: str) -> bool:
+    """Returns whether our parameter main_N.leaf belongs to a batch norm: N is 1, 4, 7, ..."""
+    return _number(name) % 3 == 1
+
+
+def _number(name: str) -> int:
+    return int(re.findall(r"\d+", name)[0])
+
+
+def _their_name(name: str, chain: tuple[Layer, ...]) -> str:
+    """Returns the file's name of our parameter main_N.leaf."""
+    layer, leaf = _place(name, chain)
+    return parameter(str(layer.norm) if _is_norm(name) else layer.convolution, leaf)
+
+
+def _is_without_gain(state: Arrays, layer: Layer) -> bool:
+    """Returns whether the batch norm was built with affine=False: with neither weight nor bias."""
+    return not any(parameter(str(layer.norm), leaf) in state for leaf in ("weight", "bias"))
+
+
 def _without_bias(mean: np.ndarray, tensors: assembly.Tensors, name: str) -> np.ndarray:
-    """The mean of what a batch norm is given, before the bias of this name is added to it."""
+    """Returns a batch norm's mean less the bias of this name, if the file has such a bias."""
     if name not in tensors:
         return mean
     bias = tensors.take(name)
     if bias.shape != mean.shape:
-        raise InputError(f"parameter {name}: has shape {bias.shape}, its batch norm's mean has {mean.shape}")
+        raise InputError(f"parameter {name}: has shape {bias.shape}, the mean of its batch norm has {mean.shape}")
     return mean - bias
-
-
-def _number(item: tuple[str, np.ndarray]) -> int:
-    found = re.search(r"\d+", item[0])
-    return int(found[0]) if found else -1

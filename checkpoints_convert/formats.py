@@ -1,4 +1,4 @@
-"""The published formats: how each is told from the others, by what is in the file, and what converts it."""
+"""Lists the published formats. The arrays of a file tell which format it has."""
 
 import json
 import os
@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from checkpoints_convert import (
     biggan_ajbrock,
     biggan_huggingface,
+    dcgan_layers,
     dcgan_pytorch,
     networks,
     progan_netdissect,
@@ -29,10 +30,17 @@ Options = Mapping[str, float]
 
 _MAX_CONFIGURATION = 1 << 16  # bytes; the published ones have 1,000
 _MAX_RESOLUTION = 4096  # the published networks make up to 1024 pixels; the preview has sixteen images
+_IMAGE_CHANNELS = (1, 3, 4)  # pictures of other numbers of channels do not exist
 
 
 class Source(NamedTuple):
-    """What was read: the checkpoint file, the kind of file that it is, and the networks in it, moving averages first."""
+    """A checkpoint file that was read.
+
+    Attributes:
+        path: Path of the file.
+        kind: Kind of the file, for messages.
+        networks: Networks in the file, moving averages first.
+    """
 
     path: str
     kind: str
@@ -42,15 +50,21 @@ class Source(NamedTuple):
 class Format(NamedTuple):
     """One layout of one paper's generator.
 
-    matches: whether arrays of these names are of it. convert: raises InputError. options: names of what a user may have to say
-    because no file does.
+    Attributes:
+        name: Name for --format.
+        description: Name for messages.
+        matches: Whether arrays have this layout.
+        convert: Conversion of a network; raises InputError.
+        options: Names of the options for facts that files do not contain.
+        note: What a conversion without options prints, or an empty string.
     """
 
     name: str
     description: str
     matches: Callable[[Arrays], bool]
-    convert: Callable[[Network, Options], base.Generator]
+    convert: Callable[[Network, Options], base.SplitGenerator]
     options: tuple[str, ...] = ()
+    note: str = ""
 
 
 _KINDS = (
@@ -60,7 +74,11 @@ _KINDS = (
 
 
 def read(path: str | os.PathLike[str]) -> Source:
-    """Reads a file, or a directory with pytorch_model.bin and config.json; raises InputError."""
+    """Reads a file, or a directory with pytorch_model.bin and config.json.
+
+    Raises:
+        InputError: The file is missing, is damaged, or has another kind.
+    """
     path = pathlib.Path(path)
     config = {}
     if path.is_dir():
@@ -74,6 +92,7 @@ def read(path: str | os.PathLike[str]) -> Source:
 
 
 def _find(path: pathlib.Path, content: Any, config: Mapping[str, Any]) -> tuple[Network, ...]:
+    """Returns the networks of a file's content; raises InputError with the path of the file."""
     try:
         return networks.find(content, config)
     except RecursionError:
@@ -84,27 +103,38 @@ def _find(path: pathlib.Path, content: Any, config: Mapping[str, Any]) -> tuple[
 
 
 def _configuration(directory: pathlib.Path) -> dict[str, Any]:
-    """What config.json says, and where it is silent the package's defaults; raises InputError."""
+    """Returns the entries of config.json, and the package's defaults for missing entries.
+
+    Raises:
+        InputError: config.json is missing, too large or no dictionary.
+    """
     path = directory / "config.json"
     try:
-        fits = path.is_file() and path.stat().st_size <= _MAX_CONFIGURATION  # a pipe would be waited for
+        # Reading a pipe would block.
+        fits = path.is_file() and path.stat().st_size <= _MAX_CONFIGURATION
         config = json.loads(path.read_text()) if fits else None
     except (OSError, ValueError, RecursionError):
         config = None
     if not isinstance(config, dict):
         raise InputError(
-            f"--source={directory}: a directory wants pytorch_model.bin and a readable config.json of up to 64 KiB"
+            f"--source={directory}: a directory must contain pytorch_model.bin and a readable config.json of up to 64 KiB"
         )
     return {**biggan_huggingface.DEFAULTS, **config}
 
 
 def recognize(source: Source, wanted: str = "auto", network: str = "auto") -> tuple[Format, Network]:
-    """The first network of a known format, and that format; raises InputError.
+    """Returns the format of the first network that has a known format, and that network.
 
-    wanted: the name of a format, and network: the name of a network, for which no other is taken.
+    Args:
+        source: File that was read.
+        wanted: Name of the only format that may be returned, or "auto".
+        network: Name of the only network that may be returned, or "auto".
+
+    Raises:
+        InputError: The file has no such network, or a name is unknown.
     """
     if wanted not in ("auto", *(one.name for one in FORMATS)):
-        raise InputError(f"--format={wanted}: there are: auto, {_names()}")
+        raise InputError(f"--format={wanted}: no such format; there are: auto, {_names()}")
     known = [(one, each) for each in source.networks for one in FORMATS if one.matches(each.arrays)]
     if not known:
         names = list(max((each.arrays for each in source.networks), key=len, default={}))
@@ -117,29 +147,48 @@ def recognize(source: Source, wanted: str = "auto", network: str = "auto") -> tu
         if network in ("auto", each.name):
             return one, each
     there = ", ".join(each.name or "one without a name" for _, each in of_format)
-    raise InputError(f"--network={network}: {source.path} has: {there}")
+    raise InputError(f"--network={network}: no such network; {source.path} has: {there}")
 
 
-def convert(found: Format, network: Network, options: Options, path: str) -> base.Generator:
-    """The generator of a network; raises InputError, which names the file and what does not fit."""
+def convert(found: Format, network: Network, options: Options, path: str) -> base.SplitGenerator:
+    """Returns the generator of a network.
+
+    Args:
+        found: Format of the network.
+        network: Network to convert.
+        options: Values of the format's options.
+        path: Path of the file, for messages.
+
+    Raises:
+        InputError: The network cannot be converted; the message names the file and the
+            parameter or argument.
+    """
     if unknown := sorted(set(options) - set(found.options)):
         there = ", ".join(found.options) or "none"
-        raise InputError(f"--option={unknown[0]}: for {found.name} there are: {there}")
+        raise InputError(f"--option={unknown[0]}: the options for {found.name} are: {there}")
     try:
         made = found.convert(network, options)
     except InputError as error:
         raise InputError(f"{path}: {error}") from None
     except MemoryError:
-        raise InputError(f"{path}: asks for more memory than there is") from None
+        raise InputError(f"{path}: needs more memory than there is") from None
     except (ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError) as error:
         reason = (str(error).splitlines() or [""])[0][:200]
         raise InputError(f"{path}: not a sound {found.description} ({type(error).__name__}: {reason})") from None
-    resolution = made.merge().config.resolution
-    if resolution > _MAX_RESOLUTION:
-        raise InputError(
-            f"{path}: makes images of {resolution:,} pixels; converted are those of up to {_MAX_RESOLUTION:,}"
-        )
+    _check_images(made.merge().config, path)
     return made
+
+
+def _check_images(config: Any, path: str) -> None:
+    """Raises InputError for images that are too large, or that cannot become pictures."""
+    if config.resolution > _MAX_RESOLUTION:
+        raise InputError(
+            f"{path}: makes images of {config.resolution:,} pixels; networks of up to {_MAX_RESOLUTION:,} pixels convert"
+        )
+    if config.image_channels not in _IMAGE_CHANNELS:
+        raise InputError(
+            f"{path}: makes images of {config.image_channels} channels; networks of 1 (grey), 3 (RGB) or 4 (RGBA) convert"
+        )
 
 
 def _names() -> str:
@@ -147,18 +196,18 @@ def _names() -> str:
 
 
 def _has(*names: str) -> Callable[[Arrays], bool]:
+    """Returns a test whether arrays of all these names exist."""
     return lambda arrays: all(name in arrays for name in names)
 
 
 def _is_stylegan(arrays: Arrays) -> bool:
-    """StyleGAN2 has the same constant, but modulates weights; const_input_layer=False has a dense layer in its place."""
+    """Returns whether the arrays are StyleGAN's.
+
+    StyleGAN2 has the same constant, but modulates weights. A network with
+    const_input_layer=False has a dense layer in place of the constant.
+    """
     first = ("synthesis/4x4/Const/const", "synthesis/4x4/Dense/weight")
     return any(name in arrays for name in first) and "synthesis/4x4/Conv/mod_weight" not in arrays
-
-
-def _is_dcgan(arrays: Arrays) -> bool:
-    """A discriminator of the same layout begins with a plain convolution, which has no batch norm behind it."""
-    return _has("main.0.weight", "main.1.running_mean")(arrays) and arrays["main.0.weight"].ndim == 4
 
 
 def _is_progan(arrays: Arrays) -> bool:
@@ -166,18 +215,18 @@ def _is_progan(arrays: Arrays) -> bool:
 
 
 def _is_biggan(arrays: Arrays) -> bool:
-    """The discriminator has blocks of the same names, but no output layer."""
+    """Returns whether the arrays are BigGAN's; its discriminator has the same blocks, but no output layer."""
     return "blocks.0.0.conv1.weight" in arrays and any(name.startswith("output_layer.") for name in arrays)
 
 
-def _convert_stylegan3(network: Network, _: Options) -> base.Generator:
-    # The constructor arguments need not name it; the layers do.
+def _convert_stylegan3(network: Network, _: Options) -> base.SplitGenerator:
+    # The constructor arguments may lack conv_clamp. The layers always have it.
     return stylegan3_pytorch.convert(network.arrays, {**network.arguments, "conv_clamp": networks.conv_clamp(network)})
 
 
-def _convert_huggingface(network: Network, _: Options) -> base.Generator:
+def _convert_huggingface(network: Network, _: Options) -> base.SplitGenerator:
     if not network.arguments:
-        raise InputError("BigGAN-deep's configuration is in config.json; give the directory that holds both")
+        raise InputError("BigGAN-deep's configuration is in config.json; give the directory that contains both files")
     return biggan_huggingface.convert(network.arrays, network.arguments)
 
 
@@ -195,7 +244,7 @@ FORMATS = (
         "stylegan2_rosinality", "StyleGAN2 of rosinality/stylegan2-pytorch or its forks",
         _has("input.input", "conv1.conv.modulation.weight"),
         lambda network, options: stylegan2_rosinality.convert({**network.beside, "g_ema": network.arrays}, **options),
-        ("lr_mlp",),
+        ("lr_mlp", "z_dim"),
     ),
     Format(
         "stylegan3_pytorch", "StyleGAN3 of NVlabs/stylegan3", _has("synthesis.input.freqs"), _convert_stylegan3
@@ -225,6 +274,8 @@ FORMATS = (
         lambda network, _: progan_netdissect.convert(network.arrays),
     ),
     Format(
-        "dcgan", "DCGAN of the PyTorch tutorial", _is_dcgan, lambda network, _: dcgan_pytorch.convert(network.arrays)
+        "dcgan", "DCGAN of the PyTorch tutorial", dcgan_layers.is_generator,
+        lambda network, options: dcgan_pytorch.convert(network.arrays, **options), ("num_classes",),
+        "the file does not tell whether the last inputs beside z are a class; if they are, give --option=num_classes=NUMBER",
     ),
 )  # fmt: skip

@@ -1,8 +1,9 @@
-"""StyleGAN2 of NVlabs/stylegan2-ada-pytorch and of NVlabs/stylegan3: the generator's arrays and constructor arguments -> ours.
+"""Converts StyleGAN2 of NVlabs/stylegan2-ada-pytorch and of NVlabs/stylegan3.
 
-The two repositories differ in where they keep the synthesis network's arguments, and in the default of conv_clamp. That is why
-the clamp is taken from the layers. The filters in the file are compared with those of the arguments, and then dropped. Where a
-network was trained without a mean w (w_avg_beta=None), it is made here, over 10,000 z.
+The two repositories store the synthesis network's arguments in different places, and have
+different defaults of conv_clamp. So the layers give the clamp. The filters in the file
+must equal the filters that the arguments give. A network that was trained without a mean w
+(w_avg_beta=None) gets the mean of 10,000 z.
 """
 
 import dataclasses
@@ -23,9 +24,9 @@ _MAPPING = {
     "lr_multiplier": "mapping_learning_rate",
 }
 _SYNTHESIS = ("architecture", "resample_filter", "use_noise")
-_RESAMPLING = {"orig": ("conv0.",), "skip": ("conv0.", ""), "resnet": ("conv0.", "skip.")}  # what does in a block
+_RESAMPLING = {"orig": ("conv0.",), "skip": ("conv0.", ""), "resnet": ("conv0.", "skip.")}  # layers of a block
 _SUPPORTED = {"activation": "lrelu", "kernel_size": 3}
-# Of training and of speed, and what the arrays (the channels) or the layers (the clamp) say themselves.
+# Arguments of training and of speed. The arrays give the channels, and the layers the clamp.
 _WITHOUT_EFFECT = (
     "channel_base", "channel_max", "conv_clamp", "num_fp16_res", "fp16_channels_last", "fused_modconv_default",
     "w_avg_beta", "freeze_layers", "freeze_embed",
@@ -35,9 +36,14 @@ _FILTER_TOLERANCE = 1e-5  # of the largest tap
 
 
 def configuration(state: Mapping[str, np.ndarray], source: Mapping[str, Any]) -> stylegan2.Config:
-    """From the constructor arguments, and the channels from the arrays; without the clamp, which is not among these.
+    """Returns the configuration that the arguments give, without the clamp.
 
-    Raises InputError for arguments that are missing or not known, and for what no generator of ours can be.
+    Args:
+        state: Parameters and buffers by dotted name; they give the channels.
+        source: Constructor arguments.
+
+    Raises:
+        InputError: An argument is missing or unknown, or its value cannot be converted.
     """
     own = {name: value for name, value in source.items() if name not in ("mapping_kwargs", "synthesis_kwargs")}
     if missing := sorted(set(_REQUIRED) - set(own)):
@@ -66,11 +72,17 @@ def configuration(state: Mapping[str, np.ndarray], source: Mapping[str, Any]) ->
 
 def convert(
     state: Mapping[str, np.ndarray], source: Mapping[str, Any], clamps: Mapping[str, float | None]
-) -> base.Generator:
-    """The generator of parameters and buffers by dotted name, of the constructor arguments, and of each layer's conv_clamp.
+) -> base.SplitGenerator:
+    """Returns the generator of a network.
 
-    Raises InputError for parameters that are missing, left over or of another shape, for filters other than ours, and for
-    clamps that differ.
+    Args:
+        state: Parameters and buffers by dotted name.
+        source: Constructor arguments.
+        clamps: conv_clamp by layer.
+
+    Raises:
+        InputError: A parameter is missing, left over or has another shape, a filter is not
+            the arguments' filter, or the clamps differ.
     """
     tensors = assembly.Tensors(state)
     config = dataclasses.replace(configuration(state, source), conv_clamp=_clamp(clamps))
@@ -78,10 +90,11 @@ def convert(
 
     def fetch(name: str) -> np.ndarray:
         if name == "mapping.w_avg" and not has_mean:
-            return np.zeros(config.w_dim, np.float32)  # until the mapping can be asked
+            return np.zeros(config.w_dim, np.float32)  # computed below
         array = tensors.take(name)
         if array.ndim == 4:
-            # Up-sampling layers are transposed convolutions: their kernels meet the zero-inserted image turned.
+            # An up-sampling layer is a transposed convolution. So it applies its kernel rotated
+            # by 180 degrees to the image with inserted zeros.
             kernel = assembly.convolution(array)
             return kernel[::-1, ::-1] if ".conv0." in name else kernel
         if array.ndim == 3:
@@ -99,24 +112,36 @@ def convert(
 
 
 def taps(value: Sequence[float] | None, what: str) -> tuple[float, ...]:
-    """A filter for ours, turned: the originals convolve with it, ours correlate. Raises InputError."""
+    """Returns a filter in reverse order, because the original code convolves and ours correlates.
+
+    Args:
+        value: Filter as a constructor argument.
+        what: Name of the filter, for the message.
+
+    Raises:
+        InputError: The filter is no row of at least two numbers, or its sum is 0.
+    """
     if np.ndim(value) != 1 or np.size(value) < 2 or not np.sum(value):  # type: ignore[arg-type]
         raise InputError(f"{what}={value}: only a row of at least two numbers with a sum converts")
     return tuple(float(tap) for tap in reversed(value))  # type: ignore[arg-type]
 
 
 def _known(arguments: Mapping[str, Any], names: Sequence[str] | Mapping[str, str]) -> dict[str, Any]:
-    """The arguments of these names; raises InputError for others, but for those that the image does not depend on."""
+    """Returns the arguments of these names; raises InputError for unknown arguments.
+
+    Arguments without effect on the image are dropped.
+    """
     for name, value in arguments.items():
         if name in _SUPPORTED and value != _SUPPORTED[name]:
             raise InputError(f"constructor argument {name}={value!r}: only {_SUPPORTED[name]!r} converts")
     if unknown := sorted(set(arguments) - {*names, *_SUPPORTED, *_WITHOUT_EFFECT}):
-        raise InputError(f"constructor argument {unknown[0]}: not known here; there are: {', '.join(names)}")
+        raise InputError(f"constructor argument {unknown[0]}: not known; the known ones are: {', '.join(names)}")
     plain = {name: value.item() if isinstance(value, np.generic) else value for name, value in arguments.items()}
     return {name: value for name, value in plain.items() if name in names}
 
 
 def _channels(state: Mapping[str, np.ndarray], resolution: int) -> tuple[int, ...]:
+    """Returns the channels at 4x4, 8x8, ... up to the resolution; raises InputError."""
     if resolution < 4 or resolution & (resolution - 1):
         raise InputError(f"constructor argument img_resolution={resolution}: must be a power of two, at least 4")
     sides = [2**power for power in range(2, resolution.bit_length())]
@@ -124,7 +149,11 @@ def _channels(state: Mapping[str, np.ndarray], resolution: int) -> tuple[int, ..
 
 
 def _clamp(clamps: Mapping[str, float | None]) -> float | None:
-    """The one clamp of all layers but the shortcuts, which have none; raises InputError."""
+    """Returns the clamp of all layers except the shortcuts, which must have none.
+
+    Raises:
+        InputError: The layers' clamps differ, no layer has an entry, or a shortcut has a clamp.
+    """
     found: dict[float | None, str] = {}
     for layer, value in clamps.items():
         clamp = None if value is None else float(value)
@@ -134,11 +163,12 @@ def _clamp(clamps: Mapping[str, float | None]) -> float | None:
             raise InputError(f"conv_clamp of {layer}: {clamp:g}; only shortcuts without one convert")
     if len(found) != 1:
         said = " and ".join(f"{clamp} in {layer}" for clamp, layer in found.items())
-        raise InputError(f"conv_clamp: {said or 'said by no layer'}; only one for all layers converts")
+        raise InputError(f"conv_clamp: {said or 'no layer has it'}; all layers must have the same")
     return next(iter(found))
 
 
 def _check_filter(tensors: assembly.Tensors, name: str, ours: tuple[float, ...]) -> None:
+    """Raises InputError if the filter of this name in the file is not our filter."""
     found, row = tensors.take(name), np.array(ours[::-1]) / np.sum(ours)
     expected = row if found.ndim == 1 else np.outer(row, row)  # long filters are stored as a row
     if found.shape != expected.shape or np.abs(found - expected).max() > _FILTER_TOLERANCE * np.abs(expected).max():

@@ -1,7 +1,13 @@
-"""StyleGAN2 of rosinality/stylegan2-pytorch, and of its fork that GANSpace uses: what torch.load gives -> ours.
+"""Converts StyleGAN2 of rosinality/stylegan2-pytorch and of its fork that GANSpace uses.
 
-Of a training run's file only the moving average g_ema is used. Where a file has no mean w it is made here, over 10,000 z, and
-where it has no noise images these are, from a fixed seed: always the same.
+A training run's file contains several networks; only its moving average g_ema is
+converted. If a file contains no mean w, it is computed from 10,000 z. If a file contains
+no noise images, they are drawn. Both use a fixed seed, so each conversion gives the same
+arrays.
+
+The layout has no place for the label embedding of a conditional network. Its own networks
+have a z as wide as w. So a first mapping layer with more inputs than w has dimensions is
+taken for a conditional network whose embedding the file lacks, and is refused.
 """
 
 import functools
@@ -21,12 +27,25 @@ _IMAGE_LEAVES = {"weight": "conv.weight", "bias": "bias"}
 _FILTER_TOLERANCE = 1e-5  # of the largest tap
 
 
-def configuration(state: Mapping[str, np.ndarray], lr_mlp: float = 0.01) -> stylegan2.Config:
-    """From the arrays of g_ema, but for lr_mlp: the code has one way of everything else. Raises InputError."""
+def configuration(
+    state: Mapping[str, np.ndarray], lr_mlp: float = 0.01, z_dim: float | None = None
+) -> stylegan2.Config:
+    """Returns the configuration that the arrays of g_ema and the two options give.
+
+    Args:
+        state: Arrays of g_ema by name.
+        lr_mlp: Learning rate of the mapping network, relative to the synthesis network.
+        z_dim: Size of z; see `_check_inputs`.
+
+    Raises:
+        InputError: An array is missing or has another number of axes, or z may be
+            narrower than the first mapping layer.
+    """
     shape_of = functools.partial(assembly.shape_of, state)
     depth = max(1, assembly.largest_number(state, r"style\.(\d+)\."))
     widths = [shape_of(f"style.{layer}.weight", 2) for layer in range(1, depth + 1)]
     doublings = (2 + assembly.largest_number(state, r"convs\.(\d+)\.")) // 2
+    _check_inputs(widths[0][1], widths[-1][0], z_dim)
     blur, image_filter = _filters(state, doublings)
     layers = itertools.chain(["conv1"], (f"convs.{2 * index + 1}" for index in range(doublings)))
     return stylegan2.Config(
@@ -43,56 +62,88 @@ def configuration(state: Mapping[str, np.ndarray], lr_mlp: float = 0.01) -> styl
     )
 
 
-def convert(content: Mapping[str, Any], *, lr_mlp: float = 0.01) -> base.Generator:
-    """The generator of a checkpoint's g_ema, or of such a state dict itself.
+def convert(content: Mapping[str, Any], *, lr_mlp: float = 0.01, z_dim: float | None = None) -> base.SplitGenerator:
+    """Returns the generator of a checkpoint's g_ema, or of such a state dict itself.
 
-    lr_mlp: the learning rate of the mapping network, relative to the rest; no array tells it.
-    Raises InputError for parameters that are missing, left over or of another shape, and for filters that differ.
+    Args:
+        content: Checkpoint with g_ema and latent_avg, or the state dict itself.
+        lr_mlp: Learning rate of the mapping network, relative to the synthesis network.
+            No array depends on it.
+        z_dim: Size of z of an unconditional network whose z is wider than w.
+
+    Raises:
+        InputError: A parameter is missing, left over or has another shape, the filters
+            of the layers differ, or the network seems to be conditional.
     """
     state = _state(content)
     tensors = assembly.Tensors(state)
-    config = configuration(state, lr_mlp)
+    config = configuration(state, lr_mlp, z_dim)
     with_noise = any(name.startswith("noises.") for name in state)
     noise = np.random.default_rng(0)
     mean = _mean(content, config.w_dim)
 
     def fetch(name: str) -> np.ndarray:
         if name == "mapping.w_avg":
-            return np.zeros(config.w_dim, np.float32) if mean is None else mean  # zeros until the mapping can be asked
+            return np.zeros(config.w_dim, np.float32) if mean is None else mean  # computed below
         if name.endswith("noise_const") and not with_noise:
             side = int(name.split(".")[1][1:])
             return noise.standard_normal((side, side), np.float32)
         return _our_layout(name, tensors.take(_their_name(name)))
 
     generator = assembly.assemble("stylegan2", config, fetch, _their_name)
-    tensors.finish(ignored=lambda name: name.endswith((".blur.kernel", ".upsample.kernel")))  # read above
+    tensors.finish(
+        ignored=lambda name: name.endswith((".blur.kernel", ".upsample.kernel"))
+    )  # `configuration` has read these
     if mean is None:
         generator.params["mapping"]["w_avg"] = assembly.mean_latent(generator)
     return generator
 
 
+def _check_inputs(inputs: int, w_dim: int, z_dim: float | None) -> None:
+    """Raises InputError if the first mapping layer's inputs may be more than z.
+
+    Args:
+        inputs: Number of inputs of the first mapping layer.
+        w_dim: Size of w.
+        z_dim: Size of z that the user gave, or None.
+    """
+    if z_dim is not None and z_dim != inputs:
+        raise InputError(
+            f"--option=z_dim={z_dim:g}: style.1.weight has {inputs} inputs, and without a label embedding z has as many; "
+            f"give z_dim={inputs}, or convert the original checkpoint"
+        )
+    if z_dim is None and inputs > w_dim:
+        raise InputError(
+            f"parameter style.1.weight: has {inputs} inputs, but z is as wide as w ({w_dim}) in this layout; the network "
+            f"seems to be conditional, and its label embedding is not in the file; convert the original checkpoint, or "
+            f"give --option=z_dim={inputs} if the network has no classes"
+        )
+
+
 def _state(content: Mapping[str, Any]) -> dict[str, np.ndarray]:
+    """Returns the arrays of g_ema, or of a state dict without such a key."""
     entries = content.get("g_ema", content)
     if not isinstance(entries, Mapping):
-        raise InputError(f"g_ema: holds {type(entries).__name__}, wanted is a state dict")
+        raise InputError(f"g_ema: holds {type(entries).__name__}, a state dict is needed")
     arrays = {str(name): array for name, array in entries.items() if isinstance(array, np.ndarray)}
     return {name.removeprefix("module."): array for name, array in arrays.items() if name != "latent_avg"}
 
 
 def _mean(content: Mapping[str, Any], w_dim: int) -> np.ndarray | None:
-    """latent_avg, of which some files have a row."""
+    """Returns the mean w, which some files store as one row; None if there is none."""
     mean = content.get("latent_avg")
     if mean is None:
         return None
     if np.shape(mean) not in ((w_dim,), (1, w_dim)):
-        raise InputError(f"latent_avg: has shape {np.shape(mean)}, wanted is ({w_dim},) or (1, {w_dim})")
+        raise InputError(f"latent_avg: has shape {np.shape(mean)}, needed is ({w_dim},) or (1, {w_dim})")
     return np.asarray(mean, np.float32).reshape(w_dim)
 
 
 def _filters(state: Mapping[str, np.ndarray], doublings: int) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """The taps of the convolutions' filter and of the image's; the paper's where none is stored.
+    """Returns the taps of the convolutions' filter and the taps of the image's filter.
 
-    The code takes a blur_kernel for the convolutions, and leaves the image's as it is.
+    The two differ if the network was built with a blur_kernel of its own. The code applies
+    blur_kernel to the convolutions only. A file without filters has the paper's.
     """
     blurs = [f"convs.{2 * index}.conv.blur.kernel" for index in range(doublings)]
     images = [f"to_rgbs.{index}.upsample.kernel" for index in range(doublings)]
@@ -102,7 +153,7 @@ def _filters(state: Mapping[str, np.ndarray], doublings: int) -> tuple[tuple[flo
 
 
 def _filter(state: Mapping[str, np.ndarray], names: Sequence[str]) -> tuple[float, ...]:
-    """The taps of the kernels of these names, which are their outer product times four."""
+    """Returns the taps that these kernels share; each kernel is four times their outer product."""
     for name in names:
         assembly.shape_of(state, name, 2)
     rows = state[names[0]].sum(1, dtype=np.float64)
@@ -116,6 +167,7 @@ def _filter(state: Mapping[str, np.ndarray], names: Sequence[str]) -> tuple[floa
 
 
 def _our_layout(name: str, array: np.ndarray) -> np.ndarray:
+    """Returns an array of the file in the layout of our parameter `name`."""
     if name.endswith("noise_const"):
         return assembly.without_axes(array, 0, 1)
     if name.endswith("noise_strength"):
@@ -127,14 +179,15 @@ def _our_layout(name: str, array: np.ndarray) -> np.ndarray:
         return np.moveaxis(array, 0, -1) if array.ndim == 3 else array
     if array.ndim == 5:
         kernel = assembly.without_axes(array, 0)
-        # Up-sampling layers are transposed convolutions: their kernels meet the zero-inserted image turned.
+        # An up-sampling layer is a transposed convolution. So it applies its kernel rotated
+        # by 180 degrees to the image with inserted zeros.
         kernel = assembly.convolution(kernel) if kernel.ndim == 4 else kernel
         return kernel[::-1, ::-1] if ".conv0." in name else kernel
     return array.T if array.ndim == 2 and name.endswith(".weight") else array
 
 
 def _their_name(name: str) -> str:
-    """synthesis.b8.conv0.affine.weight -> convs.0.conv.modulation.weight, and so on."""
+    """Returns the file's name of our parameter, for example convs.0.conv.weight."""
     if name == "mapping.w_avg":
         return "latent_avg"
     if match := re.fullmatch(r"mapping\.fc(\d+)\.(\w+)", name):

@@ -1,6 +1,6 @@
-"""StyleGAN3 of NVlabs/stylegan3: the generator's arrays and constructor arguments -> ours.
+"""Converts StyleGAN3 of NVlabs/stylegan3.
 
-The filters in the file are compared with those that the configuration gives, and then dropped.
+The filters in the file must equal the filters that the configuration gives.
 """
 
 import re
@@ -36,13 +36,20 @@ _FIELDS = {
 }
 _REQUIRED = ("z_dim", "c_dim", "w_dim", "img_resolution", "img_channels")
 _MAPPING_FIELDS = {"num_layers": "mapping_layers", "lr_multiplier": "mapping_learning_rate"}
-_TRAINING = ("magnitude_ema_beta", "num_fp16_res", "w_avg_beta", "freeze_layers", "freeze_embed")  # nothing to an image
+_TRAINING = ("magnitude_ema_beta", "num_fp16_res", "w_avg_beta", "freeze_layers", "freeze_embed")  # no effect on images
 
 _FILTER_TOLERANCE = 1e-5  # of the largest tap
 
 
 def configuration(source: Mapping[str, Any]) -> stylegan3.Config:
-    """The constructor arguments, with the mapping network's under mapping_kwargs, as ours; raises InputError."""
+    """Returns the configuration that the constructor arguments give.
+
+    Args:
+        source: Constructor arguments; mapping_kwargs contains those of the mapping network.
+
+    Raises:
+        InputError: An argument is missing or unknown, or its value cannot be converted.
+    """
     own = {name: value for name, value in source.items() if name != "mapping_kwargs"}
     if missing := sorted(set(_REQUIRED) - set(own)):
         raise InputError(f"constructor argument {missing[0]}: missing")
@@ -54,16 +61,23 @@ def configuration(source: Mapping[str, Any]) -> stylegan3.Config:
 
 
 def _renamed(source: Mapping[str, Any], fields: Mapping[str, str]) -> dict[str, Any]:
+    """Returns the arguments under the names of our fields; raises InputError for unknown ones."""
     if unknown := sorted(set(source) - set(fields) - set(_TRAINING)):
-        raise InputError(f"constructor argument {unknown[0]}: not known here; there are: {', '.join(fields)}")
+        raise InputError(f"constructor argument {unknown[0]}: not known; the known ones are: {', '.join(fields)}")
     plain = {name: value.item() if isinstance(value, np.generic) else value for name, value in source.items()}
     return {fields[name]: value for name, value in plain.items() if name in fields}
 
 
-def convert(state: Mapping[str, np.ndarray], source: Mapping[str, Any]) -> base.Generator:
-    """The generator of parameters and buffers by dotted name, and of the constructor arguments.
+def convert(state: Mapping[str, np.ndarray], source: Mapping[str, Any]) -> base.SplitGenerator:
+    """Returns the generator of a network.
 
-    Raises InputError for parameters that are missing, left over or of another shape, and for filters other than ours.
+    Args:
+        state: Parameters and buffers by dotted name.
+        source: Constructor arguments.
+
+    Raises:
+        InputError: A parameter is missing, left over or has another shape, or a filter is
+            not the arguments' filter.
     """
     tensors = assembly.Tensors(state)
     config = configuration(source)
@@ -85,15 +99,26 @@ def convert(state: Mapping[str, np.ndarray], source: Mapping[str, Any]) -> base.
 
 
 def _check_depth(state: Mapping[str, np.ndarray], pattern: str, argument: str, expected: int) -> None:
-    """Before anything is made of so many layers."""
+    """Raises InputError if an argument gives another number of layers than the file has.
+
+    The check comes first, because a wrong number could need any amount of memory.
+    """
     found = len({match[1] for name in state if (match := re.match(pattern, name))})
     if found != expected:
-        raise InputError(f"constructor argument {argument}: asks for {expected} layers, the file has {found}")
+        raise InputError(f"constructor argument {argument}: gives {expected} layers, the file has {found}")
 
 
 def _check_filter(tensors: assembly.Tensors, name: str, taps: int, design: Callable[[], np.ndarray]) -> None:
+    """Raises InputError if a filter of the file is not the configuration's filter.
+
+    Args:
+        tensors: Arrays of the file.
+        name: Name of the filter in the file.
+        taps: Number of taps of the configuration's filter.
+        design: Returns the configuration's filter.
+    """
     if taps == 1:
-        return  # the identity, which the file leaves out
+        return  # the file does not contain identities
     found = tensors.take(name)
     expected = design() if len(found) == taps else np.zeros(0)
     if found.shape != expected.shape or np.abs(found - expected).max() > _FILTER_TOLERANCE * np.abs(expected).max():

@@ -1,8 +1,14 @@
 """DCGAN (Radford, Metz, Chintala, ICLR 2016), in the layout of the PyTorch tutorial.
 
-    z --transposed convolution--> 4x4 --transposed convolutions of stride 2, batch norm, ReLU--> image (tanh)
+    z --transposed convolution--> 4x4 map
+    --transposed convolutions of stride 2, batch norm, ReLU--> image (tanh)
 
-Parameter names are the tutorial's (`main.4.weight`). Kernels are HWIO and correlations: what meets the zero-inserted image.
+A conditional DCGAN concatenates z and the label, as class weights, before the first
+layer (Mirza and Osindero, "Conditional Generative Adversarial Nets", 2014). The latent is
+z alone, so neither sampling nor edits change the class.
+
+Layers have the tutorial's names (`main.4`), and parameters have them with `_` for the
+dots between names. Kernels are HWIO and correlations with the image with inserted zeros.
 """
 
 import dataclasses
@@ -19,9 +25,20 @@ from ganspace_jax.shapes import Array, Float, PRNGKey
 
 @dataclasses.dataclass(frozen=True)
 class Config:
-    """channels: at 4x4, 8x8, ..., half the image's size, from the first layer on; their number sets the resolution.
+    """Everything that the architecture depends on.
 
-    output_bias: whether the last layer has one. The tutorial's has none; before a batch norm a bias would have no effect.
+    Attributes:
+        z_dim: Size of z, without the label.
+        channels: Channels at 4x4, 8x8, ..., half the image's size; their number sets the
+            resolution.
+        image_channels: Channels of the image.
+        epsilon: Constant that batch norms add to the variance.
+        compute_dtype: Type of the convolutions' inputs.
+        output_bias: Whether the last layer has a bias. The tutorial's has none. A bias
+            before a batch norm would have no effect.
+        num_classes: Number of classes; the first layer has as many inputs after z's. 0
+            stands for an unconditional network.
+        class_names: Names of the classes, or () if they are unknown.
     """
 
     z_dim: int
@@ -30,19 +47,21 @@ class Config:
     epsilon: float = 1e-5
     compute_dtype: str = "float32"
     output_bias: bool = False
+    num_classes: int = 0
+    class_names: tuple[str, ...] = ()
 
     @property
     def resolution(self) -> int:
-        """Side of the image in pixels."""
+        """Returns the side of the image in pixels."""
         return 4 * 2 ** len(self.channels)
 
 
 class Statistics(nnx.Variable):
-    """Running mean and variance of a batch norm: not trained by gradient."""
+    """Running mean and variance of a batch norm; the gradient does not train them."""
 
 
 class TransposedConvolution(nnx.Module):
-    """4x4: from 1x1 to 4x4, or to twice the size."""
+    """Transposed 4x4 convolution, from 1x1 to 4x4 or to twice the size."""
 
     def __init__(self, in_channels: int, out_channels: int, *, key: PRNGKey, bias: bool = False):
         self.weight = nnx.Param(0.02 * jax.random.normal(key, (4, 4, in_channels, out_channels)))
@@ -55,7 +74,7 @@ class TransposedConvolution(nnx.Module):
 
 
 class BatchNorm(nnx.Module):
-    """With running statistics."""
+    """Batch norm with running statistics."""
 
     def __init__(self, channels: int, epsilon: float):
         self.epsilon = epsilon
@@ -67,18 +86,15 @@ class BatchNorm(nnx.Module):
         return x * gain.astype(x.dtype) + (self.bias[...] - self.running_mean[...] * gain).astype(x.dtype)
 
 
-class DCGAN(nnx.Module):
-    """The whole generator; see base.Generator for the contract. It has one latent for all layers."""
+class DCGAN(base.Configured, nnx.Module):
+    """The whole generator, with one latent for all layers; base.Generator has the contract."""
 
     prior: Literal["normal", "truncated_normal"] = "normal"
     has_mapping = False
-    default_layer = "main.0"
-    num_classes = 0
-    class_names: tuple[str, ...] = ()
 
     def __init__(self, config: Config, *, key: PRNGKey):
         self.config = config
-        widths = (config.z_dim, *config.channels, config.image_channels)
+        widths = (config.z_dim + config.num_classes, *config.channels, config.image_channels)
         for index in range(len(widths) - 1):
             layer_key, is_last = jax.random.fold_in(key, index), index == len(config.channels)
             layer = TransposedConvolution(
@@ -89,18 +105,13 @@ class DCGAN(nnx.Module):
                 setattr(self, f"main_{3 * index + 1}", BatchNorm(widths[index + 1], config.epsilon))
 
     @property
-    def z_dim(self) -> int:
-        """Size of z."""
-        return self.config.z_dim
-
-    @property
     def latent_shape(self) -> tuple[int, int]:
-        """(1, z_dim)."""
+        """Returns (1, z_dim)."""
         return 1, self.config.z_dim
 
     def map_latents(self, z: Float[Array, "n z"], label: Array | None = None) -> Float[Array, "n 1 z"]:
-        """z itself."""
-        if label is not None:
+        """Returns z as the latent; a conditional network uses the label in __call__ only."""
+        if label is not None and not self.num_classes:
             raise ValueError("label: this generator is not conditional")
         return z[:, None, :]
 
@@ -114,13 +125,20 @@ class DCGAN(nnx.Module):
         truncation_psi: float = 1.0,
         truncation_cutoff: int | None = None,
     ) -> tuple[Float[Array, "n height width c"], base.Activations]:
-        """Image in [-1, 1] and activations: each convolution's, batch norm's and ReLU's output.
+        """Returns images in [-1, 1], and the output of each convolution, batch norm and ReLU.
 
-        truncation_psi: DCGAN knows truncation only as a narrower z; here it changes nothing.
+        Args:
+            latents: z with an axis for its one layer.
+            label: Class weights [n, classes], one-hot or a mixture; None for an
+                unconditional network.
+            offsets: Arrays to add at the named activations.
+            noise: Not used, because DCGAN has no noise.
+            truncation_psi: Not used. Truncation of a DCGAN is a narrower z.
+            truncation_cutoff: Not used.
         """
-        del label, noise, truncation_psi, truncation_cutoff
+        del noise, truncation_psi, truncation_cutoff
         record = base.Recorder(offsets)
-        x = latents[:, :, None, :].astype(self.config.compute_dtype)
+        x = self._first_input(latents, label)[:, :, None, :].astype(self.config.compute_dtype)
         for index in range(len(self.config.channels)):
             x = record(f"main.{3 * index}", getattr(self, f"main_{3 * index}")(x, up=index > 0))
             x = record(f"main.{3 * index + 1}", getattr(self, f"main_{3 * index + 1}")(x))
@@ -128,3 +146,11 @@ class DCGAN(nnx.Module):
         index = len(self.config.channels)
         x = record(f"main.{3 * index}", getattr(self, f"main_{3 * index}")(x, up=True))
         return jnp.tanh(x.astype(jnp.float32)), record.finish()
+
+    def _first_input(self, latents: Array, label: Array | None) -> Float[Array, "n 1 inputs"]:
+        """Returns z, and after it the class weights of a conditional network."""
+        if not self.num_classes:
+            return latents
+        if label is None:
+            raise ValueError(f"label: this generator is conditional; give [batch, {self.num_classes}] weights")
+        return jnp.concatenate([latents, label.astype(latents.dtype)[:, None, :]], axis=-1)

@@ -1,5 +1,6 @@
 """The converter on the reference files: each is recognized by its content alone and makes the reference's images."""
 
+import errno
 import json
 import os
 import pathlib
@@ -22,7 +23,8 @@ from checkpoints_convert import __main__ as command
 from checkpoints_convert import biggan_ajbrock, biggan_huggingface, formats, networks, stylegan_tensorflow
 from ganspace_jax.errors import InputError
 from ganspace_jax.files.inert import network_pickles
-from ganspace_jax.generators import synthesis, zoo
+from ganspace_jax.generators import base, zoo
+from tests.dcgan_files import drawn
 from tests.golden_arrays import error, load
 
 ROOT = pathlib.Path(__file__).parents[2]
@@ -68,7 +70,7 @@ def test_a_file_makes_the_reference_images(case):
         generator = _with_noise_of(generator, reference)
     label = jnp.asarray(reference["input/label"]) if "input/label" in reference else None
     z = jnp.asarray(reference["input/z"].reshape(len(reference["input/z"]), -1))
-    image = synthesis.synthesize(generator, synthesis.map_latents(generator, z, label), label=label)
+    image = base.synthesize(generator, base.map_latents(generator, z, label), label=label)
     assert error(image, reference["output/image"]) < 1e-4
 
 
@@ -146,7 +148,7 @@ def test_wrappers_are_seen_through():
         (ROOT / "README.md", (), r"README\.md: neither a torch file nor a pickle; known formats: stylegan2_pytorch"),
         ("missing.pth", (), r"--source=missing\.pth: no such file"),
         (GOLDEN / "dcgan_64.pth", ("progan_tensorflow",), "is a DCGAN of the PyTorch tutorial, dcgan"),
-        (GOLDEN / "dcgan_64.pth", ("other",), "--format=other: there are: auto, stylegan2_pytorch"),
+        (GOLDEN / "dcgan_64.pth", ("other",), "--format=other: no such format; there are: auto, stylegan2_pytorch"),
     ],
 )
 def test_what_is_not_recognized_is_named(file, arguments, message):
@@ -175,7 +177,7 @@ def test_what_does_not_fit_is_one_line_that_names_the_file(monkeypatch):
         _converted("stylegan3_t_32.pkl", lambda network: {"arrays": {
             name: array for name, array in network.arrays.items() if name != "synthesis.input.phases"}})  # fmt: skip
     for argument, number in (("num_layers", 10**9), ("mapping_kwargs", {"num_layers": 10**9})):
-        with pytest.raises(InputError, match=rf"x\.pkl: constructor argument {argument}.*: asks for 100000000"):
+        with pytest.raises(InputError, match=rf"x\.pkl: constructor argument {argument}.*: gives 100000000"):
             _converted("stylegan3_t_32.pkl", lambda n, a=argument, v=number: {"arguments": {**n.arguments, a: v}})
     with pytest.raises(InputError, match=r"x\.pkl: parameter synthesis\.L0_36_8\.up_filter: not the filter"):
         _converted("stylegan3_t_32.pkl", lambda n: {"arguments": {**n.arguments, "filter_size": 10**9}})
@@ -183,17 +185,19 @@ def test_what_does_not_fit_is_one_line_that_names_the_file(monkeypatch):
         _converted("progan_32.pkl", lambda n: {"arguments": {"pixelnorm_epsilon": None}})
     with pytest.raises(InputError, match=r"x\.pkl: not a sound BigGAN-deep of .* \(KeyError: 'layers'\)"):
         _converted("biggan_deep_hf_128", lambda n: {"arguments": {"eps": 1}})
-    with pytest.raises(InputError, match="configuration is in config.json; give the directory that holds both"):
+    with pytest.raises(
+        InputError, match="configuration is in config.json; give the directory that contains both files"
+    ):
         _converted("biggan_deep_hf_128/pytorch_model.bin")
-    with pytest.raises(InputError, match="--option=G_ch: for biggan_ajbrock there are: BN_eps, SN_eps, G_depth"):
+    with pytest.raises(InputError, match="--option=G_ch: the options for biggan_ajbrock are: BN_eps, SN_eps, G_depth"):
         _converted("biggan_ajbrock_32_G_ema.pth", options={"G_ch": 1})
     with pytest.raises(InputError, match="x.pkl: makes images of 32 pixels"), monkeypatch.context() as patch:
         patch.setattr(formats, "_MAX_RESOLUTION", 16)
         _converted("progan_32.pth")
-    with pytest.raises(InputError, match=r"x\.pkl: asks for more memory than there is"):
+    with pytest.raises(InputError, match=r"x\.pkl: needs more memory than there is"):
         formats.convert(formats.FORMATS[0]._replace(convert=_out_of_memory), networks.Network("", {}), {}, "x.pkl")
-    with pytest.raises(InputError, match="--option=a: for dcgan there are: none"):
-        _converted("dcgan_64.pth", options={"a": 1})
+    with pytest.raises(InputError, match="--option=a: the options for progan_netdissect are: none"):
+        _converted("progan_32.pth", options={"a": 1})
 
 
 def test_a_stylegan_with_a_dense_layer_for_its_constant_is_refused_as_such():
@@ -215,10 +219,29 @@ def test_options_reach_the_configuration():
     for options, rate in (({}, 0.01), ({"lr_mlp": 0.5}, 0.5)):
         config = _converted("stylegan2_rosinality_f32.pt", options=options).merge().config
         assert config.mapping_learning_rate == rate
+    config = _converted("dcgan_64.pth", options={"num_classes": 8}).merge().config
+    assert (config.z_dim, config.num_classes) == (16, 8)
+    with pytest.raises(InputError, match=r"x\.pkl: --option=num_classes=24: must be a whole number from 0 to 23"):
+        _converted("dcgan_64.pth", options={"num_classes": 24})
+
+
+@pytest.mark.parametrize(("channels", "converts"), [(1, True), (2, False), (3, True), (4, True), (5, False)])
+def test_networks_of_grey_rgb_and_rgba_images_convert(channels, converts):
+    network = networks.Network("", drawn((3, 4, channels)))
+    (found,) = (one for one in formats.FORMATS if one.matches(network.arrays))
+    if converts:
+        assert formats.convert(found, network, {}, "x").merge().config.image_channels == channels
+    else:
+        with pytest.raises(
+            InputError, match=f"x: makes images of {channels} channels; networks of 1 .* 4 .RGBA. convert"
+        ):
+            formats.convert(found, network, {}, "x")
 
 
 def _refuses_the_configuration(directory):
-    with pytest.raises(InputError, match=r"wants pytorch_model\.bin and a readable config\.json of up to 64 KiB"):
+    with pytest.raises(
+        InputError, match=r"must contain pytorch_model\.bin and a readable config\.json of up to 64 KiB"
+    ):
         formats.read(directory)
 
 
@@ -244,7 +267,7 @@ def test_a_directory_wants_its_configuration(tmp_path):
     (tmp_path / "config.json").symlink_to("/dev/zero")
     _refuses_the_configuration(tmp_path)
     (tmp_path / "config.json").unlink()
-    with pytest.raises(InputError, match=r"wants pytorch_model\.bin and a readable config\.json"):
+    with pytest.raises(InputError, match=r"must contain pytorch_model\.bin and a readable config\.json"):
         formats.read(tmp_path)
 
 
@@ -324,14 +347,16 @@ def test_converting_again_replaces_a_conversion_of_the_same_file_and_nothing_els
     assert _files(output) == first and not (output / "stale").exists()
 
     with monkeypatch.context() as patch:
-        patch.setattr(command.zoo, "save", lambda *_: (_ for _ in ()).throw(OSError("disk")))
-        with pytest.raises(OSError, match="disk"):
+        patch.setattr(command.zoo, "save", _full)
+        with pytest.raises(
+            InputError, match=r"--output=\S*out: cannot be written: No space left on device; name another"
+        ):
             _convert(source, output)
     assert _files(output) == first and {path.name for path in tmp_path.iterdir()} == {"model.pth", "out"}
 
     source.write_bytes((GOLDEN / "dcgan_64.pth").read_bytes())
     with pytest.raises(
-        InputError, match=r"--output=.*out: holds the conversion of another file, model\.pth; name another"
+        InputError, match=r"--output=.*out: contains the conversion of another file, model\.pth; name another"
     ):
         _convert(source, output)
     for name in ("conversion.json", "preview.png"):
@@ -340,8 +365,57 @@ def test_converting_again_replaces_a_conversion_of_the_same_file_and_nothing_els
             _convert(source, output)
     with pytest.raises(InputError, match=r"model\.pth: exists and is no conversion"):
         _convert(source, source)
-    with pytest.raises(InputError, match="--option=epsilon: wanted is NAME=NUMBER"):
+    with pytest.raises(InputError, match="--option=epsilon: must be NAME=NUMBER"):
         _convert(source, tmp_path / "other", option=["epsilon"])
+
+
+def _full(*_):
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def _full_in_tensorstore(*_):
+    raise ValueError("RESOURCE_EXHAUSTED: Failed to write 7 bytes: No space [os_error_code='28']\nmore")
+
+
+@pytest.mark.parametrize("place", ["zoo.save", "pictures.save_png"])
+@pytest.mark.parametrize("failure", [_full, _full_in_tensorstore])
+def test_a_full_disk_is_one_line_that_names_the_output(tmp_path, monkeypatch, place, failure):
+    room, name = place.split(".")
+    monkeypatch.setattr(sys, "unraisablehook", sys.unraisablehook)  # the command leaves it silent
+    monkeypatch.setattr(command, "_preview", lambda *_: np.zeros((16, 2, 2, 3)))
+    monkeypatch.setattr(getattr(command, room), name, failure)
+    with pytest.raises(
+        InputError, match=r"^--output=\S*out: cannot be written: No space left on device; name another directory$"
+    ):
+        _convert(GOLDEN / "progan_32.pth", tmp_path / "out")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_disk_without_room_for_the_arrays_is_named_before_they_are_written(tmp_path, monkeypatch):
+    usage = shutil.disk_usage(tmp_path)._replace(free=50_000)
+    monkeypatch.setattr(command.shutil, "disk_usage", lambda _: usage)
+    monkeypatch.setattr(command.zoo, "save", None)
+    with pytest.raises(InputError, match=r"--output=\S*out: the disk has 0\.1 MB free, the arrays need 0\.1 MB; name"):
+        _convert(GOLDEN / "progan_32.pth", tmp_path / "out")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_dcgan_is_said_to_be_able_to_have_classes(tmp_path, monkeypatch, capsys):
+    """One line that names the option, unless the option is given."""
+    monkeypatch.setattr(command, "_write", lambda made, *_: made.mkdir())
+    _convert(GOLDEN / "dcgan_64.pth", tmp_path / "a")
+    said = [line for line in capsys.readouterr().out.splitlines() if line.startswith("note: ")]
+    assert len(said) == 1 and "class" in said[0] and "--option=num_classes=NUMBER" in said[0]
+    _convert(GOLDEN / "dcgan_64.pth", tmp_path / "b", option=["num_classes=4"])
+    said = capsys.readouterr().out
+    assert "note: " not in said and "z 20, 4 classes" in said
+
+
+def test_an_rgba_network_has_an_rgba_preview(tmp_path, monkeypatch):
+    monkeypatch.setattr(command.base, "synthesize", lambda *_, **__: np.full((1, 4, 4, 4), -1.0))
+    _convert(GOLDEN / "progan_32.pth", tmp_path / "out")
+    with Image.open(tmp_path / "out" / "preview.png") as preview:
+        assert preview.mode == "RGBA" and np.all(np.asarray(preview) == 0)
 
 
 def test_images_that_are_not_finite_leave_nothing(tmp_path, monkeypatch):

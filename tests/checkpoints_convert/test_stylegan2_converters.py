@@ -13,7 +13,7 @@ import pytest
 from checkpoints_convert import stylegan2_pytorch, stylegan2_rosinality, stylegan2_tensorflow
 from ganspace_jax.errors import InputError
 from ganspace_jax.files.inert import torch_files
-from ganspace_jax.generators import stylegan2, synthesis, zoo
+from ganspace_jax.generators import base, stylegan2, zoo
 from tests import stylegan2_definition, stylegan2_files
 from tests.golden_arrays import clamps, error, load, part, stylegan2_generator
 
@@ -85,9 +85,9 @@ def test_the_native_torch_files_make_the_reference_images(reference, ending):
     arrays = reference[1]
     generator = stylegan2_rosinality.convert(torch_files.read(GOLDEN / f"stylegan2_rosinality_f32{ending}.pt"))
     _assert_same(generator, stylegan2_generator(arrays))
-    latents = synthesis.map_latents(generator, jnp.asarray(arrays["input/z"]))
+    latents = base.map_latents(generator, jnp.asarray(arrays["input/z"]))
     for name, psi in (("image", 1.0), ("image_psi0.7", 0.7), ("image_psi0.5", 0.5)):
-        assert error(synthesis.synthesize(generator, latents, truncation_psi=psi), arrays[f"output/{name}"]) < TOLERANCE
+        assert error(base.synthesize(generator, latents, truncation_psi=psi), arrays[f"output/{name}"]) < TOLERANCE
 
 
 def test_one_network_is_the_same_from_all_three_layouts(reference):
@@ -115,7 +115,7 @@ def test_a_pytorch_file_means_what_its_definition_says(name):
     latents = _latents(found)
     definition = stylegan2_definition.Definition(state, config)
     expected = np.stack([definition.image(ws.astype(np.float64)) for ws in np.asarray(latents)])
-    assert error(synthesis.synthesize(found, latents), expected) < 1e-5
+    assert error(base.synthesize(found, latents), expected) < 1e-5
     if config.conv_clamp is not None:
         assert 0.1 < (np.abs(expected) == config.conv_clamp).mean() < 0.5  # it acts, and hides nothing
 
@@ -128,7 +128,7 @@ def test_a_pytorch_file_maps_as_its_definition_says():
     weights = [(state[f"mapping.fc{i}.weight"].T, state[f"mapping.fc{i}.bias"]) for i in range(3)]
     expected = _dense(np.concatenate([_unit(z), _unit(embedding)], axis=1), weights, 0.02)
     found = stylegan2_pytorch.convert(state, source, layers)
-    w = synthesis.map_latents(found, jnp.asarray(z, jnp.float32), jnp.asarray(label, jnp.float32))
+    w = base.map_latents(found, jnp.asarray(z, jnp.float32), jnp.asarray(label, jnp.float32))
     assert w.shape == (4, 6, 5)
     np.testing.assert_allclose(w[:, 5], expected, rtol=1e-4, atol=1e-5 * np.abs(expected).max())
 
@@ -151,7 +151,7 @@ def test_a_tensorflow_file_may_have_a_constant_of_another_width():
     latents = _latents(found)
     definition = stylegan2_definition.Definition(stylegan2_files.as_pytorch(generator)[0], config, scaled=True)
     expected = np.stack([definition.image(ws.astype(np.float64)) for ws in np.asarray(latents)])
-    assert error(synthesis.synthesize(found, latents), expected) < 1e-5
+    assert error(base.synthesize(found, latents), expected) < 1e-5
 
 
 def _hidden(generator):
@@ -192,7 +192,7 @@ def test_labels_are_joined_to_z_as_either_tensorflow_code_does(labels, normalize
         embedding = label @ arrays["mapping/LabelEmbed/weight"] / math.sqrt(3) + arrays["mapping/LabelEmbed/bias"]
         x = np.concatenate([unit(z), _unit(embedding)], axis=1)
     expected = _dense(x, [(arrays[f"mapping/Dense{i}/weight"], arrays[f"mapping/Dense{i}/bias"]) for i in (0, 1)], 0.02)
-    w = synthesis.map_latents(found, jnp.asarray(z, jnp.float32), jnp.asarray(label, jnp.float32))[:, 0]
+    w = base.map_latents(found, jnp.asarray(z, jnp.float32), jnp.asarray(label, jnp.float32))[:, 0]
     np.testing.assert_allclose(w, expected, rtol=1e-4, atol=1e-5 * np.abs(expected).max())
 
 
@@ -222,7 +222,7 @@ def test_the_first_code_demodulates_scaled_weights():
         images[rule] = stylegan2_definition.Definition(state, config, scaled=rule).image(
             np.asarray(latents[0], np.float64)
         )[None]
-        assert error(synthesis.synthesize(found, latents), images[rule]) < TOLERANCE
+        assert error(base.synthesize(found, latents), images[rule]) < TOLERANCE
     assert np.abs(images[True] - images[False]).max() > 0.01 * np.abs(images[True]).max()
 
 
@@ -242,6 +242,48 @@ def test_a_rosinality_file_gives_its_network_back():
     _assert_same(stylegan2_rosinality.convert(wrapped), generator)
 
 
+@pytest.mark.parametrize("embedding", [1, 6])
+def test_a_rosinality_file_whose_mapping_has_more_inputs_than_w_may_lack_an_embedding(embedding):
+    """It is refused, unless the user gives the size of z: then all inputs are z."""
+    config = stylegan2.Config(z_dim=6, w_dim=6, channels=(2, 3), mapping_layers=2, scaled_demodulation=True)
+    content = stylegan2_files.as_rosinality(_drawn(config))
+    stylegan2_rosinality.convert(content)
+    state, inputs = content["g_ema"], 6 + embedding
+    wide = np.random.default_rng(0).standard_normal((6, inputs), np.float32)
+    content = {**content, "g_ema": {**state, "style.1.weight": wide}}
+    with pytest.raises(
+        InputError, match=rf"style\.1\.weight: has {inputs} inputs, .* conditional, .* embedding is not"
+    ) as failure:
+        stylegan2_rosinality.convert(content)
+    assert f"--option=z_dim={inputs} if the network has no classes" in str(failure.value)
+    found = stylegan2_rosinality.convert(content, z_dim=inputs)
+    z = np.random.default_rng(1).standard_normal((3, inputs))
+    weights = [(wide.T, state["style.1.bias"]), (state["style.2.weight"].T, state["style.2.bias"])]
+    expected = _dense(_unit(z), weights, 0.01)
+    w = base.map_latents(found, jnp.asarray(z, jnp.float32))[:, 0]
+    np.testing.assert_allclose(w, expected, rtol=1e-4, atol=1e-5 * np.abs(expected).max())
+    with pytest.raises(InputError, match=rf"--option=z_dim=6: style\.1\.weight has {inputs} inputs"):
+        stylegan2_rosinality.convert(content, z_dim=6)
+
+
+@pytest.mark.parametrize("layout", ["pytorch", "rosinality"])
+def test_rgba_images_are_those_of_the_definition(layout):
+    config = dataclasses.replace(
+        CONFIGURATIONS["skip"], use_noise=True, image_channels=4, scaled_demodulation=layout == "rosinality"
+    )
+    generator = _drawn(config)
+    if layout == "pytorch":
+        found = stylegan2_pytorch.convert(*stylegan2_files.as_pytorch(generator))
+    else:
+        found = stylegan2_rosinality.convert(stylegan2_files.as_rosinality(generator))
+    latents = _latents(found)
+    state = stylegan2_files.as_pytorch(generator)[0]
+    definition = stylegan2_definition.Definition(state, config, scaled=config.scaled_demodulation)
+    expected = np.stack([definition.image(ws.astype(np.float64)) for ws in np.asarray(latents)])
+    assert expected.shape[1] == 4
+    assert error(base.synthesize(found, latents), expected) < 1e-5
+
+
 def test_a_rosinality_file_maps_at_the_learning_rate_that_it_is_said_to_have():
     generator = _drawn(dataclasses.replace(TINY, scaled_demodulation=True))
     content = stylegan2_files.as_rosinality(generator)
@@ -249,7 +291,7 @@ def test_a_rosinality_file_maps_at_the_learning_rate_that_it_is_said_to_have():
     weights = [(state[f"style.{i}.weight"].T, state[f"style.{i}.bias"]) for i in (1, 2)]
     for rate in (0.01, 0.5):
         expected = _dense(_unit(z), weights, rate)
-        w = synthesis.map_latents(stylegan2_rosinality.convert(content, lr_mlp=rate), jnp.asarray(z, jnp.float32))[:, 0]
+        w = base.map_latents(stylegan2_rosinality.convert(content, lr_mlp=rate), jnp.asarray(z, jnp.float32))[:, 0]
         np.testing.assert_allclose(w, expected, rtol=1e-4, atol=1e-5 * np.abs(expected).max())
 
 
@@ -265,18 +307,18 @@ def test_a_rosinality_file_may_blur_its_convolutions_otherwise_than_its_image():
     latents = _latents(found)
     definition = stylegan2_definition.Definition(stylegan2_files.as_pytorch(generator)[0], config, scaled=True)
     expected = np.stack([definition.image(ws.astype(np.float64)) for ws in np.asarray(latents)])
-    assert error(synthesis.synthesize(found, latents), expected) < 1e-5
+    assert error(base.synthesize(found, latents), expected) < 1e-5
 
 
 def test_what_a_training_runs_file_has_not_is_made_always_the_same():
     """Noise images, and the mean w: against another sample, within five standard errors in every coordinate."""
-    config = stylegan2.Config(z_dim=6, w_dim=5, channels=(2, 2, 2, 2), mapping_layers=2, scaled_demodulation=True)
+    config = stylegan2.Config(z_dim=5, w_dim=5, channels=(2, 2, 2, 2), mapping_layers=2, scaled_demodulation=True)
     generator = _drawn(config)
     state = stylegan2_files.as_rosinality(generator)["g_ema"]
     state = {name: array for name, array in state.items() if not name.startswith("noises.")}
     found, again = (stylegan2_rosinality.convert({"g_ema": state}) for _ in range(2))
     jax.tree.map(np.testing.assert_array_equal, found.params, again.params)
-    w = np.asarray(synthesis.map_latents(found, jax.random.normal(jax.random.key(7), (4000, 6)))[:, 0])
+    w = np.asarray(base.map_latents(found, jax.random.normal(jax.random.key(7), (4000, 5)))[:, 0])
     allowed = 5.0 * w.std(0) * np.sqrt(1 / 4000 + 1 / 10_000)
     assert (np.abs(w.mean(0) - np.asarray(found.params["mapping"]["w_avg"])) < allowed).all()
     images = [found.params["synthesis"]["b32"][layer]["noise_const"] for layer in ("conv0", "conv1")]
@@ -291,7 +333,7 @@ def test_a_mean_w_that_a_pytorch_file_was_trained_without_is_that_of_all_classes
     source["mapping_kwargs"]["w_avg_beta"] = None
     found = stylegan2_pytorch.convert(_without(state, "mapping.w_avg"), source, layers)
     z, label = jax.random.normal(jax.random.key(7), (3000, 7)), jnp.tile(jnp.eye(3), (1000, 1))
-    w = np.asarray(synthesis.map_latents(found, z, label)[:, 0])
+    w = np.asarray(base.map_latents(found, z, label)[:, 0])
     allowed = 5.0 * w.std(0) * np.sqrt(1 / 3000 + 1 / 10_000)
     assert (np.abs(w.mean(0) - np.asarray(found.params["mapping"]["w_avg"])) < allowed).all()
     found.params["mapping"]["w_avg"] = generator.params["mapping"]["w_avg"]
@@ -381,8 +423,11 @@ def test_what_the_pytorch_arguments_cannot_mean_is_named():
     refused("argument img_resolution=24: must be a power of two", arguments={"img_resolution": 24})
     refused("resample_filter=None: only a row", synthesis={"resample_filter": None})
     refused(r"b8\.conv0\.resample_filter: not the filter", synthesis={"resample_filter": [1, 2, 2, 1]})
-    refused("conv_clamp: None in .* and 3.0 in .*conv0; only one", clamps={**layers, "synthesis.b8.conv0": 3})
-    refused("conv_clamp: said by no layer", clamps={})
+    refused(
+        "conv_clamp: None in .* and 3.0 in .*conv0; all layers must have the same",
+        clamps={**layers, "synthesis.b8.conv0": 3},
+    )
+    refused("conv_clamp: no layer has it", clamps={})
     refused(r"conv_clamp of synthesis\.b8\.skip: 2", clamps={**layers, "synthesis.b8.skip": 2.0})
 
 
@@ -409,7 +454,7 @@ def test_what_a_rosinality_file_cannot_mean_is_named():
         changed = {**content["g_ema"], "convs.0.conv.blur.kernel": wrong, "to_rgbs.0.upsample.kernel": wrong}
         with pytest.raises(InputError, match=r"convs\.0\.conv\.blur\.kernel: not the one separable filter"):
             stylegan2_rosinality.convert({**content, "g_ema": changed})
-    with pytest.raises(InputError, match=r"latent_avg: has shape \(4, 3\), wanted is \(3,\) or \(1, 3\)"):
+    with pytest.raises(InputError, match=r"latent_avg: has shape \(4, 3\), needed is \(3,\) or \(1, 3\)"):
         stylegan2_rosinality.convert({**content, "latent_avg": np.zeros((4, 3), np.float32)})
     with pytest.raises(InputError, match="g_ema: holds list"):
         stylegan2_rosinality.convert({"g_ema": [1]})

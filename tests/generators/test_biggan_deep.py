@@ -244,7 +244,7 @@ def test_parameters_that_do_not_fit_are_named(golden):
         biggan_huggingface.convert({**state, "generator.extra": np.zeros(1)}, config)
     with pytest.raises(InputError, match=r"generator\.gen_z\.bias: missing"):
         biggan_huggingface.convert({k: v for k, v in state.items() if k != "generator.gen_z.bias"}, config)
-    with pytest.raises(InputError, match="asks for"):
+    with pytest.raises(InputError, match="the configuration requires"):
         biggan_huggingface.convert(state, {**config, "num_classes": 8})
 
 

@@ -1,6 +1,7 @@
 """StyleGAN3 matches the reference arrays, and its layers keep their symmetries."""
 
 import itertools
+import re
 
 import jax
 import jax.numpy as jnp
@@ -320,6 +321,21 @@ def test_a_conditional_mapping_joins_two_normalised_halves():
     np.testing.assert_allclose(module.map_latents(z, label)[:, 3], x, rtol=1e-5, atol=1e-6)
     with pytest.raises(ValueError, match=r"label: this generator is conditional; give \[batch, 3\] weights"):
         module.map_latents(z)
+
+
+def test_an_alpha_channel_is_one_more_channel_of_the_image(golden):
+    """RGBA from the reference: ToRGB is linear, so an alpha of half red and half green follows from its weights."""
+    arrays, _, latents, run = golden
+    state, kwargs = _parameters(arrays), {**arrays["config"]["generator_init_kwargs"], "img_channels": 4}
+    state = {re.sub(r"(L\d+_32)_3\.", r"\1_4.", name): array for name, array in state.items()}
+    (last,) = (name.removesuffix(".affine.weight") for name in state if re.search(r"_32_4\.affine\.weight$", name))
+    for name in (f"{last}.weight", f"{last}.bias"):
+        state[name] = np.concatenate([state[name], state[name][:2].mean(0, keepdims=True)])
+    image = np.asarray(base.synthesize(stylegan3_pytorch.convert(state, kwargs), latents))
+    expected = np.asarray(run(golden[1].params, latents)[0])
+    assert image.shape == (*expected.shape[:3], 4)
+    np.testing.assert_allclose(image[..., :3], expected, atol=1e-5 * np.abs(expected).max())
+    np.testing.assert_allclose(image[..., 3], expected[..., :2].mean(-1), atol=1e-5 * np.abs(expected).max())
 
 
 def test_what_does_not_fit_is_named(golden):

@@ -32,7 +32,7 @@ from tqdm import tqdm
 from checkpoints_convert import catalogue, downloads, formats
 from ganspace_jax.errors import InputError, one_line_errors
 from ganspace_jax.files import outputs, pictures
-from ganspace_jax.generators import base, zoo
+from ganspace_jax.generators import base, synthesis, zoo
 from ganspace_jax.sampling import latents
 
 FLAGS = flags.FLAGS
@@ -79,7 +79,7 @@ def main(_):
     print(f"written: {FLAGS.output}")
 
 
-def _convert(path: pathlib.Path, options: dict[str, float]) -> tuple[formats.Format, str, base.SplitGenerator]:
+def _convert(path: pathlib.Path, options: dict[str, float]) -> tuple[formats.Format, str, base.Generator]:
     """Returns the format, the network's name and the generator.
 
     The arrays of the file are freed when this function returns.
@@ -94,7 +94,7 @@ def _convert(path: pathlib.Path, options: dict[str, float]) -> tuple[formats.For
     return found, network.name, formats.convert(found, network, options, str(path))
 
 
-def _write(made: pathlib.Path, path: pathlib.Path, generator: base.SplitGenerator, record: dict[str, Any]) -> None:
+def _write(made: pathlib.Path, path: pathlib.Path, generator: base.Generator, record: dict[str, Any]) -> None:
     """Writes the generator, its preview and the record into the directory `made`."""
     _check_space(made, generator)
     with _output_errors():
@@ -105,7 +105,7 @@ def _write(made: pathlib.Path, path: pathlib.Path, generator: base.SplitGenerato
         (made / _RECORD).write_text(json.dumps(record, indent=2) + "\n")
 
 
-def _check_space(made: pathlib.Path, generator: base.SplitGenerator) -> None:
+def _check_space(made: pathlib.Path, generator: base.Generator) -> None:
     """Raises InputError if the disk has less free space than the arrays need."""
     needed = sum(leaf.nbytes for leaf in jax.tree.leaves(generator.params))
     free = shutil.disk_usage(made.parent).free
@@ -180,7 +180,7 @@ def _refuse_others(output: str, digest: str) -> None:
     raise InputError(f"--output={output}: {reason}; name another directory, or remove it")
 
 
-def _description(found: formats.Format, generator: base.SplitGenerator) -> str:
+def _description(found: formats.Format, generator: base.Generator) -> str:
     """Returns two lines about a generator: its size, and its configuration."""
     module = generator.merge()
     count = sum(leaf.size for leaf in jax.tree.leaves(generator.params))
@@ -191,7 +191,7 @@ def _description(found: formats.Format, generator: base.SplitGenerator) -> str:
     )
 
 
-def _preview(path: pathlib.Path, generator: base.SplitGenerator) -> np.ndarray:
+def _preview(path: pathlib.Path, generator: base.Generator) -> np.ndarray:
     """Returns the images of seeds 0 to 15; a conditional generator draws its classes in turn.
 
     The images are made one by one to save memory. Raises InputError if they are not finite.
@@ -204,7 +204,7 @@ def _preview(path: pathlib.Path, generator: base.SplitGenerator) -> np.ndarray:
     made = []
     for i in tqdm(range(16), desc="preview", unit="image"):
         one = None if label is None else label[i : i + 1]
-        made.append(base.synthesize(generator, base.map_latents(generator, z[i : i + 1], one), label=one))
+        made.append(synthesis.synthesize(generator, synthesis.map_latents(generator, z[i : i + 1], one), label=one))
     made = np.concatenate(made)
     if not np.isfinite(made).all():
         raise InputError(f"--source={path}: its images are not finite; nothing was written")

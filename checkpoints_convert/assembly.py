@@ -97,7 +97,7 @@ def assemble(
     config: Any,
     fetch: Callable[[str], np.ndarray],
     source_name: Callable[[str], str] = lambda name: name,
-) -> base.SplitGenerator:
+) -> base.Generator:
     """Returns a generator with the arrays that `fetch` returns.
 
     Args:
@@ -125,7 +125,7 @@ def assemble(
     return abstract._replace(params=jax.tree.unflatten(structure, arrays))
 
 
-def mean_latent(generator: base.SplitGenerator) -> jnp.ndarray:
+def mean_latent(generator: base.Generator) -> jnp.ndarray:
     """Returns the mean w of 10,000 z, for a file without a mean w.
 
     The z have a fixed seed. A conditional network uses each class equally often.

@@ -14,7 +14,7 @@ from ganspace_jax.errors import InputError
 from ganspace_jax.generators import base, dcgan
 
 
-def convert(state: Arrays, *, num_classes: float = 0) -> base.SplitGenerator:
+def convert(state: Arrays, *, num_classes: float = 0) -> base.Generator:
     """Returns the generator of a state dict.
 
     The bias of a convolution before a batch norm is subtracted from the batch norm's mean.

@@ -62,7 +62,7 @@ class Format(NamedTuple):
     name: str
     description: str
     matches: Callable[[Arrays], bool]
-    convert: Callable[[Network, Options], base.SplitGenerator]
+    convert: Callable[[Network, Options], base.Generator]
     options: tuple[str, ...] = ()
     note: str = ""
 
@@ -150,7 +150,7 @@ def recognize(source: Source, wanted: str = "auto", network: str = "auto") -> tu
     raise InputError(f"--network={network}: no such network; {source.path} has: {there}")
 
 
-def convert(found: Format, network: Network, options: Options, path: str) -> base.SplitGenerator:
+def convert(found: Format, network: Network, options: Options, path: str) -> base.Generator:
     """Returns the generator of a network.
 
     Args:
@@ -219,12 +219,12 @@ def _is_biggan(arrays: Arrays) -> bool:
     return "blocks.0.0.conv1.weight" in arrays and any(name.startswith("output_layer.") for name in arrays)
 
 
-def _convert_stylegan3(network: Network, _: Options) -> base.SplitGenerator:
+def _convert_stylegan3(network: Network, _: Options) -> base.Generator:
     # The constructor arguments may lack conv_clamp. The layers always have it.
     return stylegan3_pytorch.convert(network.arrays, {**network.arguments, "conv_clamp": networks.conv_clamp(network)})
 
 
-def _convert_huggingface(network: Network, _: Options) -> base.SplitGenerator:
+def _convert_huggingface(network: Network, _: Options) -> base.Generator:
     if not network.arguments:
         raise InputError("BigGAN-deep's configuration is in config.json; give the directory that contains both files")
     return biggan_huggingface.convert(network.arrays, network.arguments)

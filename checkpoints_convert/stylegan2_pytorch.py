@@ -72,7 +72,7 @@ def configuration(state: Mapping[str, np.ndarray], source: Mapping[str, Any]) ->
 
 def convert(
     state: Mapping[str, np.ndarray], source: Mapping[str, Any], clamps: Mapping[str, float | None]
-) -> base.SplitGenerator:
+) -> base.Generator:
     """Returns the generator of a network.
 
     Args:

@@ -62,7 +62,7 @@ def configuration(
     )
 
 
-def convert(content: Mapping[str, Any], *, lr_mlp: float = 0.01, z_dim: float | None = None) -> base.SplitGenerator:
+def convert(content: Mapping[str, Any], *, lr_mlp: float = 0.01, z_dim: float | None = None) -> base.Generator:
     """Returns the generator of a checkpoint's g_ema, or of such a state dict itself.
 
     Args:

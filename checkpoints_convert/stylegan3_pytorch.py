@@ -68,7 +68,7 @@ def _renamed(source: Mapping[str, Any], fields: Mapping[str, str]) -> dict[str, 
     return {fields[name]: value for name, value in plain.items() if name in fields}
 
 
-def convert(state: Mapping[str, np.ndarray], source: Mapping[str, Any]) -> base.SplitGenerator:
+def convert(state: Mapping[str, np.ndarray], source: Mapping[str, Any]) -> base.Generator:
     """Returns the generator of a network.
 
     Args:

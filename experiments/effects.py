@@ -10,8 +10,8 @@ import json
 from absl import flags
 
 from ganspace_jax import command_line
-from ganspace_jax.errors import InputError
 from ganspace_jax.directions import edits
+from ganspace_jax.errors import InputError
 from ganspace_jax.files import charts
 from ganspace_jax.measures import effects
 from ganspace_jax.scenes import probe

@@ -1,10 +1,10 @@
-"""Judges a generator of procedural scenes: reads its images with the probe, draws them again, measures their variety.
+"""Judges a generator of procedural scenes: reads its images with the probe, renders them again, measures their variety.
 
     python -m experiments.evaluate_scenes --generator=stylegan2-scenes --workdir=runs/evaluate_scenes
 
-Writes into workdir: quality.json, run.flags, samples.png (64 samples) and compare.png (samples above what the renderer
-makes of their factors). Prints the figures; the exit status is 1 if the gate of ganspace_jax/scenes/quality.py does not
-hold.
+Writes into workdir: quality.json, run.flags, samples.png (64 samples) and compare.png
+(samples above the renderer's images of their factors). Prints the figures. The exit
+status is 1 if the gate of ganspace_jax/scenes/quality.py does not hold.
 """
 
 import json
@@ -12,48 +12,48 @@ import sys
 
 import jax
 import numpy as np
-from absl import app, flags, logging
+from absl import flags
 
-from ganspace_jax.errors import one_line_errors
-from ganspace_jax.files import outputs, pictures
-from ganspace_jax.generators import synthesis, zoo
+from ganspace_jax import command_line
+from ganspace_jax.files import pictures
+from ganspace_jax.generators import synthesis
 from ganspace_jax.sampling import latents
 from ganspace_jax.scenes import probe, quality
 from ganspace_jax.scenes.chunks import map_chunks
 
 FLAGS = flags.FLAGS
-flags.DEFINE_string("generator", None, "Name in the zoo, or a checkpoint directory.", required=True)
-flags.DEFINE_string("probe", str(probe.SHIPPED), "Checkpoint directory of the probe.")
+command_line.define("generator", "probe")
 flags.DEFINE_integer("num_samples", 2000, "Images to judge.", lower_bound=64)
-flags.DEFINE_integer("seed", 0, "Seed of the latents and the labels.")
-flags.DEFINE_string("workdir", None, "Directory of the results.", required=True)
-flags.DEFINE_integer("supersampling", 2, "Rays a pixel and axis, as in the generator's training.", lower_bound=1)
+command_line.define("seed", "workdir")
+flags.DEFINE_integer(
+    "supersampling", 2, "Rays per pixel and axis, as in the generator's training.", lower_bound=1, upper_bound=16
+)
 
 
-def main(_):
-    """Generates, measures, writes."""
-    with outputs.outputs(FLAGS.workdir) as directory:
-        generator, reader = zoo.load(FLAGS.generator), probe.load(FLAGS.probe)
+def main():
+    """Generates images, measures them, and writes the report."""
+    with command_line.outputs() as directory:
+        _, generator = command_line.load_generator()
+        reader = probe.load(FLAGS.probe or probe.SHIPPED)
         samples, labels = _generate(generator, jax.random.key(FLAGS.seed))
         report = quality.measure(samples, labels, reader, FLAGS.supersampling)
         missed = quality.shortfalls(report)
         (directory / "quality.json").write_text(json.dumps({**report, "missed": missed}, indent=2) + "\n")
-        (directory / "run.flags").write_text(outputs.flagfile(FLAGS.get_key_flags_for_module(sys.argv[0])))
         _save_pictures(samples, reader, directory)
     _print_table(report, missed)
     sys.exit(1 if missed else 0)
 
 
 def _generate(generator, key):
-    """Samples, and for a conditional generator the shapes asked for, each as often as the others."""
-    module = generator.merge()
+    """Returns samples and, for a conditional generator, the requested shapes, all equally often."""
+    network = generator.merge()
     labels, chunks = None, {"index": np.arange(FLAGS.num_samples)}
-    if module.num_classes:
-        labels = chunks["index"] % module.num_classes
-        chunks["label"] = np.eye(module.num_classes, dtype=np.float32)[labels]
+    if network.num_classes:
+        labels = chunks["index"] % network.num_classes
+        chunks["label"] = np.eye(network.num_classes, dtype=np.float32)[labels]
 
     def synthesize(chunk):
-        z, label = latents.sample(key, chunk["index"], module.z_dim, module.prior), chunk.get("label")
+        z, label = latents.sample(key, chunk["index"], network.z_dim, network.prior), chunk.get("label")
         return synthesis.synthesize(generator, synthesis.map_latents(generator, z, label), label=label)
 
     return map_chunks(synthesize, chunks), labels
@@ -82,5 +82,4 @@ def _print_table(report, missed):
 
 
 if __name__ == "__main__":
-    logging.set_verbosity(logging.WARNING)  # Orbax tells of every file at INFO
-    app.run(one_line_errors(main))
+    command_line.start(main, needs=("generator", "workdir"))

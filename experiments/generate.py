@@ -49,8 +49,14 @@ def main():
                 batches.append(batch if FLAGS.save_arrays else {})
         if FLAGS.save_arrays:
             arrays = {name: np.concatenate([batch[name] for batch in batches]) for name in batches[0]}
-            np.savez(directory / "arrays.npz", **arrays if inputs.w is None else {**arrays, "w": inputs.w})
+            if inputs.w is not None:
+                arrays["w"] = inputs.w
+            _save(directory / "arrays.npz", arrays)
     print(f"images: {FLAGS.workdir}")
+
+
+def _save(path, arrays):
+    np.savez(path, **arrays)
 
 
 def _inputs(generator, seeds):

@@ -2,64 +2,66 @@
 
     python -m experiments.train_probe --flagfile=experiments/flags/train_probe.flags --workdir=runs/probe
 
-Scenes are rendered as training needs them. Writes into workdir: run.flags, metrics.jsonl, state/ (resumable: the same
-command continues a run that was stopped), probe/ (the checkpoint directory) and at the end accuracy.json (on scenes
-that training did not see).
+Scenes are rendered as training needs them. Writes into workdir: run.flags, metrics.jsonl,
+state/ (the same command continues a run that was stopped), probe/ (the checkpoint
+directory), and at the end accuracy.json (on scenes that training did not see). The
+flagfile takes a quarter of an hour on two CPU cores.
 """
 
 import functools
 import json
 import pathlib
-import sys
 import time
 
 import jax
-from absl import app, flags, logging
-from tqdm import tqdm
+from absl import flags
 
-from ganspace_jax.errors import one_line_errors
-from ganspace_jax.files import checkpoints, outputs
+from ganspace_jax import command_line
+from ganspace_jax.files.run_states import RunCheckpoints
+from ganspace_jax.run import Progress
 from ganspace_jax.scenes import probe, probe_training, rendering
 from ganspace_jax.scenes.factors import sample_factors
 
 FLAGS = flags.FLAGS
-flags.DEFINE_string("workdir", None, "Directory of the run; a run found there is continued.", required=True)
-flags.DEFINE_integer("seed", 0, "Seed of the weights and the scenes.")
-flags.DEFINE_integer("resolution", 32, "Side of the images in pixels.", lower_bound=8)
-flags.DEFINE_integer("supersampling", 2, "Rays a pixel and axis.", lower_bound=1)
-flags.DEFINE_integer("num_images", 400_000, "Length of the training.", lower_bound=1)
-flags.DEFINE_integer("batch_size", 128, "Images a step.", lower_bound=1)
-flags.DEFINE_float("learning_rate", 2e-3, "At its highest (Adam; rises, then falls along a cosine).", lower_bound=0.0)
+command_line.define("workdir", "seed")
+flags.DEFINE_integer("resolution", 32, "Side of the images, in pixels.", lower_bound=8, upper_bound=1024)
+flags.DEFINE_integer("supersampling", 2, "Rays per pixel and axis.", lower_bound=1, upper_bound=16)
+flags.DEFINE_integer("num_images", 400_000, "Number of images of the training.", lower_bound=1)
+command_line.define(batch_size=128)
+flags.DEFINE_float("learning_rate", 2e-3, "Highest learning rate of Adam.", lower_bound=0.0, upper_bound=1.0)
 flags.DEFINE_integer("num_held_out", 4000, "Scenes on which the finished probe is judged.", lower_bound=1)
-flags.DEFINE_float("save_every", 120.0, "Seconds between saved states.", lower_bound=0.0)
+flags.DEFINE_float("save_every", 120.0, "Seconds between two saves of the state.", lower_bound=0.0)
+
+_METRICS_EVERY = 50  # steps
 
 
-def main(_):
-    """Trains until --num_images, then judges."""
+def main():
+    """Trains until --num_images, then judges the probe."""
     workdir = pathlib.Path(FLAGS.workdir)
     workdir.mkdir(parents=True, exist_ok=True)
-    (workdir / "run.flags").write_text(outputs.flagfile(FLAGS.get_key_flags_for_module(sys.argv[0])))
+    (workdir / "run.flags").write_text(command_line.flagfile())
     init_key, train_key, held_out_key = jax.random.split(jax.random.key(FLAGS.seed), 3)
     recipe = probe_training.Recipe(FLAGS.num_images, FLAGS.batch_size, FLAGS.learning_rate)
     network = probe.Network(probe.Config(resolution=FLAGS.resolution), key=init_key)
     definition, state = probe_training.init(network, recipe)
-    saved = checkpoints.RunCheckpoints(workdir / "state")
-    found = saved.restore(state)
-    state = found[1] if found else state
-    trained = _train(definition, recipe, state, train_key, workdir, saved)
+    saved = RunCheckpoints(workdir / "state")
+    restored = saved.restore(state)
+    state = restored[1] if restored else state
+    with command_line.progress_bar("training") as report:
+        trained = _train((definition, recipe, train_key), state, workdir, saved, report)
     saved.close()
     _judge(trained, held_out_key, workdir / "accuracy.json")
 
 
-def _train(definition, recipe, state, key, workdir, saved):
+def _train(program, state, workdir, saved, report):
+    definition, recipe, key = program
     render = functools.partial(rendering.render, resolution=FLAGS.resolution, supersampling=FLAGS.supersampling)
     step, last_save = int(state.step), time.monotonic()
-    bar = tqdm(total=recipe.num_images, initial=step * recipe.batch_size, unit="img", smoothing=0.02, mininterval=10)
     while step < recipe.num_steps:
         state, terms = probe_training.update(definition, recipe, render, state, key)
         step += 1
-        bar.update(recipe.batch_size)
-        if step % 50 == 0 or step == recipe.num_steps:
+        report(Progress(step * recipe.batch_size, recipe.num_steps * recipe.batch_size, "image"))
+        if step % _METRICS_EVERY == 0 or step == recipe.num_steps:
             terms = {name: round(float(value), 5) for name, value in terms.items()}
             with open(workdir / "metrics.jsonl", "a") as file:
                 file.write(json.dumps({"images": step * recipe.batch_size, **terms}) + "\n")
@@ -67,7 +69,6 @@ def _train(definition, recipe, state, key, workdir, saved):
             saved.save(step, state)
             probe.save(workdir / "probe", probe.Probe(definition, state.params))
             last_save = time.monotonic()
-    bar.close()
     return probe.Probe(definition, state.params)
 
 
@@ -81,5 +82,4 @@ def _judge(trained, key, path):
 
 
 if __name__ == "__main__":
-    logging.set_verbosity(logging.WARNING)  # Orbax tells of every file at INFO
-    app.run(one_line_errors(main))
+    command_line.start(main, needs=("workdir",))

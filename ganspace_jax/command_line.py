@@ -74,12 +74,12 @@ _SHARED: dict[str, Callable[..., Any]] = {
     "latent_space": _choice("latent_space", "Space of the directions, if their file does not tell it.", ["w", "z"], None),
     "workdir": _string("workdir", "Directory of the results."),
     "seeds": _list("seeds", "Published seeds and ranges of them, such as 1,2,8-11."),
-    "label": _string("label", "Class name or index of a conditional generator; by default that of the components, else the first."),
+    "label": _string("label", "Class name or index; by default that of the components, else the first class."),
     "truncation_psi": _number("truncation_psi", "Truncation, after the edit; 1: none.", 1.0),
     "truncation_cutoff": _integer("truncation_cutoff", "Number of truncated layers; by default all.", 0),
-    "noise_mode": _choice("noise_mode", "Noise: the checkpoint's own, none, or random.", ["const", "none", "random"], "const"),
+    "noise_mode": _choice("noise_mode", "Noise of the images.", ["const", "none", "random"], "const"),
     "noise_seed": _integer("noise_seed", "Seed of random noise.", 0, 0),
-    "mode": _choice("mode", "What is moved: latents, or the activation of the components.", ["latent", "activation"], "latent"),
+    "mode": _choice("mode", "What is moved: latents or activations.", ["latent", "activation"], "latent"),
     "centred": _bool("centred", "First set the coordinate of each image to the mean."),
     "num_columns": _integer("num_columns", "Images in a row.", 2, 7),
     "sigma": _number("sigma", "Length of the steps, in standard deviations.", 2.0),
@@ -87,7 +87,7 @@ _SHARED: dict[str, Callable[..., Any]] = {
     "num_samples": _integer("num_samples", "Number of random samples.", 2, 256),
     "probe": _string("probe", "Checkpoint directory of the probe; by default the shipped one."),
     "batch_size": _integer("batch_size", "Samples or images per step; by default as many as fit into memory.", 1),
-    "compute_dtype": _choice("compute_dtype", "Number type of the convolutions; by default the checkpoint's.", ["float32", "bfloat16"], None),
+    "compute_dtype": _choice("compute_dtype", "Number type of the convolutions.", ["float32", "bfloat16"], None),
     "memory_budget_gb": _number("memory_budget_gb", "Host memory for the arrays of an estimator, in GB.", 4.0, 0.0),
     "checkpoint_every": _number("checkpoint_every", "Seconds between two saves of an unfinished run.", 300.0, 0.0),
 }  # fmt: skip
@@ -107,11 +107,15 @@ def define_spec(spec_type: type, *, leave_out: Sequence[str] = (), **defaults: A
             continue
         default = defaults.get(field.name, field.default)
         kinds = set(typing.get_args(types[field.name])) or {types[field.name]}
-        definer = flags.DEFINE_string
-        if kinds <= {int, type(None)}:
-            definer = flags.DEFINE_integer
-        elif kinds <= {float, int, type(None)}:
-            definer = flags.DEFINE_float
+        if all(isinstance(kind, str) for kind in kinds):  # the values of a Literal
+            flags.DEFINE_enum(field.name, default, sorted(kinds), texts[field.name])
+            continue
+        definers = [
+            ({bool}, flags.DEFINE_bool),
+            ({int, type(None)}, flags.DEFINE_integer),
+            ({float, int, type(None)}, flags.DEFINE_float),
+        ]
+        definer = next((one for known, one in definers if kinds <= known), flags.DEFINE_string)
         definer(field.name, default, texts[field.name])
 
 
@@ -126,7 +130,7 @@ def _attribute_texts(spec_type: type) -> dict[str, str]:
     texts: dict[str, str] = {}
     for one in reversed(spec_type.__mro__[:-1]):
         _, _, listed = (inspect.getdoc(one) or "").partition("Attributes:\n")
-        for name, text in re.findall(r"^    (\w+): (.*(?:\n     .*)*)", listed, re.MULTILINE):
+        for name, text in re.findall(r"^ +(\w+): (.*(?:\n {4,}(?!\w+: ).*)*)", listed, re.MULTILINE):
             sentence = " ".join(text.split())
             texts[name] = sentence[0].upper() + sentence[1:]
     return texts
@@ -135,7 +139,7 @@ def _attribute_texts(spec_type: type) -> dict[str, str]:
 def run_from_flags(*, state: Any = None, report: Callable[[Progress], object], should_stop: Callable[[], bool]) -> Run:
     """Returns how a computation runs, from those of the flags that the command has."""
     names = {"batch_size": "batch_size", "memory_gb": "memory_budget_gb", "save_every": "checkpoint_every"}
-    given = {field: FLAGS[flag].value for field, flag in names.items() if flag in FLAGS}
+    given: dict[str, Any] = {field: FLAGS[flag].value for field, flag in names.items() if flag in FLAGS}
     return Run(**given, state=state, report=report, should_stop=should_stop)
 
 
@@ -154,8 +158,8 @@ def load_generator(components: Components | None = None) -> tuple[str, Generator
         InputError: if there is no such generator, or if the components were made with
             another one.
     """
-    name = FLAGS.generator
-    if name is None and components is not None:
+    name: str = FLAGS.generator or ""
+    if not name and components is not None:
         name = components.source.generator
         try:
             zoo.resolve(name)
@@ -186,6 +190,14 @@ def synthesis_from_flags(generator: Generator) -> Synthesis:
 def seeds_from_flags(default: Sequence[str] = ()) -> list[int]:
     """Returns the published seeds of --seeds."""
     return latents.parse_seeds(FLAGS.seeds or default)
+
+
+def integers_from_flag(name: str, lowest: int, highest: int) -> tuple[int, ...]:
+    """Returns the whole numbers of a list flag. Raises InputError for anything else."""
+    texts: list[str] = FLAGS[name].value or []
+    if not texts or not all(re.fullmatch(r"\s*\d{1,9}\s*", text) and lowest <= int(text) <= highest for text in texts):
+        raise InputError(f"--{name}={','.join(texts)}: must be whole numbers from {lowest} to {highest:,}")
+    return tuple(map(int, texts))
 
 
 @contextlib.contextmanager

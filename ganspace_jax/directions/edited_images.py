@@ -101,6 +101,16 @@ def check_latents(components: Components, generator: Generator) -> None:
         raise InputError(f"--components: directions of {shape[-1]} numbers, but this generator's {space} has {size}")
 
 
+def check_layer_latents(components: Components, generator: Generator) -> None:
+    """Raises InputError if the directions cannot be added to this generator's per-layer latents."""
+    check_latents(components, generator)
+    if components.spec.latent_space != generator.latent_space:
+        raise InputError(
+            f"--components: directions in {components.spec.latent_space}, but this generator's layers hold "
+            f"{generator.latent_space}; run experiments.decompose with --latent_space={generator.latent_space}"
+        )
+
+
 def start_of_seed(generator: Generator, seed: int, synthesis_: Synthesis) -> Start:
     """Returns the latents of a published seed."""
     network = generator.merge()

@@ -192,7 +192,7 @@ class DeepBlock(nnx.Module):
 
 
 class BigGAN(base.Configured, nnx.Module):
-    """The whole generator, which fulfils the contract base.Generator."""
+    """The whole generator, which fulfils the contract base.Network."""
 
     prior: Literal["normal", "truncated_normal"] = "normal"
     has_mapping = False

@@ -224,7 +224,7 @@ class _Run:
 
 
 class BigGANDeep(base.Configured, nnx.Module):
-    """The whole generator, which fulfils the contract base.Generator."""
+    """The whole generator, which fulfils the contract base.Network."""
 
     prior: Literal["normal", "truncated_normal"] = "truncated_normal"
     has_mapping = False

@@ -85,7 +85,7 @@ class Layer(nnx.Module):
 
 
 class ProGAN(base.Configured, nnx.Module):
-    """The whole generator, which fulfils the contract base.Generator.
+    """The whole generator, which fulfils the contract base.Network.
 
     It has one latent for all layers.
     """

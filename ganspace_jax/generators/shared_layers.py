@@ -99,10 +99,11 @@ class SelfAttention(nnx.Module):
 
 
 class MappedLatents(base.Configured):
-    """The part of the contract base.Generator that is equal for all StyleGANs."""
+    """The part of the contract base.Network that is equal for all StyleGANs."""
 
     prior: Literal["normal", "truncated_normal"] = "normal"
     has_mapping = True
+    default_layer = "w"
     mapping: Any
     latent_shape: Any
 

@@ -232,7 +232,7 @@ class Synthesis(nnx.Module):
 
 
 class StyleGAN(MappedLatents, nnx.Module):
-    """The whole generator, which fulfils the contract base.Generator."""
+    """The whole generator, which fulfils the contract base.Network."""
 
     def __init__(self, config: Config, *, key: PRNGKey):
         mapping_key, synthesis_key = jax.random.split(key)

@@ -11,13 +11,16 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ganspace_jax.directions import edits
-from ganspace_jax.directions.components import Components, check_latent_space
+from ganspace_jax.directions import edited_images, edits
+from ganspace_jax.directions.components import Components
 from ganspace_jax.directions.edits import Edit
-from ganspace_jax.generators import base
+from ganspace_jax.files import tables
+from ganspace_jax.generators import synthesis
+from ganspace_jax.generators.base import Generator
 from ganspace_jax.measures import scorers
 from ganspace_jax.measures.scorers import Scorer
-from ganspace_jax.sampling import latents
+from ganspace_jax.sampling import labels, latents
+from ganspace_jax.sampling.labels import Label
 from ganspace_jax.shapes import Float
 
 
@@ -39,14 +42,14 @@ class Effects(NamedTuple):
 
 
 def measure(
-    generator: base.SplitGenerator,
+    generator: Generator,
     components: Components,
     scorer: Scorer,
     *,
     num_samples: int = 256,
     sigma: float = 1.0,
     layers: tuple[int, int] | None = None,
-    label: latents.Label = None,
+    label: Label = None,
     seed: int = 0,
 ) -> Float[np.ndarray, "c n f"]:
     """Returns the change of every value in every image, for every component.
@@ -62,16 +65,19 @@ def measure(
     Raises:
       InputError: the components do not fit the generator.
     """
-    module, source = generator.merge(), components.source
-    check_latent_space(components, *base.edited_space(module))
+    edited_images.check_layer_latents(components, generator)
+    network = generator.merge()
     key, indices = jax.random.key(seed), jnp.arange(num_samples)
-    z = latents.sample(key, indices, module.z_dim, module.prior)
-    labels = latents.labels(key, indices, source.label if label is None else label, module.num_classes)
-    start = base.map_latents(generator, z, labels)
+    z = latents.sample(key, indices, network.z_dim, network.prior)
+    label = components.spec.label if label is None else label
+    weights = labels.sample(key, indices, labels.resolve(label, generator), network.num_classes)
+    start = synthesis.map_latents(generator, z, weights)
 
     def values(component: int, step: float) -> Float[np.ndarray, "n f"]:
         moved = edits.apply(start, components, [Edit(component, layers, step)])
-        return scorer.read(base.synthesize(generator, moved, label=labels))
+        images = synthesis.synthesize(generator, moved, label=weights)
+        synthesis.check_finite(np.asarray(images), f"component {component}, step {step:g}")
+        return scorer.read(images)
 
     return np.stack([scorers.changes(scorer, values(k, -sigma), values(k, sigma)) for k in range(len(components))])
 
@@ -97,10 +103,8 @@ def strongest(effects: Effects, component: int, count: int = 2) -> list[str]:
 
 def table(effects: Effects, components: Sequence[int]) -> str:
     """Returns the sizes as a Markdown table, with each row's largest size in bold."""
-    lines = ["| | " + " | ".join(name.replace("_", " ") for name in effects.names) + " |"]
-    lines.append("| --- " * (len(effects.names) + 1) + "|")
+    rows = []
     for k in components:
         best = int(np.argmax(effects.size[k]))
-        cells = [f"**{v:.2f}**" if i == best else f"{v:.2f}" for i, v in enumerate(effects.size[k])]
-        lines.append(f"| v{k} | " + " | ".join(cells) + " |")
-    return "\n".join(lines)
+        rows.append([f"v{k}", *(f"**{v:.2f}**" if i == best else f"{v:.2f}" for i, v in enumerate(effects.size[k]))])
+    return tables.markdown(["", *(name.replace("_", " ") for name in effects.names)], rows)

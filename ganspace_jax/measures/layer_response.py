@@ -5,6 +5,7 @@ section 3.2). A direction is reliable if the layer moves along the direction's o
 component, in proportion to the step, and along no other component.
 """
 
+import dataclasses
 import functools
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -13,12 +14,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ganspace_jax.directions import edits
-from ganspace_jax.directions.components import Components, check_latent_space
+from ganspace_jax.directions import edited_images, edits
+from ganspace_jax.directions.components import Components
 from ganspace_jax.directions.edits import Edit
 from ganspace_jax.errors import InputError
+from ganspace_jax.files import tables
 from ganspace_jax.generators import base, synthesis
-from ganspace_jax.sampling import latents
+from ganspace_jax.sampling import labels, latents
 from ganspace_jax.shapes import Array, Float
 
 
@@ -70,16 +72,16 @@ def measure(
     Raises:
       InputError: the components do not fit the generator.
     """
-    module, source = generator.merge(), components.source
-    check_latent_space(components, *base.edited_space(module))
-    if source.layer not in base.activation_shapes(generator):
+    edited_images.check_layer_latents(components, generator)
+    network, spec = generator.merge(), components.spec
+    if spec.layer not in base.activation_shapes(generator):
         raise InputError(
-            f"--components: are of layer {source.layer}, which is the latent itself; "
+            f"--components: are of layer {spec.layer}, which is the latent itself; "
             "decompose an activation to measure its response"
         )
     key, indices = jax.random.key(seed), jnp.arange(num_samples)
-    z = latents.sample(key, indices, module.z_dim, module.prior, source.truncation_psi)
-    label = latents.labels(key, indices, source.label, module.num_classes)
+    z = latents.sample(key, indices, network.z_dim, network.prior, spec.truncation_psi)
+    label = labels.sample(key, indices, labels.resolve(spec.label, generator), network.num_classes)
     start = synthesis.map_latents(generator, z, label)
     read = functools.partial(_coordinates, generator, components, label)
     origin, still = read(start)
@@ -98,11 +100,10 @@ def _coordinates(
     generator: base.Generator, components: Components, label: Array | None, start: Float[Array, "n layers d"]
 ) -> tuple[Float[np.ndarray, "n c"], Float[np.ndarray, "n y"]]:
     """Returns each sample's coordinates, in standard deviations, and its flattened layer."""
-    source = components.source
-    settings = {"label": label, "truncation_psi": source.truncation_psi}
-    layer = np.asarray(synthesis.activation(generator, start, source.layer, **settings), np.float64).reshape(
-        len(start), -1
-    )
+    spec = components.spec
+    settings = dataclasses.replace(spec.synthesis, label=label)
+    activation = synthesis.activation(generator, start, str(spec.layer), settings)
+    layer = np.asarray(activation, np.float64).reshape(len(start), -1)
     directions = components.activation_components.reshape(len(components), -1).astype(np.float64)
     return layer @ directions.T / components.activation_stdevs, layer
 
@@ -131,8 +132,9 @@ def _step_response(
 def table(response: LayerResponse, sigma: float = 1.0) -> str:
     """Returns the response to one step as a Markdown table with one component per row."""
     column = response.sigmas.index(sigma)
-    lines = [f"| step {sigma:+g} | own component | spread | others | share of the motion |", "| --- " * 5 + "|"]
+    header = [f"step {sigma:+g}", "own component", "spread", "others", "share of the motion"]
+    rows = []
     for k in range(len(response.own)):
         figures = [getattr(response, name)[k, column] for name in _StepResponse._fields]
-        lines.append(f"| v{k} | " + " | ".join(f"{value:.2f}" for value in figures) + " |")
-    return "\n".join(lines)
+        rows.append([f"v{k}", *(f"{value:.2f}" for value in figures)])
+    return tables.markdown(header, rows)

@@ -79,7 +79,7 @@ class Decomposition(LayerSpec):
         return cls(**{name: value for name, value in components.source.options.items() if name in known})
 
 
-def resolve(spec: Decomposition, generator: Generator, run: Run = Run()) -> Decomposition:  # noqa: B008 - frozen
+def resolve(spec: Decomposition, generator: Generator, run: Run = Run()) -> Decomposition:
     """Returns the spec with layer, latent space, label and estimator filled for this generator.
 
     Raises:
@@ -102,7 +102,7 @@ def describe(spec: Decomposition, generator: Generator) -> str:
 def decompose(
     generator: Generator,
     spec: Decomposition = Decomposition(),
-    run: Run = Run(),  # noqa: B008 - frozen
+    run: Run = Run(),
     *,
     name: str = "",
 ) -> Components:

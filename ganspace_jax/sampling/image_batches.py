@@ -24,9 +24,9 @@ _BUSY_IMAGES = 32  # images per device above which throughput no longer grows
 def generate(
     generator: Generator,
     inputs: Inputs,
-    settings: Synthesis = Synthesis(),  # noqa: B008 - frozen
+    settings: Synthesis = Synthesis(),
     activations: Sequence[str] = (),
-    run: Run = Run(),  # noqa: B008 - frozen
+    run: Run = Run(),
 ) -> Iterator[dict[str, np.ndarray]]:
     """Yields `image`, not clipped, and the named activations of each batch.
 

@@ -1,7 +1,6 @@
 """The classes of conditional generators: from a user's text to one-hot labels."""
 
 from collections.abc import Sequence
-from typing import Literal
 
 import jax
 import jax.numpy as jnp
@@ -11,7 +10,7 @@ from ganspace_jax.errors import InputError
 from ganspace_jax.generators.base import Generator
 from ganspace_jax.shapes import Array, Float, Int, PRNGKey
 
-Label = int | Literal["all"] | None  # class index, a mixture of all classes, or no classes
+Label = int | str | None  # class index, "all" for a mixture of all classes, or None; a class name until `resolve`
 _NUM_LISTED = 8  # class names in an error message
 
 
@@ -21,7 +20,7 @@ def sample(key: PRNGKey, indices: Int[Array, "n"], label: Label, num_classes: in
     For "all", each sample has a class that is drawn uniformly and independently of its
     z. The class of sample i depends on (key, i) alone.
     """
-    if label != "all":
+    if not isinstance(label, str):
         return one_hot(label, num_classes, len(indices))
 
     def draw(index):

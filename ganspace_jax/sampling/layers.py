@@ -112,7 +112,7 @@ def read(generator: Generator, spec: LayerSpec, key: PRNGKey, indices: Array) ->
         def run(batch: Any) -> Array:
             psi, cutoff = spec.truncation_psi, spec.truncation_cutoff
             activations = network(batch[0], label=batch[1], truncation_psi=psi, truncation_cutoff=cutoff)[1]
-            return activations[spec.layer].reshape(len(batch[0]), -1).astype(jnp.float32)
+            return activations[str(spec.layer)].reshape(len(batch[0]), -1).astype(jnp.float32)
 
         largest = chunks.largest_activation(generator, spec.layer)
         activation = chunks.in_chunks(run, (mapped, label), largest)

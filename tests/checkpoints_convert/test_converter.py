@@ -23,7 +23,7 @@ from checkpoints_convert import __main__ as command
 from checkpoints_convert import biggan_ajbrock, biggan_huggingface, formats, networks, stylegan_tensorflow
 from ganspace_jax.errors import InputError
 from ganspace_jax.files.inert import network_pickles
-from ganspace_jax.generators import base, zoo
+from ganspace_jax.generators import synthesis, zoo
 from tests.dcgan_files import drawn
 from tests.golden_arrays import error, load
 
@@ -70,7 +70,7 @@ def test_a_file_makes_the_reference_images(case):
         generator = _with_noise_of(generator, reference)
     label = jnp.asarray(reference["input/label"]) if "input/label" in reference else None
     z = jnp.asarray(reference["input/z"].reshape(len(reference["input/z"]), -1))
-    image = base.synthesize(generator, base.map_latents(generator, z, label), label=label)
+    image = synthesis.synthesize(generator, synthesis.map_latents(generator, z, label), label=label)
     assert error(image, reference["output/image"]) < 1e-4
 
 

@@ -13,7 +13,7 @@ import pytest
 from checkpoints_convert import stylegan2_pytorch, stylegan2_rosinality, stylegan2_tensorflow
 from ganspace_jax.errors import InputError
 from ganspace_jax.files.inert import torch_files
-from ganspace_jax.generators import base, stylegan2, zoo
+from ganspace_jax.generators import stylegan2, synthesis, zoo
 from tests import stylegan2_definition, stylegan2_files
 from tests.golden_arrays import clamps, error, load, part, stylegan2_generator
 
@@ -85,9 +85,9 @@ def test_the_native_torch_files_make_the_reference_images(reference, ending):
     arrays = reference[1]
     generator = stylegan2_rosinality.convert(torch_files.read(GOLDEN / f"stylegan2_rosinality_f32{ending}.pt"))
     _assert_same(generator, stylegan2_generator(arrays))
-    latents = base.map_latents(generator, jnp.asarray(arrays["input/z"]))
+    latents = synthesis.map_latents(generator, jnp.asarray(arrays["input/z"]))
     for name, psi in (("image", 1.0), ("image_psi0.7", 0.7), ("image_psi0.5", 0.5)):
-        assert error(base.synthesize(generator, latents, truncation_psi=psi), arrays[f"output/{name}"]) < TOLERANCE
+        assert error(synthesis.synthesize(generator, latents, truncation_psi=psi), arrays[f"output/{name}"]) < TOLERANCE
 
 
 def test_one_network_is_the_same_from_all_three_layouts(reference):
@@ -115,7 +115,7 @@ def test_a_pytorch_file_means_what_its_definition_says(name):
     latents = _latents(found)
     definition = stylegan2_definition.Definition(state, config)
     expected = np.stack([definition.image(ws.astype(np.float64)) for ws in np.asarray(latents)])
-    assert error(base.synthesize(found, latents), expected) < 1e-5
+    assert error(synthesis.synthesize(found, latents), expected) < 1e-5
     if config.conv_clamp is not None:
         assert 0.1 < (np.abs(expected) == config.conv_clamp).mean() < 0.5  # it acts, and hides nothing
 
@@ -128,7 +128,7 @@ def test_a_pytorch_file_maps_as_its_definition_says():
     weights = [(state[f"mapping.fc{i}.weight"].T, state[f"mapping.fc{i}.bias"]) for i in range(3)]
     expected = _dense(np.concatenate([_unit(z), _unit(embedding)], axis=1), weights, 0.02)
     found = stylegan2_pytorch.convert(state, source, layers)
-    w = base.map_latents(found, jnp.asarray(z, jnp.float32), jnp.asarray(label, jnp.float32))
+    w = synthesis.map_latents(found, jnp.asarray(z, jnp.float32), jnp.asarray(label, jnp.float32))
     assert w.shape == (4, 6, 5)
     np.testing.assert_allclose(w[:, 5], expected, rtol=1e-4, atol=1e-5 * np.abs(expected).max())
 
@@ -151,7 +151,7 @@ def test_a_tensorflow_file_may_have_a_constant_of_another_width():
     latents = _latents(found)
     definition = stylegan2_definition.Definition(stylegan2_files.as_pytorch(generator)[0], config, scaled=True)
     expected = np.stack([definition.image(ws.astype(np.float64)) for ws in np.asarray(latents)])
-    assert error(base.synthesize(found, latents), expected) < 1e-5
+    assert error(synthesis.synthesize(found, latents), expected) < 1e-5
 
 
 def _hidden(generator):
@@ -192,7 +192,7 @@ def test_labels_are_joined_to_z_as_either_tensorflow_code_does(labels, normalize
         embedding = label @ arrays["mapping/LabelEmbed/weight"] / math.sqrt(3) + arrays["mapping/LabelEmbed/bias"]
         x = np.concatenate([unit(z), _unit(embedding)], axis=1)
     expected = _dense(x, [(arrays[f"mapping/Dense{i}/weight"], arrays[f"mapping/Dense{i}/bias"]) for i in (0, 1)], 0.02)
-    w = base.map_latents(found, jnp.asarray(z, jnp.float32), jnp.asarray(label, jnp.float32))[:, 0]
+    w = synthesis.map_latents(found, jnp.asarray(z, jnp.float32), jnp.asarray(label, jnp.float32))[:, 0]
     np.testing.assert_allclose(w, expected, rtol=1e-4, atol=1e-5 * np.abs(expected).max())
 
 
@@ -222,7 +222,7 @@ def test_the_first_code_demodulates_scaled_weights():
         images[rule] = stylegan2_definition.Definition(state, config, scaled=rule).image(
             np.asarray(latents[0], np.float64)
         )[None]
-        assert error(base.synthesize(found, latents), images[rule]) < TOLERANCE
+        assert error(synthesis.synthesize(found, latents), images[rule]) < TOLERANCE
     assert np.abs(images[True] - images[False]).max() > 0.01 * np.abs(images[True]).max()
 
 
@@ -260,7 +260,7 @@ def test_a_rosinality_file_whose_mapping_has_more_inputs_than_w_may_lack_an_embe
     z = np.random.default_rng(1).standard_normal((3, inputs))
     weights = [(wide.T, state["style.1.bias"]), (state["style.2.weight"].T, state["style.2.bias"])]
     expected = _dense(_unit(z), weights, 0.01)
-    w = base.map_latents(found, jnp.asarray(z, jnp.float32))[:, 0]
+    w = synthesis.map_latents(found, jnp.asarray(z, jnp.float32))[:, 0]
     np.testing.assert_allclose(w, expected, rtol=1e-4, atol=1e-5 * np.abs(expected).max())
     with pytest.raises(InputError, match=rf"--option=z_dim=6: style\.1\.weight has {inputs} inputs"):
         stylegan2_rosinality.convert(content, z_dim=6)
@@ -281,7 +281,7 @@ def test_rgba_images_are_those_of_the_definition(layout):
     definition = stylegan2_definition.Definition(state, config, scaled=config.scaled_demodulation)
     expected = np.stack([definition.image(ws.astype(np.float64)) for ws in np.asarray(latents)])
     assert expected.shape[1] == 4
-    assert error(base.synthesize(found, latents), expected) < 1e-5
+    assert error(synthesis.synthesize(found, latents), expected) < 1e-5
 
 
 def test_a_rosinality_file_maps_at_the_learning_rate_that_it_is_said_to_have():
@@ -291,7 +291,7 @@ def test_a_rosinality_file_maps_at_the_learning_rate_that_it_is_said_to_have():
     weights = [(state[f"style.{i}.weight"].T, state[f"style.{i}.bias"]) for i in (1, 2)]
     for rate in (0.01, 0.5):
         expected = _dense(_unit(z), weights, rate)
-        w = base.map_latents(stylegan2_rosinality.convert(content, lr_mlp=rate), jnp.asarray(z, jnp.float32))[:, 0]
+        w = synthesis.map_latents(stylegan2_rosinality.convert(content, lr_mlp=rate), jnp.asarray(z, jnp.float32))[:, 0]
         np.testing.assert_allclose(w, expected, rtol=1e-4, atol=1e-5 * np.abs(expected).max())
 
 
@@ -307,7 +307,7 @@ def test_a_rosinality_file_may_blur_its_convolutions_otherwise_than_its_image():
     latents = _latents(found)
     definition = stylegan2_definition.Definition(stylegan2_files.as_pytorch(generator)[0], config, scaled=True)
     expected = np.stack([definition.image(ws.astype(np.float64)) for ws in np.asarray(latents)])
-    assert error(base.synthesize(found, latents), expected) < 1e-5
+    assert error(synthesis.synthesize(found, latents), expected) < 1e-5
 
 
 def test_what_a_training_runs_file_has_not_is_made_always_the_same():
@@ -318,7 +318,7 @@ def test_what_a_training_runs_file_has_not_is_made_always_the_same():
     state = {name: array for name, array in state.items() if not name.startswith("noises.")}
     found, again = (stylegan2_rosinality.convert({"g_ema": state}) for _ in range(2))
     jax.tree.map(np.testing.assert_array_equal, found.params, again.params)
-    w = np.asarray(base.map_latents(found, jax.random.normal(jax.random.key(7), (4000, 5)))[:, 0])
+    w = np.asarray(synthesis.map_latents(found, jax.random.normal(jax.random.key(7), (4000, 5)))[:, 0])
     allowed = 5.0 * w.std(0) * np.sqrt(1 / 4000 + 1 / 10_000)
     assert (np.abs(w.mean(0) - np.asarray(found.params["mapping"]["w_avg"])) < allowed).all()
     images = [found.params["synthesis"]["b32"][layer]["noise_const"] for layer in ("conv0", "conv1")]
@@ -333,7 +333,7 @@ def test_a_mean_w_that_a_pytorch_file_was_trained_without_is_that_of_all_classes
     source["mapping_kwargs"]["w_avg_beta"] = None
     found = stylegan2_pytorch.convert(_without(state, "mapping.w_avg"), source, layers)
     z, label = jax.random.normal(jax.random.key(7), (3000, 7)), jnp.tile(jnp.eye(3), (1000, 1))
-    w = np.asarray(base.map_latents(found, z, label)[:, 0])
+    w = np.asarray(synthesis.map_latents(found, z, label)[:, 0])
     allowed = 5.0 * w.std(0) * np.sqrt(1 / 3000 + 1 / 10_000)
     assert (np.abs(w.mean(0) - np.asarray(found.params["mapping"]["w_avg"])) < allowed).all()
     found.params["mapping"]["w_avg"] = generator.params["mapping"]["w_avg"]

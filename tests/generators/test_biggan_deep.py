@@ -63,7 +63,7 @@ def test_truncated_images_match_the_reference(golden, synthesize_traced, file, p
     arrays, generator, latents, label = golden
     stored = load(f"biggan_deep_hf_128_trunc_{file}") if file else {}
     reference = stored.get(f"output/image_truncation{psi}", arrays["output/image"][:1])
-    image = base.synthesize(generator, latents[:1], label=label[:1], truncation_psi=psi)
+    image = synthesis.synthesize(generator, latents[:1], label=label[:1], truncation_psi=psi)
     traced, traces = synthesize_traced
     for found in (image, traced(psi)):
         assert error(found, reference) < 1e-5

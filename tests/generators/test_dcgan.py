@@ -9,7 +9,7 @@ import pytest
 
 from checkpoints_convert import dcgan_pytorch
 from ganspace_jax.errors import InputError
-from ganspace_jax.generators import base, dcgan, zoo
+from ganspace_jax.generators import base, dcgan, synthesis, zoo
 from tests.dcgan_files import drawn
 from tests.golden_arrays import error, load
 
@@ -21,7 +21,7 @@ def golden():
     arrays = load("dcgan_64")
     state = {key.removeprefix("param/"): value for key, value in arrays.items() if key.startswith("param/")}
     generator = dcgan_pytorch.convert(state)
-    return arrays, state, generator, base.map_latents(generator, jnp.asarray(arrays["input/z"][:, :, 0, 0]))
+    return arrays, state, generator, synthesis.map_latents(generator, jnp.asarray(arrays["input/z"][:, :, 0, 0]))
 
 
 @pytest.mark.usefixtures("optimized")
@@ -44,7 +44,7 @@ def test_wrapped_names_convert_alike(golden):
 
 def test_the_first_layer_is_linear_in_z(golden):
     _, _, generator, latents = golden
-    at = lambda x: np.asarray(base.activation(generator, x, "main.0"))  # noqa: E731
+    at = lambda x: np.asarray(synthesis.activation(generator, x, "main.0"))  # noqa: E731
     np.testing.assert_allclose(
         at(2.0 * latents[:1] - latents[1:2]), 2.0 * at(latents[:1]) - at(latents[1:2]), atol=1e-5
     )
@@ -65,7 +65,7 @@ def test_a_bias_before_a_batch_norm_goes_into_its_mean_and_the_last_one_stays():
         "main.4.running_mean": state["main.4.running_mean"] - biases["main.3.bias"],
     }
     latents = jnp.asarray(rng.normal(size=(2, 1, 3)), jnp.float32)
-    at = [base.activation(g, latents, "main.6") for g in (generator, dcgan_pytorch.convert(moved))]
+    at = [synthesis.activation(g, latents, "main.6") for g in (generator, dcgan_pytorch.convert(moved))]
     np.testing.assert_allclose(at[0], at[1] + biases["main.6.bias"], atol=1e-5)
     with pytest.raises(InputError, match=r"main\.0\.bias: has shape \(1,\), the mean of its batch norm has \(6,\)"):
         dcgan_pytorch.convert({**state, "main.0.bias": np.zeros(1)})
@@ -99,11 +99,11 @@ def test_the_label_is_the_last_inputs(conditional):
     module = generator.merge()
     assert (module.z_dim, module.num_classes, module.latent_shape) == (5, 3, (1, 5))
     assert base.edited_space(module) == ("z", 5)
-    image = base.synthesize(generator, base.map_latents(generator, jnp.asarray(z), label), label=label)
+    image = synthesis.synthesize(generator, synthesis.map_latents(generator, jnp.asarray(z), label), label=label)
     joined = jnp.asarray(np.concatenate([z, label], axis=1))
-    np.testing.assert_array_equal(image, base.synthesize(plain, base.map_latents(plain, joined)))
-    other = base.synthesize(
-        generator, base.map_latents(generator, jnp.asarray(z), label), label=label[jnp.array([1, 0, 2])]
+    np.testing.assert_array_equal(image, synthesis.synthesize(plain, synthesis.map_latents(plain, joined)))
+    other = synthesis.synthesize(
+        generator, synthesis.map_latents(generator, jnp.asarray(z), label), label=label[jnp.array([1, 0, 2])]
     )
     assert np.abs(np.asarray(other - image))[:2].max() > 0.1
 
@@ -112,7 +112,7 @@ def test_edits_of_the_latent_do_not_move_the_class(conditional):
     """A step along every direction of the latent leaves the label's part of the first layer."""
     generator, _ = conditional
     label = jnp.eye(3)[:1]
-    first = lambda x, y: np.asarray(base.activation(generator, x, "main.0", label=y))  # noqa: E731
+    first = lambda x, y: np.asarray(synthesis.activation(generator, x, "main.0", label=y))  # noqa: E731
     zero, step = jnp.zeros((1, 1, 5)), jnp.ones((1, 1, 5))
     own = first(zero, label)
     assert np.abs(own - first(zero, jnp.eye(3)[1:2])).max() > 0.1

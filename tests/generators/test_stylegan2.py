@@ -143,9 +143,9 @@ def test_a_zero_offset_is_the_identity_and_another_moves_its_activation_by_itsel
     image = synthesis.synthesize(small, latents)
     shapes = base.activation_shapes(small)
     for name in ("b4.conv1", "b8.conv0.style", "b8.conv1.linear", "b8.torgb", "b16.image"):
-        still = base.synthesize(small, latents, offsets={name: jnp.zeros(shapes[name])})
+        still = synthesis.synthesize(small, latents, offsets={name: jnp.zeros(shapes[name])})
         np.testing.assert_allclose(still, image, atol=1e-6)  # XLA fuses the addition, which changes rounding
-        moved = base.synthesize(small, latents, offsets={name: jnp.ones(shapes[name])})
+        moved = synthesis.synthesize(small, latents, offsets={name: jnp.ones(shapes[name])})
         assert float(jnp.abs(moved - image).max()) > 1e-3, name
     activations = small.merge()(latents, offsets={"b8.conv0": jnp.full((8, 8, 5), 3.0)})[1]
     plain = small.merge()(latents)[1]

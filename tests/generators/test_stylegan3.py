@@ -331,7 +331,7 @@ def test_an_alpha_channel_is_one_more_channel_of_the_image(golden):
     (last,) = (name.removesuffix(".affine.weight") for name in state if re.search(r"_32_4\.affine\.weight$", name))
     for name in (f"{last}.weight", f"{last}.bias"):
         state[name] = np.concatenate([state[name], state[name][:2].mean(0, keepdims=True)])
-    image = np.asarray(base.synthesize(stylegan3_pytorch.convert(state, kwargs), latents))
+    image = np.asarray(synthesis.synthesize(stylegan3_pytorch.convert(state, kwargs), latents))
     expected = np.asarray(run(golden[1].params, latents)[0])
     assert image.shape == (*expected.shape[:3], 4)
     np.testing.assert_allclose(image[..., :3], expected, atol=1e-5 * np.abs(expected).max())

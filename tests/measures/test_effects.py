@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from ganspace_jax.errors import InputError
-from ganspace_jax.generators import base, stylegan2
+from ganspace_jax.generators import base, stylegan2, synthesis
 from ganspace_jax.measures import effects
 from ganspace_jax.measures.scorers import Scorer
-from ganspace_jax.methods import decomposition
+from tests import calls
 
 NAMES = ("bright", "red", "left", "hidden")
 
@@ -44,7 +44,7 @@ def generator():
 
 @pytest.fixture(scope="module")
 def components(generator):
-    return decomposition.decompose(generator, num_samples=500, num_components=2, batch_size=100)
+    return calls.decompose(generator, num_samples=500, num_components=2, batch_size=100)
 
 
 def test_changes_are_those_of_the_images_at_both_ends(generator, components):
@@ -53,7 +53,7 @@ def test_changes_are_those_of_the_images_at_both_ends(generator, components):
     found = effects.measure(generator, components, SCORER, num_samples=6, sigma=1.5, seed=4)
     assert found.shape == (2, 6, 4)
     z = jax.vmap(lambda i: jax.random.normal(jax.random.fold_in(jax.random.key(4), i), (4,)))(jnp.arange(6))
-    start = np.asarray(base.map_latents(generator, z))
+    start = np.asarray(synthesis.map_latents(generator, z))
     for k in range(2):
         step = 1.5 * components.latent_stdevs[k] * components.latent_components[k]
         before, after = (_read(module(jnp.asarray(start + sign * step))[0]) for sign in (-1, 1))
@@ -78,7 +78,7 @@ def test_measure_follows_sigma_and_layers(generator, components):
 
 
 def test_directions_of_another_space_are_refused(generator):
-    found = decomposition.decompose(generator, latent_space="z", num_samples=500, num_components=2, batch_size=100)
+    found = calls.decompose(generator, latent_space="z", num_samples=500, num_components=2, batch_size=100)
     with pytest.raises(InputError, match="directions in z, but this generator's layers take w"):
         effects.measure(generator, found, SCORER, num_samples=2)
 

@@ -6,7 +6,7 @@ Such layers are BigGAN's gen_z and DCGAN's first layer.
 """
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -49,7 +49,7 @@ def read(generator: Generator, spec: LayerSpec) -> AffineLayer:
     """
     if spec.layer == MAPPED_LATENT:
         raise InputError("--estimator=analytic: w is not an affine function of z; use --estimator=exact")
-    classes: Sequence[int | None] = range(generator.num_classes) if spec.label == "all" else [spec.synthesis.label]
+    classes: Sequence[Any] = range(generator.num_classes) if spec.label == "all" else [spec.label]
 
     def at(z: Array, label: int | None) -> np.ndarray:
         settings = Synthesis(label, spec.truncation_psi, spec.truncation_cutoff)

@@ -21,7 +21,8 @@ import optax
 from flax import nnx
 from jax.sharding import Mesh
 
-from ganspace_jax.generators.base import Generator
+from ganspace_jax.errors import InputError
+from ganspace_jax.generators.base import Network
 from ganspace_jax.sampling import devices as device_meshes
 from ganspace_jax.sampling.latents import CUT
 from ganspace_jax.scenes.training import losses, spectral_norm
@@ -61,6 +62,16 @@ class Recipe:
     loss: losses.Kind = "logistic"
     spectral_norm: bool = False
     batch_statistics: bool = False
+
+    def __post_init__(self):
+        """Checks the numbers. Raises InputError."""
+        ranges = {
+            "num_images": (1, 2**31), "batch_size": (1, 2**20), "learning_rate": (0, 1), "decay": (0, 1),
+            "r1_weight": (0, 1e6), "average_images": (1, 1e9), "style_mixing": (0, 1),
+        }  # fmt: skip
+        for name, (lowest, highest) in ranges.items():
+            if not lowest <= getattr(self, name) <= highest:
+                raise InputError(f"--{name}={getattr(self, name)}: must be from {lowest} to {highest:g}")
 
     @property
     def num_steps(self) -> int:
@@ -126,7 +137,7 @@ class Metrics(NamedTuple):
     r1: Float[Array, ""]
 
 
-def init(generator: Generator, discriminator: Discriminator, recipe: Recipe) -> tuple[Networks, TrainState]:
+def init(generator: Network, discriminator: Discriminator, recipe: Recipe) -> tuple[Networks, TrainState]:
     """Returns the networks' definitions and the state before the first step."""
     generator_definition, params, buffers = nnx.split(generator, nnx.Param, ...)
     discriminator_definition, discriminator_params = nnx.split(discriminator)
@@ -157,7 +168,7 @@ def _converged_vectors(params: nnx.State, key: PRNGKey) -> spectral_norm.Vectors
     return spectral_norm.normalize(params, spectral_norm.init(params, key), num_iterations=20)[1]
 
 
-def averaged_generator(networks: Networks, state: TrainState) -> Generator:
+def averaged_generator(networks: Networks, state: TrainState) -> Network:
     """Returns the generator to ship: averaged weights, divided by their spectral norms."""
     divided, _ = spectral_norm.normalize(state.average, state.generator_spectral, num_iterations=50)
     return nnx.merge(networks.generator, divided, state.buffers)
@@ -242,7 +253,7 @@ def _generate(
 
 
 def _mixed_latents(
-    generator: Generator, key: PRNGKey, labels: Array | None, recipe: Recipe, devices: Mesh | None
+    generator: Network, key: PRNGKey, labels: Array | None, recipe: Recipe, devices: Mesh | None
 ) -> tuple[Float[Array, "n layers d"], Float[Array, "d"]]:
     """Samples latents, and returns them with the mean latent.
 
@@ -262,7 +273,7 @@ def _mixed_latents(
     return latents, mean_latent
 
 
-def _sample_batch(generator: Generator, key: PRNGKey, recipe: Recipe) -> Float[Array, "n z"]:
+def _sample_batch(generator: Network, key: PRNGKey, recipe: Recipe) -> Float[Array, "n z"]:
     """Draws z for the whole batch from one key.
 
     latents.sample draws other numbers, from one key per sample. With it, saved runs

@@ -16,6 +16,7 @@ from flax import nnx
 from jax.sharding import Mesh
 
 from ganspace_jax.files import pictures, run_states
+from ganspace_jax.files.run_states import RunCheckpoints
 from ganspace_jax.generators import base, zoo
 from ganspace_jax.generators.biggan_deep import BigGANDeep
 from ganspace_jax.run import Progress
@@ -103,7 +104,7 @@ def run(
     _save_networks(workdir, networks, state, finished=True)
 
 
-def _resume(saved: checkpoints.RunCheckpoints, state: adversarial.TrainState, devices: Mesh) -> adversarial.TrainState:
+def _resume(saved: RunCheckpoints, state: adversarial.TrainState, devices: Mesh) -> adversarial.TrainState:
     """Returns the newest saved state, or else `state`, replicated on all devices."""
     restored = saved.restore(state)
     return device_meshes.replicate(restored[1] if restored else state, devices)

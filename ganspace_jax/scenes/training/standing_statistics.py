@@ -14,7 +14,7 @@ from flax import nnx
 
 from ganspace_jax.generators import base
 from ganspace_jax.generators.biggan_deep import BigGANDeep
-from ganspace_jax.sampling import latents
+from ganspace_jax.sampling import labels, latents
 from ganspace_jax.shapes import Array, PRNGKey
 
 BatchStatistics = dict[str, Array]  # mean and variance of each batch norm: "layers.0.bn_1.mean"
@@ -53,7 +53,7 @@ def _read_batch(definition, params, key, psi, first, batch_size) -> BatchStatist
     generator: Any = base.merge(definition, params)
     indices = first + jnp.arange(batch_size)
     z = psi * latents.sample(key, indices, generator.z_dim, generator.prior)
-    label = latents.labels(key, indices, "all", generator.num_classes)
+    label = labels.sample(key, indices, "all", generator.num_classes)
     activations = generator(generator.map_latents(z), label=label, batch_statistics=True)[1]
     return {name: value for name, value in activations.items() if name.endswith((".mean", ".variance"))}
 

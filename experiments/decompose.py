@@ -18,7 +18,7 @@ import pathlib
 
 from absl import flags
 
-from ganspace_jax import command_line
+from ganspace_jax import command_line, shared_flags
 from ganspace_jax.directions import components
 from ganspace_jax.errors import InputError
 from ganspace_jax.files import charts, resume
@@ -27,9 +27,9 @@ from ganspace_jax.methods.decomposition import Decomposition
 from ganspace_jax.sampling import devices, layers
 
 FLAGS = flags.FLAGS
-command_line.define(generator="stylegan2-scenes")
-command_line.define_spec(Decomposition)
-command_line.define("batch_size", "memory_budget_gb", "checkpoint_every", "compute_dtype", "workdir")
+shared_flags.define(generator="stylegan2-scenes")
+shared_flags.define_spec(Decomposition)
+shared_flags.define("batch_size", "memory_budget_gb", "checkpoint_every", "compute_dtype", "workdir")
 flags.DEFINE_bool("list_layers", False, "List the generator's layers and their sizes, and end.")
 flags.DEFINE_bool("distributed", False, "This is one of several processes that share the samples.")
 flags.DEFINE_string("coordinator_address", None, "HOST:PORT of process 0, on an unknown cluster.")
@@ -46,11 +46,11 @@ def main():
         raise InputError("--workdir: needed; for example --workdir=runs/decomposition")
     if FLAGS.distributed:
         devices.start_distributed(FLAGS.coordinator_address, FLAGS.num_processes, FLAGS.process_id)
-    spec = command_line.spec_from_flags(Decomposition)
+    spec = shared_flags.spec_from_flags(Decomposition)
     is_first = devices.is_first_process()
     with command_line.stop_on_sigterm() as should_stop, command_line.progress_bar("samples", shown=is_first) as report:
         state = pathlib.Path(FLAGS.workdir) / "state"
-        run = command_line.run_from_flags(state=state, report=report, should_stop=should_stop)
+        run = shared_flags.run_from_flags(state=state, report=report, should_stop=should_stop)
         if is_first:
             with command_line.outputs() as directory:
                 result = _decompose(spec, run)

@@ -16,7 +16,7 @@ import dataclasses
 import numpy as np
 from absl import flags
 
-from ganspace_jax import command_line
+from ganspace_jax import command_line, shared_flags
 from ganspace_jax.directions import edited_images, edits, foreign_files, published_edits
 from ganspace_jax.directions.edited_images import View
 from ganspace_jax.directions.edits import Edit
@@ -25,14 +25,14 @@ from ganspace_jax.files import checkpoints, pictures
 from ganspace_jax.generators import zoo
 
 FLAGS = flags.FLAGS
-command_line.define("generator", "components", "latent_space")
+shared_flags.define("generator", "components", "latent_space")
 flags.DEFINE_multi_string(
     "edit", [], 'Edit such as "E(v3, 0-4)=2.5", layers inclusive, or ganspace:NAME. Repeat the flag for several.'
 )
 flags.DEFINE_bool("list", False, "List the published edits, with --generator those of its family, and end.")
-command_line.define("seeds", "num_columns", "mode", "centred", "label", "truncation_psi", "truncation_cutoff")
+shared_flags.define("seeds", "num_columns", "mode", "centred", "label", "truncation_psi", "truncation_cutoff")
 flags.DEFINE_string("export", None, "Name under which the edit is written as edit.pkl, for the original's viewer.")
-command_line.define("workdir")
+shared_flags.define("workdir")
 
 _DEFAULT_SEEDS = ("1", "2", "3")
 
@@ -45,7 +45,7 @@ def main():
     missing = [f"--{name}" for name in ("components", "edit", "workdir") if not FLAGS[name].value]
     if missing:
         raise InputError(f"{' and '.join(missing)}: needed; --list shows the published edits{command_line.example()}")
-    seeds = command_line.seeds_from_flags(_DEFAULT_SEEDS)
+    seeds = shared_flags.seeds_from_flags(_DEFAULT_SEEDS)
     plain = [Edit.parse(text) for text in FLAGS.edit if not text.startswith(published_edits.PREFIX)]
     for edit in plain:
         edits.check_sigma(edit.sigma, f"--edit={edit}")
@@ -53,7 +53,7 @@ def main():
         found = command_line.load_components()
         chosen = [_parse(text, found) for text in FLAGS.edit]
         _, generator = command_line.load_generator(found)
-        view = View(command_line.synthesis_from_flags(generator), FLAGS.mode, FLAGS.centred)
+        view = View(shared_flags.synthesis_from_flags(generator), FLAGS.mode, FLAGS.centred)
         found, view = edited_images.resolve(found, view, generator)
         num_layers = generator.latent_shape[0]
         for edit in chosen:  # before the strip's smaller steps, which a message would name

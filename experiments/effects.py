@@ -9,7 +9,7 @@ import json
 
 from absl import flags
 
-from ganspace_jax import command_line
+from ganspace_jax import command_line, shared_flags
 from ganspace_jax.directions import edits
 from ganspace_jax.errors import InputError
 from ganspace_jax.files import charts
@@ -17,7 +17,7 @@ from ganspace_jax.measures import effects
 from ganspace_jax.scenes import probe
 
 FLAGS = flags.FLAGS
-command_line.define("generator", "components", "latent_space", "probe", "num_samples", "seed", "workdir", sigma=1.0)
+shared_flags.define("generator", "components", "latent_space", "probe", "num_samples", "seed", "workdir", sigma=1.0)
 
 
 def main():

@@ -14,7 +14,7 @@ import jax
 import numpy as np
 from absl import flags
 
-from ganspace_jax import command_line
+from ganspace_jax import command_line, shared_flags
 from ganspace_jax.files import pictures
 from ganspace_jax.generators import synthesis
 from ganspace_jax.sampling import latents
@@ -22,9 +22,9 @@ from ganspace_jax.scenes import probe, quality
 from ganspace_jax.scenes.chunks import map_chunks
 
 FLAGS = flags.FLAGS
-command_line.define("generator", "probe")
+shared_flags.define("generator", "probe")
 flags.DEFINE_integer("num_samples", 2000, "Images to judge.", lower_bound=64)
-command_line.define("seed", "workdir")
+shared_flags.define("seed", "workdir")
 flags.DEFINE_integer(
     "supersampling", 2, "Rays per pixel and axis, as in the generator's training.", lower_bound=1, upper_bound=16
 )

@@ -12,14 +12,14 @@ import json
 import numpy as np
 from absl import flags
 
-from ganspace_jax import command_line
+from ganspace_jax import command_line, shared_flags
 from ganspace_jax.files import charts
 from ganspace_jax.measures import layer_response
 
 FLAGS = flags.FLAGS
-command_line.define("generator", "components", "latent_space", "num_samples")
+shared_flags.define("generator", "components", "latent_space", "num_samples")
 # Another seed than that of decompose, so that the samples are new to the components.
-command_line.define("workdir", seed=1)
+shared_flags.define("workdir", seed=1)
 
 
 def main():

@@ -13,18 +13,18 @@ used as they are.
 import numpy as np
 from absl import flags
 
-from ganspace_jax import command_line
+from ganspace_jax import command_line, shared_flags
 from ganspace_jax.errors import InputError
 from ganspace_jax.files import pictures
 from ganspace_jax.sampling import image_batches, labels, latent_files
 
 FLAGS = flags.FLAGS
-command_line.define("seeds", generator="stylegan2-scenes")
+shared_flags.define("seeds", generator="stylegan2-scenes")
 flags.DEFINE_string("latents", None, "File of z or of per-layer latents, in place of seeds.")
-command_line.define("label", "truncation_psi", "truncation_cutoff", "noise_mode", "noise_seed")
+shared_flags.define("label", "truncation_psi", "truncation_cutoff", "noise_mode", "noise_seed")
 flags.DEFINE_bool("save_arrays", False, "Write arrays.npz as well.")
 flags.DEFINE_list("activations", [], "Layers that --save_arrays writes as well.")
-command_line.define("batch_size", "compute_dtype", "workdir")
+shared_flags.define("batch_size", "compute_dtype", "workdir")
 
 _DEFAULT_SEEDS = ("0-15",)
 
@@ -35,14 +35,14 @@ def main():
         raise InputError("--activations: are written with --save_arrays only; add it")
     if FLAGS.latents is not None and FLAGS.seeds is not None:
         raise InputError("--seeds: cannot be given beside --latents; leave one of them out")
-    seeds = command_line.seeds_from_flags(_DEFAULT_SEEDS)
+    seeds = shared_flags.seeds_from_flags(_DEFAULT_SEEDS)
     with command_line.outputs() as directory:
         _, generator = command_line.load_generator()
         inputs = _inputs(generator, seeds)
-        settings = command_line.synthesis_from_flags(generator)
+        settings = shared_flags.synthesis_from_flags(generator)
         batches, names = [], iter(inputs.names)
         with command_line.progress_bar("images") as report:
-            run = command_line.run_from_flags(report=report, should_stop=lambda: False)
+            run = shared_flags.run_from_flags(report=report, should_stop=lambda: False)
             for batch in image_batches.generate(generator, inputs, settings, FLAGS.activations, run):
                 for image in batch["image"]:
                     pictures.save_png(directory / f"{next(names)}.png", pictures.to_uint8(image))

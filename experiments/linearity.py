@@ -11,19 +11,19 @@ import json
 import numpy as np
 from absl import flags
 
-from ganspace_jax import command_line
+from ganspace_jax import command_line, shared_flags
 from ganspace_jax.directions import components
 from ganspace_jax.files import tables
 from ganspace_jax.methods import decomposition
 from ganspace_jax.methods.decomposition import Decomposition
 
 FLAGS = flags.FLAGS
-command_line.define(generator="biggan-deep-scenes")
+shared_flags.define(generator="biggan-deep-scenes")
 flags.DEFINE_list("layers", None, "Layers, in the order of the table.")
-command_line.define_spec(
+shared_flags.define_spec(
     Decomposition, leave_out=("layer", "latent_space", "estimator", "until_stable"), num_samples=10_000
 )
-command_line.define("batch_size", "memory_budget_gb", "workdir")
+shared_flags.define("batch_size", "memory_budget_gb", "workdir")
 
 _NUM_LISTED = 5  # components with a column of their own
 
@@ -31,7 +31,7 @@ _NUM_LISTED = 5  # components with a column of their own
 def main():
     """Writes one table."""
     specs = [
-        command_line.spec_from_flags(Decomposition, layer=layer, latent_space="z", estimator="auto")
+        shared_flags.spec_from_flags(Decomposition, layer=layer, latent_space="z", estimator="auto")
         for layer in FLAGS.layers
     ]
     with command_line.outputs() as directory:
@@ -46,7 +46,7 @@ def main():
 
 def _decompose(generator, spec, name):
     with command_line.progress_bar(spec.layer) as report:
-        run = command_line.run_from_flags(report=report, should_stop=lambda: False)
+        run = shared_flags.run_from_flags(report=report, should_stop=lambda: False)
         return decomposition.decompose(generator, spec, run, name=name)
 
 

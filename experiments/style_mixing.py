@@ -8,22 +8,22 @@ latents are kept) and run.flags.
 
 from absl import flags
 
-from ganspace_jax import command_line
+from ganspace_jax import command_line, shared_flags
 from ganspace_jax.directions import edited_images
 from ganspace_jax.errors import InputError
 from ganspace_jax.files import pictures
 
 FLAGS = flags.FLAGS
-command_line.define(generator="stylegan2-scenes")
+shared_flags.define(generator="stylegan2-scenes")
 flags.DEFINE_integer("cut", None, "First of the late layers; by default the middle.")
-command_line.define("seeds", "num_columns", "label", "truncation_psi", "workdir")
+shared_flags.define("seeds", "num_columns", "label", "truncation_psi", "workdir")
 
 _DEFAULT_SEEDS = ("1", "2", "3", "4", "5")
 
 
 def main():
     """Draws two pictures."""
-    seeds = command_line.seeds_from_flags(_DEFAULT_SEEDS)
+    seeds = shared_flags.seeds_from_flags(_DEFAULT_SEEDS)
     with command_line.outputs() as directory:
         name, generator = command_line.load_generator()
         num_layers = generator.latent_shape[0]
@@ -32,7 +32,7 @@ def main():
         cut = num_layers // 2 if FLAGS.cut is None else FLAGS.cut
         if not 0 < cut < num_layers:
             raise InputError(f"--cut={cut}: must be from 1 to {num_layers - 1}; this generator has {num_layers} layers")
-        settings = command_line.synthesis_from_flags(generator)
+        settings = shared_flags.synthesis_from_flags(generator)
         for file_name, kept in (("early_kept", (0, cut)), ("late_kept", (cut, num_layers))):
             rows = edited_images.mixed_rows(generator, seeds, FLAGS.num_columns, kept, settings)
             columns = ["kept"] + ["new"] * FLAGS.num_columns

@@ -16,18 +16,18 @@ import time
 import jax
 from absl import flags
 
-from ganspace_jax import command_line
+from ganspace_jax import command_line, shared_flags
 from ganspace_jax.files.run_states import RunCheckpoints
 from ganspace_jax.run import Progress
 from ganspace_jax.scenes import probe, probe_training, rendering
 from ganspace_jax.scenes.factors import sample_factors
 
 FLAGS = flags.FLAGS
-command_line.define("workdir", "seed")
+shared_flags.define("workdir", "seed")
 flags.DEFINE_integer("resolution", 32, "Side of the images, in pixels.", lower_bound=8, upper_bound=1024)
 flags.DEFINE_integer("supersampling", 2, "Rays per pixel and axis.", lower_bound=1, upper_bound=16)
 flags.DEFINE_integer("num_images", 400_000, "Number of images of the training.", lower_bound=1)
-command_line.define(batch_size=128)
+shared_flags.define(batch_size=128)
 flags.DEFINE_float("learning_rate", 2e-3, "Highest learning rate of Adam.", lower_bound=0.0, upper_bound=1.0)
 flags.DEFINE_integer("num_held_out", 4000, "Scenes on which the finished probe is judged.", lower_bound=1)
 flags.DEFINE_float("save_every", 120.0, "Seconds between two saves of the state.", lower_bound=0.0)

@@ -15,7 +15,7 @@ import pathlib
 import jax
 from absl import flags
 
-from ganspace_jax import command_line, errors
+from ganspace_jax import command_line, errors, shared_flags
 from ganspace_jax.errors import InputError
 from ganspace_jax.generators import biggan_deep, stylegan2
 from ganspace_jax.sampling import devices
@@ -26,7 +26,7 @@ from ganspace_jax.scenes.training import discriminator as discriminators
 from ganspace_jax.scenes.training.adversarial import Recipe
 
 FLAGS = flags.FLAGS
-command_line.define("workdir", "seed")
+shared_flags.define("workdir", "seed")
 flags.DEFINE_enum("family", "stylegan2", ["stylegan2", "biggan_deep"], "Architecture; BigGAN gets the shape as label.")
 flags.DEFINE_list("channels", ["96", "96", "64", "32"], "StyleGAN2: channels at 4x4, 8x8, ...; sets the resolution.")
 flags.DEFINE_integer("mapping_layers", 4, "StyleGAN2: depth of the mapping network.", lower_bound=1, upper_bound=64)
@@ -40,7 +40,7 @@ flags.DEFINE_integer("latent_dim", 64, "Size of z, and of w or the class embeddi
 flags.DEFINE_string(
     "grow_from", None, "Work directory or model directory of networks of half this resolution, or of the same."
 )
-command_line.define_spec(Recipe, leave_out=("r1_interval", "batch_statistics"))
+shared_flags.define_spec(Recipe, leave_out=("r1_interval", "batch_statistics"))
 flags.DEFINE_integer("supersampling", 2, "Rays per pixel and axis of the real images.", lower_bound=1, upper_bound=16)
 flags.DEFINE_integer("cpu_devices", 1, "Parts into which a CPU splits a batch; best: one per core.", lower_bound=1)
 flags.DEFINE_integer("sample_every", 20_000, "Images between two sample pictures.", lower_bound=1)
@@ -53,7 +53,7 @@ def main():
     """Trains until --num_images."""
     devices.use_cpu_devices(FLAGS.cpu_devices)
     workdir = pathlib.Path(FLAGS.workdir)
-    recipe = command_line.spec_from_flags(Recipe, batch_statistics=FLAGS.family == "biggan_deep")
+    recipe = shared_flags.spec_from_flags(Recipe, batch_statistics=FLAGS.family == "biggan_deep")
     init_key, train_key = jax.random.split(jax.random.key(FLAGS.seed))
     generator, discriminator = _networks(init_key)
     workdir.mkdir(parents=True, exist_ok=True)
@@ -76,7 +76,7 @@ def _networks(key):
     keys = jax.random.split(key)
     generator = _stylegan2(keys[0]) if FLAGS.family == "stylegan2" else _biggan_deep(keys[0])
     config = discriminators.Config(
-        channels=command_line.integers_from_flag("discriminator_channels", 1, _MAX_CHANNELS),
+        channels=shared_flags.integers_from_flag("discriminator_channels", 1, _MAX_CHANNELS),
         num_classes=generator.num_classes,
         equalized=not FLAGS.spectral_norm,
     )
@@ -100,7 +100,7 @@ def _stylegan2(key):
     config = stylegan2.Config(
         z_dim=FLAGS.latent_dim,
         w_dim=FLAGS.latent_dim,
-        channels=command_line.integers_from_flag("channels", 1, _MAX_CHANNELS),
+        channels=shared_flags.integers_from_flag("channels", 1, _MAX_CHANNELS),
         mapping_layers=FLAGS.mapping_layers,
         use_noise=False,  # nothing in a scene is random once its factors are known
     )

@@ -13,7 +13,7 @@ import json
 import numpy as np
 from absl import flags
 
-from ganspace_jax import command_line
+from ganspace_jax import command_line, shared_flags
 from ganspace_jax.directions import edited_images, edits
 from ganspace_jax.directions.edited_images import FALLBACK_SEED, View
 from ganspace_jax.errors import InputError
@@ -23,9 +23,9 @@ from ganspace_jax.measures import class_transfer, effects
 from ganspace_jax.scenes import probe
 
 FLAGS = flags.FLAGS
-command_line.define("generator", "components", "latent_space", "probe", "num_samples")
+shared_flags.define("generator", "components", "latent_space", "probe", "num_samples")
 flags.DEFINE_integer("num_pictures", 6, "Components to draw.", lower_bound=0)
-command_line.define("sigma", "seed", "workdir")
+shared_flags.define("sigma", "seed", "workdir")
 
 _NUM_COLUMNS = 7
 

@@ -12,17 +12,17 @@ z = 0 shows little. For every seed it adds components_seedN.png and random_seedN
 import numpy as np
 from absl import flags
 
-from ganspace_jax import command_line
+from ganspace_jax import command_line, shared_flags
 from ganspace_jax.directions import components, edited_images, edits, random_directions
 from ganspace_jax.directions.edited_images import View
 from ganspace_jax.files import animations, pictures
 
 FLAGS = flags.FLAGS
-command_line.define("generator", "components", "latent_space")
+shared_flags.define("generator", "components", "latent_space")
 flags.DEFINE_integer("num_rows", 10, "Components to draw.", lower_bound=1)
-command_line.define("num_columns", "sigma", "seeds", "mode", "centred", "label", "truncation_psi", "truncation_cutoff")
+shared_flags.define("num_columns", "sigma", "seeds", "mode", "centred", "label", "truncation_psi", "truncation_cutoff")
 flags.DEFINE_bool("animate", False, "Write one GIF per component as well.")
-command_line.define("workdir")
+shared_flags.define("workdir")
 
 _NUM_FRAMES = 25  # of an animation
 
@@ -30,11 +30,11 @@ _NUM_FRAMES = 25  # of an animation
 def main():
     """Draws all pictures of one components file."""
     edits.check_sigma(FLAGS.sigma, f"--sigma={FLAGS.sigma}")
-    seeds = command_line.seeds_from_flags()
+    seeds = shared_flags.seeds_from_flags()
     with command_line.outputs("visualize.flags") as directory:
         loaded = command_line.load_components()
         name, generator = command_line.load_generator(loaded)
-        view = View(command_line.synthesis_from_flags(generator), FLAGS.mode, FLAGS.centred)
+        view = View(shared_flags.synthesis_from_flags(generator), FLAGS.mode, FLAGS.centred)
         found, view = edited_images.resolve(loaded, view, generator)
         starts = [("", edited_images.default_start(generator, found, view.synthesis))]
         starts += [(f"_seed{seed}", edited_images.start_of_seed(generator, seed, view.synthesis)) for seed in seeds]

@@ -25,6 +25,8 @@ FAMILIES: dict[str, tuple[type, type]] = {
     "progan": (progan.Config, progan.ProGAN),
 }
 
+_ADDED_FIELDS: dict[type, tuple[str, ...]] = {dcgan.Config: ("num_classes", "class_names")}  # after the first release
+
 _SHIPPED = pathlib.Path(__file__).parents[1] / "models"
 ZOO: dict[str, pathlib.Path] = {
     "stylegan2-scenes": _SHIPPED / "stylegan2-scenes",
@@ -99,11 +101,24 @@ def fingerprint(generator: Generator) -> str:
 
     The compute dtype does not change them.
     """
-    digest = hashlib.sha256(repr(_in_float32(generator.config)).encode())
+    digest = hashlib.sha256(_describe(generator.config).encode())
     for leaf in jax.tree.leaves(generator.params):
         digest.update(np.ascontiguousarray(leaf).tobytes())
     return digest.hexdigest()[:12]
 
 
-def _in_float32(config: Any) -> Any:
-    return dataclasses.replace(config, compute_dtype="float32") if hasattr(config, "compute_dtype") else config
+def _describe(config: Any) -> str:
+    """Returns the repr of a configuration in float32.
+
+    Fields that a later version added are left out at their defaults, so that components
+    files of earlier versions still fit.
+    """
+    if hasattr(config, "compute_dtype"):
+        config = dataclasses.replace(config, compute_dtype="float32")
+    added = _ADDED_FIELDS.get(type(config), ())
+    shown = [
+        f"{field.name}={getattr(config, field.name)!r}"
+        for field in dataclasses.fields(config)
+        if field.name not in added or getattr(config, field.name) != field.default
+    ]
+    return f"{type(config).__qualname__}({', '.join(shown)})"

@@ -3,7 +3,7 @@
     python -m checkpoints_convert --source=weights.pth --output=runs/faces
     python -m checkpoints_convert --list
 
-The content of the file tells its format. Nothing in the file is executed. A conversion
+The content of the file determines its format. Nothing in the file is executed. A conversion
 must use every parameter exactly once, and the images must be finite. Only then the
 directory appears, in one step. It contains the generator, preview.png with the images of
 seeds 0 to 15, and conversion.json, which names the source. Converting the same file again
@@ -108,8 +108,8 @@ def _write(made: pathlib.Path, path: pathlib.Path, generator: base.SplitGenerato
 def _check_space(made: pathlib.Path, generator: base.SplitGenerator) -> None:
     """Raises InputError if the disk has less free space than the arrays need."""
     needed = sum(leaf.nbytes for leaf in jax.tree.leaves(generator.params))
-    free = shutil.disk_usage(made.parent).free
-    if free < needed:
+    total, _, free = shutil.disk_usage(made.parent)
+    if total and free < needed:  # some network file systems report 0 for all
         raise InputError(
             f"--output={FLAGS.output}: the disk has {free / 1e6:,.1f} MB free, the arrays need {needed / 1e6:,.1f} MB; "
             "name another directory"

@@ -53,7 +53,7 @@ class Tensors:
 
 
 def check_grown(tensors: Tensors) -> None:
-    """Takes the level of detail of a progressively grown network.
+    """Uses up the level of detail of a progressively grown network.
 
     A synthesis network has a level of its own. The whole network overwrites it before each
     use, so its value in a file has no effect.

@@ -5,8 +5,8 @@ but the last. Codes differ in the names: main.0, main.1 and main.3 in the tutori
 and 3 in a bare nn.Sequential, gen.0.0, gen.0.1 and gen.1.0 in blocks, convTr1, batchNorm1
 and convTr2 as attributes.
 
-So arrays tell which module is a convolution and which is a batch norm. Numbers in the
-names tell the order. Where names differ in words, their places in the file do. Then each
+So arrays show which module is a convolution and which is a batch norm. Numbers in the
+names give the order. Names that differ in words have the order of the file. Then each
 convolution must have as many inputs as the convolution before it has outputs.
 """
 
@@ -165,7 +165,7 @@ def _are_indices_ordered(one: str, other: str) -> bool:
 
 
 def _check_unambiguous(state: Arrays, chain: Sequence[Layer]) -> None:
-    """Raises InputError where two layers could change places and only words tell them apart.
+    """Raises InputError where two layers could change places and only words distinguish them.
 
     Two convolutions could change places if their kernels have equal shapes, and two batch
     norms if they have equal sizes. Batch norms may have the words of their convolutions.

@@ -1,7 +1,7 @@
 """Converts the state dict of a DCGAN generator in PyTorch: the tutorial's network under any names.
 
 A state dict does not contain the number of classes. A conditional DCGAN has the label as
-the last inputs of its first layer. So `num_classes` tells how many inputs that are.
+the last inputs of its first layer. So the option num_classes gives their number.
 """
 
 import re

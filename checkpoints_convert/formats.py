@@ -1,4 +1,4 @@
-"""Lists the published formats. The arrays of a file tell which format it has."""
+"""Lists the published formats. The arrays of a file determine its format."""
 
 import json
 import os
@@ -276,6 +276,6 @@ FORMATS = (
     Format(
         "dcgan", "DCGAN of the PyTorch tutorial", dcgan_layers.is_generator,
         lambda network, options: dcgan_pytorch.convert(network.arrays, **options), ("num_classes",),
-        "the file does not tell whether the last inputs beside z are a class; if they are, give --option=num_classes=NUMBER",
+        "a file does not show whether the first layer has a class beside z; if it has, give --option=num_classes=NUMBER",
     ),
 )  # fmt: skip

@@ -1,13 +1,13 @@
-"""Converts a published checkpoint to a directory for the --generator of every experiment.
+"""Converts a published checkpoint to a directory for --generator of the experiments.
 
     python -m checkpoints_convert --source=weights.pth --output=runs/faces
     python -m checkpoints_convert --list
 
-The content of the file determines its format. Nothing in the file is executed. A conversion
-must use every parameter exactly once, and the images must be finite. Only then the
-directory appears, in one step. It contains the generator, preview.png with the images of
-seeds 0 to 15, and conversion.json, which names the source. Converting the same file again
-replaces the directory.
+The content of the file determines its format. Nothing in the file is executed. A
+conversion must use every parameter exactly once, and the images must be finite. Only
+then the directory appears, in one step. It contains the generator, preview.png with the
+images of seeds 0 to 15, and conversion.json, which names the source. Converting the
+same file again replaces the directory.
 """
 
 import contextlib
@@ -118,10 +118,11 @@ def _check_space(made: pathlib.Path, generator: base.SplitGenerator) -> None:
 
 @contextlib.contextmanager
 def _output_errors() -> Iterator[None]:
-    """Raises InputError that names --output if the block fails to write, for example to a full disk.
+    """Raises InputError that names --output if the block fails to write its files.
 
-    Orbax logs each failed array with a traceback, and its threads go on for a moment after
-    the failure. So the log and the threads' tracebacks stay silent until a block succeeds.
+    Orbax logs each failed array with a traceback, and its threads go on for a moment
+    after the failure. So the log and the threads' tracebacks stay silent until a block
+    succeeds.
     """
     before = logging.get_verbosity(), sys.unraisablehook
     logging.set_verbosity(logging.FATAL)
@@ -138,7 +139,7 @@ def _output_errors() -> Iterator[None]:
 
 
 def _reason(error: Exception) -> str:
-    """Returns the operating system's words for a failed write, or the error's first line."""
+    """Returns the system's words for a failed write, or the error's first line."""
     code = re.search(r"os_error_code='(\d+)'", str(error))  # within TensorStore's message
     if code:
         return os.strerror(int(code[1]))
@@ -156,7 +157,7 @@ def _option(text: str) -> tuple[str, float]:
 
 
 def _digest(path: pathlib.Path) -> str:
-    """Returns the SHA-256 of a file, or of the two files that are read in a directory."""
+    """Returns the SHA-256 of a file, or of the two files in a directory."""
     total = hashlib.sha256()
     for file in [path / "config.json", path / "pytorch_model.bin"] if path.is_dir() else [path]:
         if file.is_file():
@@ -166,7 +167,7 @@ def _digest(path: pathlib.Path) -> str:
 
 
 def _refuse_others(output: str, digest: str) -> None:
-    """Raises InputError if the output exists and is no conversion of the same source."""
+    """Raises InputError if the output exists and has another source, or none."""
     directory = pathlib.Path(output)
     if not directory.exists() or (directory.is_dir() and not any(directory.iterdir())):
         return
@@ -192,9 +193,10 @@ def _description(found: formats.Format, generator: base.SplitGenerator) -> str:
 
 
 def _preview(path: pathlib.Path, generator: base.SplitGenerator) -> np.ndarray:
-    """Returns the images of seeds 0 to 15; a conditional generator draws its classes in turn.
+    """Returns the images of seeds 0 to 15, of each class in turn if there are classes.
 
-    The images are made one by one to save memory. Raises InputError if they are not finite.
+    The images are made one by one to save memory. Raises InputError if they are not
+    finite.
     """
     module = generator.merge()
     z = jnp.asarray(latents.from_seeds(list(range(16)), module.z_dim, module.prior))

@@ -1,13 +1,13 @@
-"""Converts a published checkpoint to a directory for the --generator of every experiment.
+"""Converts a published checkpoint to a directory for --generator of the experiments.
 
     python -m checkpoints_convert --source=weights.pth --output=runs/faces
     python -m checkpoints_convert --list
 
-The content of the file tells its format. Nothing in the file is executed. A conversion
-must use every parameter exactly once, and the images must be finite. Only then the
-directory appears, in one step. It contains the generator, preview.png with the images of
-seeds 0 to 15, and conversion.json, which names the source. Converting the same file again
-replaces the directory.
+The content of the file determines its format. Nothing in the file is executed. A
+conversion must use every parameter exactly once, and the images must be finite. Only
+then the directory appears, in one step. It contains the generator, preview.png with the
+images of seeds 0 to 15, and conversion.json, which names the source. Converting the
+same file again replaces the directory.
 """
 
 import contextlib
@@ -32,7 +32,7 @@ from tqdm import tqdm
 from checkpoints_convert import catalogue, downloads, formats
 from ganspace_jax.errors import InputError, one_line_errors
 from ganspace_jax.files import outputs, pictures
-from ganspace_jax.generators import base, synthesis, zoo
+from ganspace_jax.generators import base, zoo
 from ganspace_jax.sampling import latents
 
 FLAGS = flags.FLAGS
@@ -79,7 +79,7 @@ def main(_):
     print(f"written: {FLAGS.output}")
 
 
-def _convert(path: pathlib.Path, options: dict[str, float]) -> tuple[formats.Format, str, base.Generator]:
+def _convert(path: pathlib.Path, options: dict[str, float]) -> tuple[formats.Format, str, base.SplitGenerator]:
     """Returns the format, the network's name and the generator.
 
     The arrays of the file are freed when this function returns.
@@ -94,7 +94,7 @@ def _convert(path: pathlib.Path, options: dict[str, float]) -> tuple[formats.For
     return found, network.name, formats.convert(found, network, options, str(path))
 
 
-def _write(made: pathlib.Path, path: pathlib.Path, generator: base.Generator, record: dict[str, Any]) -> None:
+def _write(made: pathlib.Path, path: pathlib.Path, generator: base.SplitGenerator, record: dict[str, Any]) -> None:
     """Writes the generator, its preview and the record into the directory `made`."""
     _check_space(made, generator)
     with _output_errors():
@@ -105,11 +105,11 @@ def _write(made: pathlib.Path, path: pathlib.Path, generator: base.Generator, re
         (made / _RECORD).write_text(json.dumps(record, indent=2) + "\n")
 
 
-def _check_space(made: pathlib.Path, generator: base.Generator) -> None:
+def _check_space(made: pathlib.Path, generator: base.SplitGenerator) -> None:
     """Raises InputError if the disk has less free space than the arrays need."""
     needed = sum(leaf.nbytes for leaf in jax.tree.leaves(generator.params))
-    free = shutil.disk_usage(made.parent).free
-    if free < needed:
+    total, _, free = shutil.disk_usage(made.parent)
+    if total and free < needed:  # some network file systems report 0 for all
         raise InputError(
             f"--output={FLAGS.output}: the disk has {free / 1e6:,.1f} MB free, the arrays need {needed / 1e6:,.1f} MB; "
             "name another directory"
@@ -118,10 +118,11 @@ def _check_space(made: pathlib.Path, generator: base.Generator) -> None:
 
 @contextlib.contextmanager
 def _output_errors() -> Iterator[None]:
-    """Raises InputError that names --output if the block fails to write, for example to a full disk.
+    """Raises InputError that names --output if the block fails to write its files.
 
-    Orbax logs each failed array with a traceback, and its threads go on for a moment after
-    the failure. So the log and the threads' tracebacks stay silent until a block succeeds.
+    Orbax logs each failed array with a traceback, and its threads go on for a moment
+    after the failure. So the log and the threads' tracebacks stay silent until a block
+    succeeds.
     """
     before = logging.get_verbosity(), sys.unraisablehook
     logging.set_verbosity(logging.FATAL)
@@ -138,7 +139,7 @@ def _output_errors() -> Iterator[None]:
 
 
 def _reason(error: Exception) -> str:
-    """Returns the operating system's words for a failed write, or the error's first line."""
+    """Returns the system's words for a failed write, or the error's first line."""
     code = re.search(r"os_error_code='(\d+)'", str(error))  # within TensorStore's message
     if code:
         return os.strerror(int(code[1]))
@@ -156,7 +157,7 @@ def _option(text: str) -> tuple[str, float]:
 
 
 def _digest(path: pathlib.Path) -> str:
-    """Returns the SHA-256 of a file, or of the two files that are read in a directory."""
+    """Returns the SHA-256 of a file, or of the two files in a directory."""
     total = hashlib.sha256()
     for file in [path / "config.json", path / "pytorch_model.bin"] if path.is_dir() else [path]:
         if file.is_file():
@@ -166,7 +167,7 @@ def _digest(path: pathlib.Path) -> str:
 
 
 def _refuse_others(output: str, digest: str) -> None:
-    """Raises InputError if the output exists and is no conversion of the same source."""
+    """Raises InputError if the output exists and has another source, or none."""
     directory = pathlib.Path(output)
     if not directory.exists() or (directory.is_dir() and not any(directory.iterdir())):
         return
@@ -180,7 +181,7 @@ def _refuse_others(output: str, digest: str) -> None:
     raise InputError(f"--output={output}: {reason}; name another directory, or remove it")
 
 
-def _description(found: formats.Format, generator: base.Generator) -> str:
+def _description(found: formats.Format, generator: base.SplitGenerator) -> str:
     """Returns two lines about a generator: its size, and its configuration."""
     module = generator.merge()
     count = sum(leaf.size for leaf in jax.tree.leaves(generator.params))
@@ -191,10 +192,11 @@ def _description(found: formats.Format, generator: base.Generator) -> str:
     )
 
 
-def _preview(path: pathlib.Path, generator: base.Generator) -> np.ndarray:
-    """Returns the images of seeds 0 to 15; a conditional generator draws its classes in turn.
+def _preview(path: pathlib.Path, generator: base.SplitGenerator) -> np.ndarray:
+    """Returns the images of seeds 0 to 15, of each class in turn if there are classes.
 
-    The images are made one by one to save memory. Raises InputError if they are not finite.
+    The images are made one by one to save memory. Raises InputError if they are not
+    finite.
     """
     module = generator.merge()
     z = jnp.asarray(latents.from_seeds(list(range(16)), module.z_dim, module.prior))
@@ -204,7 +206,7 @@ def _preview(path: pathlib.Path, generator: base.Generator) -> np.ndarray:
     made = []
     for i in tqdm(range(16), desc="preview", unit="image"):
         one = None if label is None else label[i : i + 1]
-        made.append(synthesis.synthesize(generator, synthesis.map_latents(generator, z[i : i + 1], one), label=one))
+        made.append(base.synthesize(generator, base.map_latents(generator, z[i : i + 1], one), label=one))
     made = np.concatenate(made)
     if not np.isfinite(made).all():
         raise InputError(f"--source={path}: its images are not finite; nothing was written")

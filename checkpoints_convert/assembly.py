@@ -1,6 +1,7 @@
 """Assembles a generator of this project from the arrays of a file.
 
-Each array of the file must be used exactly once, and must have the configuration's shape.
+Each array of the file must be used exactly once, and must have the configuration's
+shape.
 """
 
 import re
@@ -53,10 +54,10 @@ class Tensors:
 
 
 def check_grown(tensors: Tensors) -> None:
-    """Takes the level of detail of a progressively grown network.
+    """Uses up the level of detail of a progressively grown network.
 
-    A synthesis network has a level of its own. The whole network overwrites it before each
-    use, so its value in a file has no effect.
+    A synthesis network has a level of its own. The whole network overwrites it before
+    each use, so its value in a file has no effect.
 
     Raises:
         InputError: The network is not fully grown.
@@ -155,8 +156,8 @@ def convolution(weight: np.ndarray) -> np.ndarray:
 def transposed_convolution(weight: np.ndarray) -> np.ndarray:
     """Returns the HWIO kernel of a PyTorch transposed convolution, which is IOHW.
 
-    The kernel is rotated by 180 degrees, because ours is a correlation with the image with
-    inserted zeros.
+    The kernel is rotated by 180 degrees, because ours is a correlation with the image
+    with inserted zeros.
     """
     return weight[:, :, ::-1, ::-1].transpose(2, 3, 0, 1)
 

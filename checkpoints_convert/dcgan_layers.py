@@ -2,11 +2,11 @@
 
 The layers are a chain of transposed convolutions. A batch norm follows each convolution
 but the last. Codes differ in the names: main.0, main.1 and main.3 in the tutorial, 0, 1
-and 3 in a bare nn.Sequential, gen.0.0, gen.0.1 and gen.1.0 in blocks, convTr1, batchNorm1
-and convTr2 as attributes.
+and 3 in a bare nn.Sequential, gen.0.0, gen.0.1 and gen.1.0 in blocks, convTr1,
+batchNorm1 and convTr2 as attributes.
 
-So arrays tell which module is a convolution and which is a batch norm. Numbers in the
-names tell the order. Where names differ in words, their places in the file do. Then each
+So arrays show which module is a convolution and which is a batch norm. Numbers in the
+names give the order. Names that differ in words have the order of the file. Then each
 convolution must have as many inputs as the convolution before it has outputs.
 """
 
@@ -43,11 +43,11 @@ def parameter(module: str, leaf: str) -> str:
 
 
 def is_generator(state: Arrays) -> bool:
-    """Returns whether the arrays are convolutions and batch norms in a generator's direction.
+    """Returns whether the arrays are the convolutions and batch norms of a generator.
 
-    PyTorch stores a transposed convolution as [in, out, height, width], and a convolution
-    as [out, in, height, width]. So the channels of a discriminator or an encoder fit
-    together in the other direction.
+    PyTorch stores a transposed convolution as [in, out, height, width], and a
+    convolution as [out, in, height, width]. So the channels of a discriminator or an
+    encoder fit together in the other direction.
     """
     convolutions, norms = _modules(state)
     others = set(state) - {parameter(module, "weight") for module in convolutions}
@@ -58,7 +58,10 @@ def is_generator(state: Arrays) -> bool:
 
 
 def _fits_transposed(state: Arrays, convolutions: Sequence[str], norms: Sequence[str]) -> bool:
-    """Returns whether at least half of all neighbours fit as transposed convolutions, and fewer as plain ones."""
+    """Returns whether half of all neighbours fit as transposed convolutions.
+
+    Fewer neighbours must fit as plain convolutions.
+    """
     shapes = [state[parameter(module, "weight")].shape for module in convolutions]
     sizes = [len(state[parameter(module, "running_mean")]) for module in norms]
     transposed = [before[1] == after[0] for before, after in itertools.pairwise(shapes)]
@@ -94,7 +97,7 @@ def _paired(convolutions: Sequence[str], norms: Sequence[str]) -> tuple[Layer, .
 
 
 def _modules(state: Arrays) -> tuple[list[str], list[str]]:
-    """Returns the names of the convolutions and of the batch norms, in the file's order."""
+    """Returns the names of convolutions and of batch norms, in the file's order."""
     paths = [(name.rpartition(".")[0], name.rpartition(".")[2]) for name in state]
     convolutions = [path for path, leaf in paths if leaf == "weight" and np.ndim(state[parameter(path, leaf)]) == 4]
     return convolutions, [
@@ -142,7 +145,7 @@ def _misfit(state: Arrays, chain: Sequence[Layer], may_precede: Callable[[str, s
 
 
 def _outputs(state: Arrays, name: str) -> int:
-    """Returns the number of channels after a convolution's weight or a batch norm's mean."""
+    """Returns the channels after a convolution's weight or a batch norm's mean."""
     shape = state[name].shape
     return shape[1] if len(shape) == 4 else shape[0]
 
@@ -165,10 +168,11 @@ def _are_indices_ordered(one: str, other: str) -> bool:
 
 
 def _check_unambiguous(state: Arrays, chain: Sequence[Layer]) -> None:
-    """Raises InputError where two layers could change places and only words tell them apart.
+    """Raises InputError if two layers could change places and have no numbers.
 
-    Two convolutions could change places if their kernels have equal shapes, and two batch
-    norms if they have equal sizes. Batch norms may have the words of their convolutions.
+    Two convolutions could change places if their kernels have equal shapes, and two
+    batch norms if they have equal sizes. Batch norms may have the words of their
+    convolutions.
     """
     for one, other in itertools.combinations(chain, 2):
         first, second = (parameter(layer.convolution, "weight") for layer in (one, other))
@@ -184,7 +188,7 @@ def _check_unambiguous(state: Arrays, chain: Sequence[Layer]) -> None:
 
 
 def _by_name(modules: Sequence[str], state: Arrays) -> list[str]:
-    """Returns modules ordered by the numbers in their names, and by first places in the file where words differ."""
+    """Returns modules in the order of their numbers; words have the file's order."""
     places: dict[tuple[Token, ...], int] = {}
     for name in state:
         tokens = _tokens(name)
@@ -207,7 +211,7 @@ def _tokens(name: str) -> tuple[Token, ...]:
 
 
 def _difference(one: Sequence[Token], other: Sequence[Token]) -> tuple[Token, Token]:
-    """Returns the first two tokens in which two names differ; None stands for the end of a name."""
+    """Returns the first tokens that differ in two names; None stands for an end."""
     pairs = itertools.zip_longest(one, other)
     return next((pair for pair in pairs if pair[0] != pair[1]), (None, None))
 

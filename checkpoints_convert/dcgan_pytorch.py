@@ -1,7 +1,7 @@
-"""Converts the state dict of a DCGAN generator in PyTorch: the tutorial's network under any names.
+"""Converts DCGAN generators of PyTorch: the tutorial's network under any names.
 
-A state dict does not contain the number of classes. A conditional DCGAN has the label as
-the last inputs of its first layer. So `num_classes` tells how many inputs that are.
+A state dict does not contain the number of classes. A conditional DCGAN has the label
+as the last inputs of its first layer. So the option num_classes gives their number.
 """
 
 import re
@@ -17,13 +17,13 @@ from ganspace_jax.generators import base, dcgan
 def convert(state: Arrays, *, num_classes: float = 0) -> base.Generator:
     """Returns the generator of a state dict.
 
-    The bias of a convolution before a batch norm is subtracted from the batch norm's mean.
-    So the activation of that layer is the convolution without its bias.
+    The bias of a convolution before a batch norm is subtracted from the batch norm's
+    mean. So the activation of that layer is the convolution without its bias.
 
     Args:
         state: Arrays by name.
-        num_classes: Number of classes, whose one-hot label is the last inputs of the first
-            layer; 0 for an unconditional network.
+        num_classes: Number of classes, whose one-hot label is the last inputs of the
+            first layer; 0 for an unconditional network.
 
     Raises:
         InputError: A parameter is missing, left over or does not continue the chain of
@@ -48,7 +48,7 @@ def convert(state: Arrays, *, num_classes: float = 0) -> base.Generator:
 
 
 def _configuration(state: Arrays, chain: tuple[Layer, ...], num_classes: float) -> dcgan.Config:
-    """Returns the configuration that the kernels' shapes and num_classes give; raises InputError."""
+    """Returns the configuration of these layers; raises InputError for num_classes."""
     names = [parameter(layer.convolution, "weight") for layer in chain]
     inputs, image_channels = state[names[0]].shape[0], state[names[-1]].shape[1]
     if not 0 <= num_classes < inputs or num_classes != int(num_classes):
@@ -72,7 +72,7 @@ def _place(name: str, chain: tuple[Layer, ...]) -> tuple[Layer, str]:
 
 
 def _is_norm(name: str) -> bool:
-    """Returns whether our parameter main_N.leaf belongs to a batch norm: N is 1, 4, 7, ..."""
+    """Returns whether our parameter main_N.leaf is a batch norm's: N is 1, 4, ..."""
     return _number(name) % 3 == 1
 
 
@@ -87,12 +87,12 @@ def _their_name(name: str, chain: tuple[Layer, ...]) -> str:
 
 
 def _is_without_gain(state: Arrays, layer: Layer) -> bool:
-    """Returns whether the batch norm was built with affine=False: with neither weight nor bias."""
+    """Returns whether the batch norm has affine=False: neither weight nor bias."""
     return not any(parameter(str(layer.norm), leaf) in state for leaf in ("weight", "bias"))
 
 
 def _without_bias(mean: np.ndarray, tensors: assembly.Tensors, name: str) -> np.ndarray:
-    """Returns a batch norm's mean less the bias of this name, if the file has such a bias."""
+    """Returns a batch norm's mean less the bias of this name, if there is one."""
     if name not in tensors:
         return mean
     bias = tensors.take(name)

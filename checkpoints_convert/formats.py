@@ -1,4 +1,4 @@
-"""Lists the published formats. The arrays of a file tell which format it has."""
+"""Lists the published formats. The arrays of a file determine its format."""
 
 import json
 import os
@@ -92,7 +92,7 @@ def read(path: str | os.PathLike[str]) -> Source:
 
 
 def _find(path: pathlib.Path, content: Any, config: Mapping[str, Any]) -> tuple[Network, ...]:
-    """Returns the networks of a file's content; raises InputError with the path of the file."""
+    """Returns the networks of a file's content; raises InputError with its path."""
     try:
         return networks.find(content, config)
     except RecursionError:
@@ -103,7 +103,7 @@ def _find(path: pathlib.Path, content: Any, config: Mapping[str, Any]) -> tuple[
 
 
 def _configuration(directory: pathlib.Path) -> dict[str, Any]:
-    """Returns the entries of config.json, and the package's defaults for missing entries.
+    """Returns the entries of config.json, completed by the package's defaults.
 
     Raises:
         InputError: config.json is missing, too large or no dictionary.
@@ -123,7 +123,7 @@ def _configuration(directory: pathlib.Path) -> dict[str, Any]:
 
 
 def recognize(source: Source, wanted: str = "auto", network: str = "auto") -> tuple[Format, Network]:
-    """Returns the format of the first network that has a known format, and that network.
+    """Returns the first network that has a known format, with its format.
 
     Args:
         source: File that was read.
@@ -180,7 +180,7 @@ def convert(found: Format, network: Network, options: Options, path: str) -> bas
 
 
 def _check_images(config: Any, path: str) -> None:
-    """Raises InputError for images that are too large, or that cannot become pictures."""
+    """Raises InputError if the images are too large or cannot become pictures."""
     if config.resolution > _MAX_RESOLUTION:
         raise InputError(
             f"{path}: makes images of {config.resolution:,} pixels; networks of up to {_MAX_RESOLUTION:,} pixels convert"
@@ -215,7 +215,9 @@ def _is_progan(arrays: Arrays) -> bool:
 
 
 def _is_biggan(arrays: Arrays) -> bool:
-    """Returns whether the arrays are BigGAN's; its discriminator has the same blocks, but no output layer."""
+    """Returns whether the arrays are BigGAN's; its discriminator has the same blocks,
+    but no output layer.
+    """
     return "blocks.0.0.conv1.weight" in arrays and any(name.startswith("output_layer.") for name in arrays)
 
 
@@ -276,6 +278,6 @@ FORMATS = (
     Format(
         "dcgan", "DCGAN of the PyTorch tutorial", dcgan_layers.is_generator,
         lambda network, options: dcgan_pytorch.convert(network.arrays, **options), ("num_classes",),
-        "the file does not tell whether the last inputs beside z are a class; if they are, give --option=num_classes=NUMBER",
+        "a file does not show whether the first layer has a class beside z; if it has, give --option=num_classes=NUMBER",
     ),
 )  # fmt: skip

@@ -1,9 +1,9 @@
 """Converts StyleGAN2 of NVlabs/stylegan2-ada-pytorch and of NVlabs/stylegan3.
 
-The two repositories store the synthesis network's arguments in different places, and have
-different defaults of conv_clamp. So the layers give the clamp. The filters in the file
-must equal the filters that the arguments give. A network that was trained without a mean w
-(w_avg_beta=None) gets the mean of 10,000 z.
+The two repositories store the synthesis network's arguments in different places, and
+have different defaults of conv_clamp. So the layers give the clamp. The filters in the
+file must equal the filters that the arguments give. A network that was trained without
+a mean w (w_avg_beta=None) gets the mean of 10,000 z.
 """
 
 import dataclasses
@@ -26,7 +26,7 @@ _MAPPING = {
 _SYNTHESIS = ("architecture", "resample_filter", "use_noise")
 _RESAMPLING = {"orig": ("conv0.",), "skip": ("conv0.", ""), "resnet": ("conv0.", "skip.")}  # layers of a block
 _SUPPORTED = {"activation": "lrelu", "kernel_size": 3}
-# Arguments of training and of speed. The arrays give the channels, and the layers the clamp.
+# Arguments of training and speed. The arrays give the channels, the layers the clamp.
 _WITHOUT_EFFECT = (
     "channel_base", "channel_max", "conv_clamp", "num_fp16_res", "fp16_channels_last", "fused_modconv_default",
     "w_avg_beta", "freeze_layers", "freeze_embed",
@@ -81,8 +81,8 @@ def convert(
         clamps: conv_clamp by layer.
 
     Raises:
-        InputError: A parameter is missing, left over or has another shape, a filter is not
-            the arguments' filter, or the clamps differ.
+        InputError: A parameter is missing, left over or has another shape, a filter is
+            not the arguments' filter, or the clamps differ.
     """
     tensors = assembly.Tensors(state)
     config = dataclasses.replace(configuration(state, source), conv_clamp=_clamp(clamps))
@@ -93,8 +93,8 @@ def convert(
             return np.zeros(config.w_dim, np.float32)  # computed below
         array = tensors.take(name)
         if array.ndim == 4:
-            # An up-sampling layer is a transposed convolution. So it applies its kernel rotated
-            # by 180 degrees to the image with inserted zeros.
+            # An up-sampling layer is a transposed convolution. So it applies its kernel
+            # rotated by 180 degrees to the image with inserted zeros.
             kernel = assembly.convolution(array)
             return kernel[::-1, ::-1] if ".conv0." in name else kernel
         if array.ndim == 3:
@@ -112,7 +112,7 @@ def convert(
 
 
 def taps(value: Sequence[float] | None, what: str) -> tuple[float, ...]:
-    """Returns a filter in reverse order, because the original code convolves and ours correlates.
+    """Returns a filter in reverse order: the original code convolves, ours correlates.
 
     Args:
         value: Filter as a constructor argument.
@@ -152,7 +152,8 @@ def _clamp(clamps: Mapping[str, float | None]) -> float | None:
     """Returns the clamp of all layers except the shortcuts, which must have none.
 
     Raises:
-        InputError: The layers' clamps differ, no layer has an entry, or a shortcut has a clamp.
+        InputError: The layers' clamps differ, no layer has an entry, or a shortcut has
+            a clamp.
     """
     found: dict[float | None, str] = {}
     for layer, value in clamps.items():

@@ -1,13 +1,14 @@
-"""Converts StyleGAN2 of rosinality/stylegan2-pytorch and of its fork that GANSpace uses.
+"""Converts StyleGAN2 of rosinality/stylegan2-pytorch and of GANSpace's fork of it.
 
 A training run's file contains several networks; only its moving average g_ema is
-converted. If a file contains no mean w, it is computed from 10,000 z. If a file contains
-no noise images, they are drawn. Both use a fixed seed, so each conversion gives the same
-arrays.
+converted. If a file contains no mean w, it is computed from 10,000 z. If a file
+contains no noise images, they are drawn. Both use a fixed seed, so each conversion
+gives the same arrays.
 
-The layout has no place for the label embedding of a conditional network. Its own networks
-have a z as wide as w. So a first mapping layer with more inputs than w has dimensions is
-taken for a conditional network whose embedding the file lacks, and is refused.
+The layout has no place for the label embedding of a conditional network. Its own
+networks have a z as wide as w. So a first mapping layer with more inputs than w has
+dimensions is taken for a conditional network whose embedding the file lacks, and is
+refused.
 """
 
 import functools
@@ -142,8 +143,9 @@ def _mean(content: Mapping[str, Any], w_dim: int) -> np.ndarray | None:
 def _filters(state: Mapping[str, np.ndarray], doublings: int) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """Returns the taps of the convolutions' filter and the taps of the image's filter.
 
-    The two differ if the network was built with a blur_kernel of its own. The code applies
-    blur_kernel to the convolutions only. A file without filters has the paper's.
+    The two differ if the network was built with a blur_kernel of its own. The code
+    applies blur_kernel to the convolutions only. A file without filters has the
+    paper's.
     """
     blurs = [f"convs.{2 * index}.conv.blur.kernel" for index in range(doublings)]
     images = [f"to_rgbs.{index}.upsample.kernel" for index in range(doublings)]
@@ -153,7 +155,7 @@ def _filters(state: Mapping[str, np.ndarray], doublings: int) -> tuple[tuple[flo
 
 
 def _filter(state: Mapping[str, np.ndarray], names: Sequence[str]) -> tuple[float, ...]:
-    """Returns the taps that these kernels share; each kernel is four times their outer product."""
+    """Returns the taps of these kernels, which are four times the outer product."""
     for name in names:
         assembly.shape_of(state, name, 2)
     rows = state[names[0]].sum(1, dtype=np.float64)
@@ -179,8 +181,8 @@ def _our_layout(name: str, array: np.ndarray) -> np.ndarray:
         return np.moveaxis(array, 0, -1) if array.ndim == 3 else array
     if array.ndim == 5:
         kernel = assembly.without_axes(array, 0)
-        # An up-sampling layer is a transposed convolution. So it applies its kernel rotated
-        # by 180 degrees to the image with inserted zeros.
+        # An up-sampling layer is a transposed convolution. So it applies its kernel
+        # rotated by 180 degrees to the image with inserted zeros.
         kernel = assembly.convolution(kernel) if kernel.ndim == 4 else kernel
         return kernel[::-1, ::-1] if ".conv0." in name else kernel
     return array.T if array.ndim == 2 and name.endswith(".weight") else array

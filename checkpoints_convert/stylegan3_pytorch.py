@@ -45,7 +45,8 @@ def configuration(source: Mapping[str, Any]) -> stylegan3.Config:
     """Returns the configuration that the constructor arguments give.
 
     Args:
-        source: Constructor arguments; mapping_kwargs contains those of the mapping network.
+        source: Constructor arguments; mapping_kwargs contains those of the mapping
+            network.
 
     Raises:
         InputError: An argument is missing or unknown, or its value cannot be converted.
@@ -61,7 +62,7 @@ def configuration(source: Mapping[str, Any]) -> stylegan3.Config:
 
 
 def _renamed(source: Mapping[str, Any], fields: Mapping[str, str]) -> dict[str, Any]:
-    """Returns the arguments under the names of our fields; raises InputError for unknown ones."""
+    """Returns arguments under our fields' names; raises InputError for unknown ones."""
     if unknown := sorted(set(source) - set(fields) - set(_TRAINING)):
         raise InputError(f"constructor argument {unknown[0]}: not known; the known ones are: {', '.join(fields)}")
     plain = {name: value.item() if isinstance(value, np.generic) else value for name, value in source.items()}
@@ -76,8 +77,8 @@ def convert(state: Mapping[str, np.ndarray], source: Mapping[str, Any]) -> base.
         source: Constructor arguments.
 
     Raises:
-        InputError: A parameter is missing, left over or has another shape, or a filter is
-            not the arguments' filter.
+        InputError: A parameter is missing, left over or has another shape, or a filter
+            is not the arguments' filter.
     """
     tensors = assembly.Tensors(state)
     config = configuration(source)
@@ -99,7 +100,7 @@ def convert(state: Mapping[str, np.ndarray], source: Mapping[str, Any]) -> base.
 
 
 def _check_depth(state: Mapping[str, np.ndarray], pattern: str, argument: str, expected: int) -> None:
-    """Raises InputError if an argument gives another number of layers than the file has.
+    """Raises InputError if an argument's number of layers is not the file's.
 
     The check comes first, because a wrong number could need any amount of memory.
     """

@@ -6,7 +6,7 @@ import numpy as np
 
 
 def drawn(widths, *, seed=0):
-    """The arrays of a DCGAN with these channels, from its first layer's inputs to the image's."""
+    """Returns a DCGAN's arrays; widths run from its inputs to the image's channels."""
     rng, state = np.random.default_rng(seed), {}
     for i, shape in enumerate(itertools.pairwise(widths)):
         state[f"main.{3 * i}.weight"] = rng.normal(size=(*shape, 4, 4)).astype(np.float32)

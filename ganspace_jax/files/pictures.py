@@ -67,8 +67,8 @@ def labelled_rows(
 ) -> np.ndarray:
     """Returns one picture of rows of images, with labels at the left and above.
 
-    The canvas and its labels are opaque. RGBA images make an RGBA picture, and each image
-    keeps its own alpha channel there.
+    The canvas and its labels are opaque. RGBA images make an RGBA picture, and each
+    image keeps its own alpha channel there.
 
     Args:
         rows: Images [rows, columns, h, w, c].
@@ -102,5 +102,5 @@ def enlarged(pixels: np.ndarray, scale: int) -> np.ndarray:
 
 
 def save_png(path: str | pathlib.Path, pixels: np.ndarray, *, scale: int = 1) -> None:
-    """Writes one picture as a PNG file, enlarged by a whole factor without smoothing."""
+    """Writes a picture as a PNG file, enlarged by a whole factor, without smoothing."""
     Image.fromarray(enlarged(pixels, scale)).save(path, optimize=True)

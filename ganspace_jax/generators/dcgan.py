@@ -4,11 +4,12 @@
     --transposed convolutions of stride 2, batch norm, ReLU--> image (tanh)
 
 A conditional DCGAN concatenates z and the label, as class weights, before the first
-layer (Mirza and Osindero, "Conditional Generative Adversarial Nets", 2014). The latent is
-z alone, so neither sampling nor edits change the class.
+layer (Mirza and Osindero, "Conditional Generative Adversarial Nets", 2014). The latent
+is z alone, so neither sampling nor edits change the class.
 
 Layers have the tutorial's names (`main.4`), and parameters have them with `_` for the
-dots between names. Kernels are HWIO and correlations with the image with inserted zeros.
+dots between names. Kernels are HWIO and correlations with the image with inserted
+zeros.
 """
 
 import dataclasses
@@ -29,8 +30,8 @@ class Config:
 
     Attributes:
         z_dim: Size of z, without the label.
-        channels: Channels at 4x4, 8x8, ..., half the image's size; their number sets the
-            resolution.
+        channels: Channels at 4x4, 8x8, ..., half the image's size; their number sets
+            the resolution.
         image_channels: Channels of the image.
         epsilon: Constant that batch norms add to the variance.
         compute_dtype: Type of the convolutions' inputs.
@@ -87,7 +88,7 @@ class BatchNorm(nnx.Module):
 
 
 class DCGAN(base.Configured, nnx.Module):
-    """The whole generator, with one latent for all layers; base.Generator has the contract."""
+    """The whole generator, with one latent for all layers; see base.Generator."""
 
     prior: Literal["normal", "truncated_normal"] = "normal"
     has_mapping = False
@@ -110,7 +111,7 @@ class DCGAN(base.Configured, nnx.Module):
         return 1, self.config.z_dim
 
     def map_latents(self, z: Float[Array, "n z"], label: Array | None = None) -> Float[Array, "n 1 z"]:
-        """Returns z as the latent; a conditional network uses the label in __call__ only."""
+        """Returns z as the latent; only __call__ uses the label."""
         if label is not None and not self.num_classes:
             raise ValueError("label: this generator is not conditional")
         return z[:, None, :]
@@ -125,7 +126,7 @@ class DCGAN(base.Configured, nnx.Module):
         truncation_psi: float = 1.0,
         truncation_cutoff: int | None = None,
     ) -> tuple[Float[Array, "n height width c"], base.Activations]:
-        """Returns images in [-1, 1], and the output of each convolution, batch norm and ReLU.
+        """Returns images in [-1, 1], and the output of each step by its layer's name.
 
         Args:
             latents: z with an axis for its one layer.

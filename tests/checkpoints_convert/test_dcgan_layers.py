@@ -1,4 +1,6 @@
-"""DCGANs under any names: the same network converts alike, and other networks are left alone."""
+"""DCGANs under any names: the same network converts alike, and other networks are left
+alone.
+"""
 
 import itertools
 import re
@@ -78,7 +80,9 @@ def test_attributes_in_groups_are_paired_by_their_numbers(tutorial):
 
 
 def _plain(widths, norms):
-    """A network of plain convolutions [out, in, 4, 4] with batch norms after the layers of these indices."""
+    """A network of plain convolutions [out, in, 4, 4] with batch norms after the layers
+    of these indices.
+    """
     state = {}
     for i, (inputs, outputs) in enumerate(itertools.pairwise(widths)):
         state[f"main.{3 * i}.weight"] = np.ones((outputs, inputs, 4, 4), np.float32)
@@ -116,7 +120,9 @@ def test_other_networks_are_not_taken_for_a_dcgan(kind):
 
 @pytest.mark.parametrize("kind", [kind for kind in OTHERS if "coder" in kind or "disc" in kind])
 def test_words_for_names_do_not_turn_another_network_round(kind):
-    """Without numbers the channels of a discriminator fit in the reverse of the file's order."""
+    """Without numbers the channels of a discriminator fit in the reverse of the file's
+    order.
+    """
     letters = "qwertyuiopasdfgh"
     renamed = {re.sub(r"\d+", lambda m: letters[int(m[0])], name): array for name, array in OTHERS[kind].items()}
     assert not dcgan_layers.is_generator(renamed)
@@ -157,7 +163,9 @@ def test_what_does_not_continue_the_chain_is_named(tutorial):
 
 
 def test_layers_that_could_change_places_need_numbers():
-    """Two convolutions of one shape, and two batch norms of one size, under words alone."""
+    """Two convolutions of one shape, and two batch norms of one size, under words
+    alone.
+    """
     state = drawn((4, 4, 4, 3))
     words = _named(state, ("early", "late", "out"), ("early_bn", "late_bn"))
     with pytest.raises(InputError, match=r"late\.weight: has the shape of early\.weight, and no number in the names"):

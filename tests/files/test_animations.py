@@ -29,7 +29,7 @@ def test_gif_goes_there_and_back(tmp_path, channels):
 
 
 def test_transparent_frames_are_drawn_over_white(tmp_path):
-    """Each frame has one colour, and its alpha rises from 0 to 1: alpha colour + (1 - alpha) white."""
+    """One colour, whose alpha rises from 0 to 1: alpha colour + (1 - alpha) white."""
     colour, opacities = np.array([200, 0, 51]), np.linspace(0, 1, 6)
     frames = np.concatenate([np.tile(colour / 127.5 - 1, (6, 1)), 2 * opacities[:, None] - 1], axis=1)
     animations.save_gif(tmp_path / "a.gif", frames[:, None, None] * np.ones((6, 4, 4, 1)), size=4)

@@ -49,7 +49,7 @@ def test_images_that_are_not_finite_never_become_a_picture(value):
 
 @CHANNELS
 def test_grid_reads_like_a_page(channels):
-    """Image i is at row i // columns, column i % columns; opaque white fills the last row."""
+    """Image i is at row i // columns, column i % columns; the rest is opaque white."""
     values = np.random.RandomState(0).uniform(-1, 1, (5, 2, 3, channels))
     page = pictures.grid(values, 3)
     assert page.shape == (4, 9, 4 if channels == 4 else 3)

@@ -109,7 +109,9 @@ def test_the_label_is_the_last_inputs(conditional):
 
 
 def test_edits_of_the_latent_do_not_move_the_class(conditional):
-    """A step along every direction of the latent leaves the label's part of the first layer."""
+    """A step along every direction of the latent leaves the label's part of the first
+    layer.
+    """
     generator, _ = conditional
     label = jnp.eye(3)[:1]
     first = lambda x, y: np.asarray(synthesis.activation(generator, x, "main.0", label=y))  # noqa: E731

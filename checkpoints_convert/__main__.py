@@ -15,24 +15,23 @@ import dataclasses
 import gc
 import hashlib
 import json
-import os
 import pathlib
-import re
 import shutil
-import sys
 from collections.abc import Iterator
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from absl import app, flags, logging
+from absl import flags
 from tqdm import tqdm
 
 from checkpoints_convert import catalogue, downloads, formats
-from ganspace_jax.errors import InputError, one_line_errors
-from ganspace_jax.files import outputs, pictures
-from ganspace_jax.generators import base, zoo
+from ganspace_jax import command_line
+from ganspace_jax.errors import InputError
+from ganspace_jax.files import orbax_errors, outputs, pictures
+from ganspace_jax.files.checkpoints import CheckpointError
+from ganspace_jax.generators import base, synthesis, zoo
 from ganspace_jax.sampling import latents
 
 FLAGS = flags.FLAGS
@@ -54,16 +53,14 @@ flags.DEFINE_multi_string(
 _RECORD = "conversion.json"
 
 
-@flags.multi_flags_validator(["source", "output", "list"], "--source and --output are needed; --list prints names")
-def _are_enough(values):
-    return values["list"] or (values["source"] is not None and values["output"] is not None)
-
-
-def main(_):
+def main():
     """Converts one checkpoint, or prints the published ones."""
     if FLAGS.list:
         print(catalogue.table())
         return
+    missing = [f"--{name}" for name in ("source", "output") if FLAGS[name].value is None]
+    if missing:
+        raise InputError(f"{' and '.join(missing)}: needed; --list prints names{command_line.example()}")
     path = downloads.resolve(FLAGS.source, FLAGS.cache or downloads.default_cache())
     options = dict(map(_option, FLAGS.option))
     digest = _digest(path)
@@ -79,7 +76,7 @@ def main(_):
     print(f"written: {FLAGS.output}")
 
 
-def _convert(path: pathlib.Path, options: dict[str, float]) -> tuple[formats.Format, str, base.SplitGenerator]:
+def _convert(path: pathlib.Path, options: dict[str, float]) -> tuple[formats.Format, str, base.Generator]:
     """Returns the format, the network's name and the generator.
 
     The arrays of the file are freed when this function returns.
@@ -94,7 +91,7 @@ def _convert(path: pathlib.Path, options: dict[str, float]) -> tuple[formats.For
     return found, network.name, formats.convert(found, network, options, str(path))
 
 
-def _write(made: pathlib.Path, path: pathlib.Path, generator: base.SplitGenerator, record: dict[str, Any]) -> None:
+def _write(made: pathlib.Path, path: pathlib.Path, generator: base.Generator, record: dict[str, Any]) -> None:
     """Writes the generator, its preview and the record into the directory `made`."""
     _check_space(made, generator)
     with _output_errors():
@@ -105,7 +102,7 @@ def _write(made: pathlib.Path, path: pathlib.Path, generator: base.SplitGenerato
         (made / _RECORD).write_text(json.dumps(record, indent=2) + "\n")
 
 
-def _check_space(made: pathlib.Path, generator: base.SplitGenerator) -> None:
+def _check_space(made: pathlib.Path, generator: base.Generator) -> None:
     """Raises InputError if the disk has less free space than the arrays need."""
     needed = sum(leaf.nbytes for leaf in jax.tree.leaves(generator.params))
     total, _, free = shutil.disk_usage(made.parent)
@@ -118,33 +115,12 @@ def _check_space(made: pathlib.Path, generator: base.SplitGenerator) -> None:
 
 @contextlib.contextmanager
 def _output_errors() -> Iterator[None]:
-    """Raises InputError that names --output if the block fails to write its files.
-
-    Orbax logs each failed array with a traceback, and its threads go on for a moment
-    after the failure. So the log and the threads' tracebacks stay silent until a block
-    succeeds.
-    """
-    before = logging.get_verbosity(), sys.unraisablehook
-    logging.set_verbosity(logging.FATAL)
-    sys.unraisablehook = lambda _: None
+    """Raises InputError that names --output if the block fails to write its files."""
     try:
         yield
-    except InputError:
-        raise
-    except Exception as error:  # Orbax and TensorStore raise many types
-        reason = f"cannot be written: {_reason(error)}; name another directory"
-        raise InputError(f"--output={FLAGS.output}: {reason}") from None
-    logging.set_verbosity(before[0])
-    sys.unraisablehook = before[1]
-
-
-def _reason(error: Exception) -> str:
-    """Returns the system's words for a failed write, or the error's first line."""
-    code = re.search(r"os_error_code='(\d+)'", str(error))  # within TensorStore's message
-    if code:
-        return os.strerror(int(code[1]))
-    words = error.strerror if isinstance(error, OSError) else None
-    return (words or str(error) or type(error).__name__).strip().splitlines()[0][:200]
+    except (CheckpointError, OSError) as error:
+        reason = orbax_errors.reason(error)
+        raise InputError(f"--output={FLAGS.output}: cannot be written: {reason}; name another directory") from None
 
 
 def _option(text: str) -> tuple[str, float]:
@@ -181,7 +157,7 @@ def _refuse_others(output: str, digest: str) -> None:
     raise InputError(f"--output={output}: {reason}; name another directory, or remove it")
 
 
-def _description(found: formats.Format, generator: base.SplitGenerator) -> str:
+def _description(found: formats.Format, generator: base.Generator) -> str:
     """Returns two lines about a generator: its size, and its configuration."""
     module = generator.merge()
     count = sum(leaf.size for leaf in jax.tree.leaves(generator.params))
@@ -192,7 +168,7 @@ def _description(found: formats.Format, generator: base.SplitGenerator) -> str:
     )
 
 
-def _preview(path: pathlib.Path, generator: base.SplitGenerator) -> np.ndarray:
+def _preview(path: pathlib.Path, generator: base.Generator) -> np.ndarray:
     """Returns the images of seeds 0 to 15, of each class in turn if there are classes.
 
     The images are made one by one to save memory. Raises InputError if they are not
@@ -206,7 +182,7 @@ def _preview(path: pathlib.Path, generator: base.SplitGenerator) -> np.ndarray:
     made = []
     for i in tqdm(range(16), desc="preview", unit="image"):
         one = None if label is None else label[i : i + 1]
-        made.append(base.synthesize(generator, base.map_latents(generator, z[i : i + 1], one), label=one))
+        made.append(synthesis.synthesize(generator, synthesis.map_latents(generator, z[i : i + 1], one), label=one))
     made = np.concatenate(made)
     if not np.isfinite(made).all():
         raise InputError(f"--source={path}: its images are not finite; nothing was written")
@@ -214,5 +190,4 @@ def _preview(path: pathlib.Path, generator: base.SplitGenerator) -> np.ndarray:
 
 
 if __name__ == "__main__":
-    logging.set_verbosity(logging.WARNING)
-    app.run(one_line_errors(main))
+    command_line.start(main)

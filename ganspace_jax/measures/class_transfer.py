@@ -1,8 +1,8 @@
-"""Transfer of directions between classes (GANSpace, section 4: "some components transfer").
+"""Transfer of directions between classes.
 
-A component's effect on a class is a vector: the mean change of each value that a
-scorer reads. Transfer is the correlation of the effect vectors of two classes, with a
-bootstrap interval over images.
+GANSpace, section 4, observes that "some components transfer". A component's effect on a
+class is a vector: the mean change of each value that a scorer reads. Transfer is the
+correlation of the effect vectors of two classes, with a bootstrap interval over images.
 """
 
 from typing import NamedTuple

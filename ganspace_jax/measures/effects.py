@@ -1,4 +1,4 @@
-"""Effects of components: how far each value of a scorer changes when images move along a component.
+"""Effects of components: changes of a scorer's values when images move along them.
 
 The scorer reads many random images after an edit of minus sigma and after an edit of
 plus sigma.
@@ -25,10 +25,10 @@ from ganspace_jax.shapes import Float
 
 
 class Effects(NamedTuple):
-    """Effects of components (rows) on values (columns), for a step from -sigma to +sigma.
+    """Effects of components (rows) on values (columns), from -sigma to +sigma.
 
-    For a category, size and slope follow from changes of 0 and 1: the slope is the
-    fraction of images in which the category changes.
+    The changes of a category are 0 and 1. Its slope is therefore the fraction of images
+    in which the category changes.
 
     Attributes:
       names: names of the values.
@@ -83,7 +83,7 @@ def measure(
 
 
 def summarize(changes: Float[np.ndarray, "c n f"], names: Sequence[str]) -> Effects:
-    """Returns the effects of changes over images. NaNs do not count; a column of NaNs gives 0.
+    """Returns the effects over images. NaNs do not count; a column of NaNs gives 0.
 
     Args:
       changes: changes from `measure`.
@@ -96,7 +96,7 @@ def summarize(changes: Float[np.ndarray, "c n f"], names: Sequence[str]) -> Effe
 
 
 def strongest(effects: Effects, component: int, count: int = 2) -> list[str]:
-    """Returns the names of the values with the largest effects of a component, in descending order."""
+    """Returns the values with the largest effects of a component, largest first."""
     order = np.argsort(effects.size[component])[::-1][:count]
     return [effects.names[i] for i in order]
 

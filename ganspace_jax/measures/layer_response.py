@@ -1,8 +1,8 @@
-"""Response of a layer to its own directions: how the layer moves when latents move along a direction.
+"""Response of a layer: how it moves when latents move along one of its directions.
 
 The regression that finds a direction is linear, but the generator is not (GANSpace,
-section 3.2). A direction is reliable if the layer moves along the direction's own
-component, in proportion to the step, and along no other component.
+section 3.2). A direction is reliable if the layer moves in proportion to the step,
+and along the direction's own component only.
 """
 
 import dataclasses
@@ -63,7 +63,7 @@ def measure(
     layers: tuple[int, int] | None = None,
     seed: int = 0,
 ) -> LayerResponse:
-    """Moves the same samples by every step along every direction, and measures the layer's motion.
+    """Moves the same samples by every step along every direction.
 
     Args:
       sigmas: steps, in the component's standard deviations.
@@ -130,7 +130,7 @@ def _step_response(
 
 
 def table(response: LayerResponse, sigma: float = 1.0) -> str:
-    """Returns the response to one step as a Markdown table with one component per row."""
+    """Returns the response to one step as a Markdown table, one component per row."""
     column = response.sigmas.index(sigma)
     header = [f"step {sigma:+g}", "own component", "spread", "others", "share of the motion"]
     rows = []

@@ -19,7 +19,7 @@ class Scorer(NamedTuple):
       scales: standard deviation of each value over reference images. A category's
         scale is not used.
       periods: period of each circular value, None for every other value.
-      categories: names of the values that are categories. A category's change is 0 or 1.
+      categories: names of the categories. The change of a category is 0 or 1.
       read: function that maps images [n, h, w, c] in [-1, 1] to values [n, f]. A value
         is NaN if the image does not show it.
     """
@@ -32,7 +32,7 @@ class Scorer(NamedTuple):
 
 
 def changes(scorer: Scorer, before: Values, after: Values) -> Values:
-    """Returns the change of each value of each image, in the value's standard deviations.
+    """Returns each value's change in each image, in the value's standard deviations.
 
     A circular value changes by the shorter of its two ways. A category changes by 0
     or 1. A change is NaN if the value is NaN before or after.
@@ -50,5 +50,5 @@ def changes(scorer: Scorer, before: Values, after: Values) -> Values:
 
 
 def _shorter_way(difference: Float[np.ndarray, "n"], period: float | None) -> Float[np.ndarray, "n"]:
-    """Returns the equivalent difference within half a period, or the difference itself without a period."""
+    """Returns the equivalent difference within half a period, if there is a period."""
     return difference if period is None else (difference + period / 2) % period - period / 2

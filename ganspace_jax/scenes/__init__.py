@@ -1,1 +1,1 @@
-"""The procedural ground truth: renderer, probe, and the training of the shipped models."""
+"""The procedural ground truth: renderer, probe, and training of the shipped models."""

@@ -52,7 +52,7 @@ CONTINUOUS = tuple(RANGES)
 
 
 def sample_factors(key: PRNGKey, num_samples: int) -> Factors:
-    """Draws independent factors: the shape is uniform over SHAPES, each continuous factor over its range."""
+    """Draws independent factors, each uniform over its range or over SHAPES."""
     shape_key, *keys = jax.random.split(key, 1 + len(RANGES))
     values = {
         name: jax.random.uniform(k, (num_samples,), minval=low, maxval=high)
@@ -62,5 +62,5 @@ def sample_factors(key: PRNGKey, num_samples: int) -> Factors:
 
 
 def shows_rotation(shape: Int[Array, "*n"]) -> Bool[Array, "*n"]:
-    """Returns whether a rotation of the object changes the image, for each shape index."""
+    """Returns for each shape index whether a rotation changes the image."""
     return jnp.asarray(_SHOWS_ROTATION)[shape]

@@ -1,9 +1,8 @@
-"""The probe: a small convolutional network that reads the factors of a scene from its image.
+"""The probe: a small convolutional network that reads a scene's factors from its image.
 
 The probe was trained on rendered scenes only, never on generated images. It encodes
 each circular factor as (cos, sin) of the factor's angle. It encodes every other
-continuous factor as a number in [-1, 1] over the factor's range, and the shape as
-logits.
+continuous factor as a number in [-1, 1] over the factor's range. The shape has logits.
 """
 
 import dataclasses
@@ -138,7 +137,7 @@ class Probe(NamedTuple):
     params: dict[str, Any]
 
     def network(self) -> Network:
-        """Returns the module. The call is cheap and meant for use inside jitted functions."""
+        """Returns the module. The call is cheap, also inside jitted functions."""
         return nnx.merge(self.definition, self.params)
 
     @property
@@ -207,7 +206,7 @@ def read_factors(probe: Probe, images: Images) -> Factors:
 
 
 def read_with_certainty(probe: Probe, images: Images) -> tuple[Factors, Float[Array, "n"]]:
-    """Reads the factors of images in [-1, 1], and the probability of each most likely shape.
+    """Reads the factors of images in [-1, 1], and the probabilities of their shapes.
 
     Raises:
       InputError: the images do not have the probe's resolution.
@@ -242,7 +241,10 @@ def _read_values(probe: Probe, images: Images) -> Float[np.ndarray, "n f"]:
 
 
 def factor_values(factors: Factors) -> Float[np.ndarray, "n f"]:
-    """Returns the factors as the columns of the scorer's values; a rotation that does not show is NaN."""
+    """Returns the factors as columns, as the scorer returns them.
+
+    A rotation is NaN if the shape does not show it.
+    """
     columns = {name: np.asarray(getattr(factors, name), np.float64) for name in ("shape", *CONTINUOUS)}
     columns["rotation"] = np.where(shows_rotation(factors.shape), columns["rotation"], np.nan)
     return np.stack(list(columns.values()), axis=1)

@@ -70,7 +70,8 @@ def update(
     Returns the new state and the terms of the loss by name.
     """
     factors = sample_factors(jax.random.fold_in(key, state.step), recipe.batch_size)
-    # Without the barrier, XLA fuses the renderer into each operation that uses the images, and renders repeatedly.
+    # Without the barrier, XLA fuses the renderer into each operation that uses the
+    # images, and so renders repeatedly.
     images = jax.lax.optimization_barrier(render(factors))
     compute = lambda params: loss(nnx.merge(definition, params)(images), factors)  # noqa: E731
     grads, terms = jax.grad(compute, has_aux=True)(state.params)
@@ -90,7 +91,7 @@ def loss(outputs: Outputs, factors: Factors) -> tuple[Float[Array, ""], dict[str
     for name, code in outputs.codes.items():
         error = jnp.sum(jnp.square(code - targets.codes[name]), axis=-1)
         weight = jnp.where(shows_rotation(factors.shape) | (name != "rotation"), 1.0, 0.0)
-        # Variance of the (cos, sin) pair of a uniform angle, and of a uniform number in [-1, 1].
+        # Variances of a uniform angle's (cos, sin) pair, and of a uniform number.
         variance = 1.0 if name in CIRCULAR else 1.0 / 3.0
         terms[name] = jnp.sum(weight * error) / jnp.maximum(weight.sum(), 1.0) / variance
     return sum(terms.values(), start=jnp.zeros((), jnp.float32)), terms

@@ -66,7 +66,10 @@ def measure(images: Images, labels: Labels, probe: Probe, supersampling: int) ->
 
 
 def shortfalls(report: dict[str, Any]) -> list[str]:
-    """Returns one line for each requirement that the report misses. The gate holds if the list is empty."""
+    """Returns one line for each requirement that the report misses.
+
+    The gate holds if the list is empty.
+    """
     checks = [("median PSNR", report["median_psnr"], MINIMUM_PSNR)]
     checks += [(f"coverage of {name}", value, MINIMUM_COVERAGE) for name, value in report["coverage"].items()]
     checks += [(f"share of {name}", value, MINIMUM_CLASS_SHARE) for name, value in report["class_share"].items()]
@@ -81,7 +84,7 @@ def shortfalls(report: dict[str, Any]) -> list[str]:
 
 
 def redraw(images: Images, probe: Probe, supersampling: int) -> tuple[Factors, Float[Array, "n h w 3"]]:
-    """Returns the factors that the probe reads from images, and the scenes of these factors."""
+    """Reads the factors of images, and returns them with the scenes they describe."""
     read = read_factors(probe, images)
     return read, render_in_chunks(read, images.shape[1], supersampling)
 
@@ -113,7 +116,7 @@ def interdecile_range(name: str, values: Float[Array | np.ndarray, "n"]) -> floa
 
 
 def _shortest_arc(values: np.ndarray, period: float) -> float:
-    """Returns the length of the shortest arc that contains INNER_FRACTION of the values."""
+    """Returns the length of the shortest arc with INNER_FRACTION of the values."""
     ordered = np.sort(values % period)
     contained = int(np.ceil(INNER_FRACTION * len(ordered)))
     ends = np.concatenate([ordered, ordered + period])[contained - 1 : contained - 1 + len(ordered)]
@@ -129,8 +132,8 @@ def _read_real_scenes(
 ) -> tuple[Factors, Float[Array, "real"]]:
     """Reads as many real scenes as there are generated images.
 
-    The counts must be equal because the shortest arc of a small sample is shorter than
-    that of a large sample.
+    Equal counts are necessary: the shortest arc of a small sample is shorter than that
+    of a large sample.
     """
     factors = sample_factors(jax.random.key(0), count)
     if labels is not None:
@@ -152,7 +155,7 @@ def _coverages(read: Factors, real: Factors) -> dict[str, float]:
 
 
 def _visible_values(name: str, factors: Factors) -> np.ndarray:
-    """Returns the values of a factor. The rotation has only the values of shapes that show it."""
+    """Returns a factor's values; the rotation only of shapes that show it."""
     values = np.asarray(getattr(factors, name))
     return values[np.asarray(shows_rotation(factors.shape))] if name == "rotation" else values
 

@@ -1,13 +1,13 @@
 """The renderer of the procedural scenes: a lit room with one object.
 
 The scenes are the project's ground truth. The shipped generators are trained on
-them. The probe reads the factors back from images, so the effect of a direction is
-measured instead of judged by eye.
+them. The probe reads the factors back from images. This measures the
+effect of a direction, which is otherwise judged by eye.
 
 Geometry: y points up, the floor is y = 0, the back wall is z = WALL. The object
 stands on the floor at (x, 0, depth). Every shape is one convex solid
-{p : q(p) <= 0 and n_j . p <= d_j}. It is a quadric q cut by at most eight planes,
-in coordinates in which it is about two units wide and high. Therefore one
+{p : q(p) <= 0 and n_j . p <= d_j}. It is a quadric q cut by at most eight planes.
+In its coordinates it is about two units wide and high. Therefore one
 closed-form ray intersection without branches serves every shape.
 """
 
@@ -85,7 +85,7 @@ _MAX_PLANES = 8
 
 
 def _table() -> tuple[np.ndarray, ...]:
-    """Stacks the solids into arrays. An unused plane is 0 . x <= 1, which always holds."""
+    """Stacks the solids. An unused plane is 0 . x <= 1, which always holds."""
     planes = np.tile(np.array([0.0, 0.0, 0.0, 1.0], np.float32), (len(_SOLIDS), _MAX_PLANES, 1))
     for row, solid in zip(planes, _SOLIDS, strict=True):
         row[: len(solid.planes)] = np.asarray(solid.planes, np.float32).reshape(-1, 4)
@@ -99,7 +99,12 @@ _TABLE = _table()
 
 
 def render(factors: Factors, resolution: int = 64, supersampling: int = 3) -> Float[Array, "*batch h w 3"]:
-    """Renders scenes. A pixel is the mean of supersampling^2 rays; values are in [-1, 1]."""
+    """Renders scenes, with values in [-1, 1].
+
+    Args:
+      resolution: side of the images, pixels.
+      supersampling: rays per pixel and axis. A pixel is the mean of its rays.
+    """
     batch_shape = jnp.shape(factors.shape)
     flat = jax.tree.map(lambda x: jnp.reshape(x, -1), factors)
     images = jax.vmap(lambda one: _render_one(one, resolution, supersampling))(flat)
@@ -121,7 +126,8 @@ def _render_one(factors: Factors, resolution: int, supersampling: int) -> Float[
     return 2.0 * jnp.clip(jnp.moveaxis(pixels, 0, -1), 0.0, 1.0) - 1.0
 
 
-# Vectors below are [3, ...]. Because the coordinate axis is first, the innermost loops run over pixels.
+# Vectors below are [3, ...]. Because the coordinate axis is first, the innermost loops
+# run over pixels.
 
 
 def _column(*coordinates: Float[Array, ""] | float) -> Float[Array, "3 1 1"]:
@@ -144,7 +150,7 @@ def _camera_rays(height: Float[Array, ""], fine: int) -> tuple[Float[Array, "3 1
 def _radiance(
     factors: Factors, origin: Float[Array, "3 1 1"], direction: Float[Array, "3 n n"]
 ) -> Float[Array, "3 n n"]:
-    """Shades the nearest surface (Lambert) under one directional light with a hard shadow."""
+    """Shades the nearest surface (Lambert) under one light with a hard shadow."""
     object_t, object_normal = _intersect_object(factors, origin, direction)
     floor_t = jnp.where(direction[1] < 0, -origin[1] / jnp.minimum(direction[1], -1e-6), FAR)
     wall_t = (WALL - origin[2]) / jnp.maximum(direction[2], 1e-6)
@@ -243,7 +249,7 @@ def _quadric_interval(
 
 
 def _hue_to_rgb(hue: Float[Array, ""], saturation: float) -> Float[Array, "3 1 1"]:
-    """Returns the HSV colour of value 1, with cosines instead of the usual linear ramps.
+    """Returns the HSV colour of value 1, with cosines instead of linear ramps.
 
     Because of the cosines the colour is a smooth function of the hue.
     """

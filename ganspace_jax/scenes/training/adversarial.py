@@ -24,8 +24,7 @@ from jax.sharding import Mesh
 from ganspace_jax.errors import InputError
 from ganspace_jax.generators.base import Network
 from ganspace_jax.sampling import devices as device_meshes
-from ganspace_jax.sampling.latents import CUT
-from ganspace_jax.scenes.training import losses, spectral_norm
+from ganspace_jax.scenes.training import losses, spectral_norm, style_mixing
 from ganspace_jax.scenes.training.discriminator import Discriminator
 from ganspace_jax.shapes import Array, Float, PRNGKey
 
@@ -128,7 +127,7 @@ Render = Callable[[PRNGKey, int], Batch]
 
 
 class Metrics(NamedTuple):
-    """Losses and mean logits of one step, with the gradient penalty (0 in steps without it)."""
+    """Losses, mean logits and gradient penalty of one step (0 in steps without it)."""
 
     generator_loss: Float[Array, ""]
     discriminator_loss: Float[Array, ""]
@@ -246,49 +245,18 @@ def _generate(
     """
     divided, vectors = spectral_norm.normalize(params, state.generator_spectral)
     generator: Any = nnx.merge(networks.generator, divided, state.buffers)
-    latents, mean_latent = _mixed_latents(generator, key, labels, recipe, devices)
+    latents, mean_latent = style_mixing.mixed_latents(
+        generator, key, labels, recipe.batch_size, recipe.style_mixing, devices
+    )
     extra = {"batch_statistics": True} if recipe.batch_statistics else {}
     images, _ = generator(device_meshes.split_batch(latents, devices), label=labels, noise=None, **extra)
     return device_meshes.split_batch(images, devices), (mean_latent, vectors)
 
 
-def _mixed_latents(
-    generator: Network, key: PRNGKey, labels: Array | None, recipe: Recipe, devices: Mesh | None
-) -> tuple[Float[Array, "n layers d"], Float[Array, "d"]]:
-    """Samples latents, and returns them with the mean latent.
-
-    In a random fraction `style_mixing` of the images, the layers from a random layer
-    upwards have the latents of a second z.
-    """
-    z_key, other_key, cut_key, mix_key = jax.random.split(key, 4)
-    z = device_meshes.split_batch(_sample_batch(generator, z_key, recipe), devices)
-    latents = generator.map_latents(z, labels)
-    mean_latent = jax.lax.stop_gradient(latents[:, 0].mean(0))
-    if recipe.style_mixing > 0:
-        others = generator.map_latents(_sample_batch(generator, other_key, recipe), labels)
-        num_layers = latents.shape[1]
-        cut = jax.random.randint(cut_key, (recipe.batch_size, 1, 1), 1, num_layers)
-        mixed = jax.random.bernoulli(mix_key, recipe.style_mixing, (recipe.batch_size, 1, 1))
-        latents = jnp.where(mixed & (jnp.arange(num_layers)[None, :, None] >= cut), others, latents)
-    return latents, mean_latent
-
-
-def _sample_batch(generator: Network, key: PRNGKey, recipe: Recipe) -> Float[Array, "n z"]:
-    """Draws z for the whole batch from one key.
-
-    latents.sample draws other numbers, from one key per sample. With it, saved runs
-    would not resume bit-equal.
-    """
-    shape = (recipe.batch_size, generator.z_dim)
-    if generator.prior == "normal":
-        return jax.random.normal(key, shape)
-    return jax.random.truncated_normal(key, -CUT, CUT, shape)
-
-
 def _discriminator(
     networks: Networks, state: TrainState, labels: Array | None, params: nnx.State
 ) -> Callable[[Array], Array]:
-    """Returns the discriminator with the parameters `params`: a function from images to logits."""
+    """Returns the discriminator with `params`: a function from images to logits."""
     divided, _ = spectral_norm.normalize(params, state.discriminator_spectral)
     return functools.partial(nnx.merge(networks.discriminator, divided), label=labels)
 
@@ -301,7 +269,7 @@ def _discriminator_objective(
     regularize: bool,
     params: nnx.State,
 ) -> tuple[Array, tuple[Array, Array, Array]]:
-    """Returns the loss with its penalty, and (mean real logit, mean fake logit, penalty)."""
+    """Returns the loss, and (mean real logit, mean fake logit, penalty)."""
     discriminator = judge(params)
     real_logits, fake_logits = discriminator(real), discriminator(fake)
     loss, penalty = losses.discriminator_loss(recipe.loss, real_logits, fake_logits), jnp.zeros(())
@@ -312,7 +280,7 @@ def _discriminator_objective(
 
 
 def _update_mean_latent(buffers: nnx.State, mean_latent: Float[Array, "d"]) -> nnx.State:
-    """Updates the moving average of w (StyleGAN's w_avg), whose memory is about 1,000 batches."""
+    """Updates the moving average of w (StyleGAN's w_avg) over about 1,000 batches."""
 
     def update_one(path, value):
         return value + 0.001 * (mean_latent - value) if "w_avg" in jax.tree_util.keystr(path) else value

@@ -1,9 +1,9 @@
-"""The discriminator of the shipped generators: StyleGAN2's residual network, for training only.
+"""The discriminator of the shipped generators: StyleGAN2's residual network.
 
-It has equalised learning rates, residual blocks (Karras et al., CVPR 2020, figure 7)
-and a minibatch standard deviation (ProGAN, section 3). For labelled data it has a
-projection head (Miyato and Koyama, ICLR 2018). A 2x2 mean halves the size. Its cost is
-negligible next to the convolutions.
+It serves for training only. It has equalised learning rates and residual blocks (Karras
+et al., CVPR 2020, figure 7). Its last feature map has a minibatch standard deviation
+(ProGAN, section 3). For labelled data it has a projection head (Miyato and Koyama, ICLR
+2018). A 2x2 mean halves the size. Its cost is negligible next to the convolutions.
 """
 
 import dataclasses
@@ -74,7 +74,7 @@ class Block(nnx.Module):
 
 
 class Discriminator(nnx.Module):
-    """Network that maps images (and one-hot labels) to logits, which are large for real images."""
+    """Network that maps images to logits, which are large for real images."""
 
     def __init__(self, config: Config, *, key: PRNGKey):
         self.config = config
@@ -118,7 +118,7 @@ def mean_pool(x: Float[Array, "n h w c"]) -> Float[Array, "n h2 w2 c"]:
 
 
 def _minibatch_deviation(x: Float[Array, "n h w c"], group: int) -> Float[Array, "n h w 1"]:
-    """Returns the standard deviation over each group of images, averaged, as one channel."""
+    """Returns each group's standard deviation over images, averaged, as one channel."""
     n, height, width, channels = x.shape
     group = math.gcd(group, n)
     y = x.reshape(group, n // group, height, width, channels)

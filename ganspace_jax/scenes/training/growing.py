@@ -1,10 +1,10 @@
-"""Progressive growing: networks that begin with trained weights of half the resolution (ProGAN, Karras et al. 2018).
+"""Progressive growing: networks begin with trained weights of half the resolution.
 
-ProGAN fades new layers in. Here new layers begin as the identity (Net2Net, Chen et al.
-2016), so a fade is not necessary. The grown generator makes the old image, up-sampled.
-The grown discriminator gives the halved image the old logit, except for the order of
-averaging and activation. Under spectral normalisation a layer cannot be zero, so new
-layers begin only near the identity.
+ProGAN (Karras et al. 2018) fades new layers in. Here new layers begin as the identity
+(Net2Net, Chen et al. 2016), so a fade is not necessary. The grown generator makes the
+old image, up-sampled. The grown discriminator gives the halved image the old logit,
+except for the order of averaging and activation. Under spectral normalisation a layer
+cannot be zero, so new layers begin only near the identity.
 """
 
 import math
@@ -47,7 +47,7 @@ def grow_generator(generator: StyleGAN2 | BigGANDeep, directory: str | os.PathLi
 
 
 def _grow_biggan(generator: BigGANDeep, directory: str | os.PathLike[str]) -> BigGANDeep:
-    """Puts the checkpoint's weights into the first blocks, and keeps the new blocks after them.
+    """Loads the checkpoint into the first blocks, and keeps the new blocks after them.
 
     The new blocks' shortcuts pass the old activations to the old ToRGB layer. Their
     residual branch is small but not zero, because spectral normalisation rules out zero
@@ -93,7 +93,8 @@ def grow_discriminator(discriminator: Discriminator, directory: str | os.PathLik
             )
         if not discriminator.config.equalized:
             return {**block, "skip": {"weight": jnp.eye(channels_in)[None, None]}}
-        # The block scales its sum by sqrt(1/2), and the convolution its weight by 1 / sqrt(channels).
+        # The block scales its sum by sqrt(1/2), and the convolution its weight by
+        # 1 / sqrt(channels).
         identity = math.sqrt(2 * channels_in) * jnp.eye(channels_in)[None, None]
         return {**block, "conv1": _zeros(block["conv1"], ("weight",)), "skip": {"weight": identity}}
 
@@ -106,10 +107,10 @@ def _grow(
     blocks_of: Callable[[Params], Params],
     as_identity: Callable[[Params], Params],
 ) -> Trained:
-    """Loads a checkpoint into a network, and starts a missing newest block as the identity.
+    """Loads a checkpoint into a network. A new block starts as the identity.
 
     Args:
-      blocks_of: function that returns the blocks by name, from the network's parameters.
+      blocks_of: function from the network's parameters to the blocks by name.
       as_identity: function that returns a block's parameters as the identity.
     """
     definition, state = nnx.split(network)

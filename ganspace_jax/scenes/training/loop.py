@@ -1,4 +1,4 @@
-"""A training run in a work directory: steps, sample pictures, metrics, saved states and networks.
+"""A training run in a work directory: steps, pictures, metrics, states and networks.
 
 adversarial.py defines a step; this file has a run's side effects.
 """
@@ -121,7 +121,7 @@ def _write_metrics(workdir: pathlib.Path, num_images: int, metrics: adversarial.
 
 
 def _forget_metrics_after(workdir: pathlib.Path, num_images: int) -> None:
-    """Removes metrics that are later than the resumed state, and an incomplete last line.
+    """Removes metrics later than the resumed state, and an incomplete last line.
 
     A killed run can leave both.
     """

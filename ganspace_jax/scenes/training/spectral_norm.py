@@ -1,6 +1,9 @@
-"""Spectral normalisation (Miyato et al., ICLR 2018) as a function of parameters, outside the modules.
+"""Spectral normalisation (Miyato et al., ICLR 2018) as a function of parameters.
 
-    W / sigma(W), sigma = v^T W u after one power iteration per step: v = W u / |W u|, u = W^T v / |W^T v|
+Each weight becomes W / sigma(W), with sigma = v^T W u after one power iteration per
+step:
+
+    v = W u / |W u|, u = W^T v / |W^T v|
 
 Modules store plain weights. Training divides the weights before each forward pass.
 The weights of a shipped network are divided once.
@@ -21,7 +24,7 @@ def init(params: Any, key: PRNGKey, skip: tuple[str, ...] = ("embeddings",)) -> 
     """Returns random unit vectors for every matrix or kernel named `weight`.
 
     Args:
-      skip: names of modules whose weights are not normalised.
+      skip: names of modules with weights that are not normalised.
     """
     vectors = {}
     for path, leaf in jax.tree_util.tree_leaves_with_path(params):
@@ -32,10 +35,10 @@ def init(params: Any, key: PRNGKey, skip: tuple[str, ...] = ("embeddings",)) -> 
 
 
 def normalize(params: Any, vectors: Vectors, num_iterations: int = 1) -> tuple[Any, Vectors]:
-    """Divides each weight in `vectors` by the power iteration's estimate of its largest singular value.
+    """Divides each weight in `vectors` by its largest singular value.
 
-    Gradients flow through both occurrences of W, but not through the vectors. Returns
-    the divided parameters and the new vectors.
+    The power iteration estimates this value. Gradients flow through both occurrences of
+    W, but not through the vectors. Returns the divided parameters and the new vectors.
     """
     leaves, structure = jax.tree_util.tree_flatten_with_path(params)
     divided, moved = [], dict(vectors)

@@ -1,4 +1,6 @@
-"""Standing statistics (BigGAN, section 3.1): batch norm's means and variances for each step of the truncation.
+"""Standing statistics: batch norm's means and variances for each truncation.
+
+They are BigGAN's, section 3.1.
 
 During training, batch norm uses each batch's own statistics. Afterwards the generator
 gets fixed statistics, collected over many samples at each truncation. With fixed
@@ -21,11 +23,11 @@ BatchStatistics = dict[str, Array]  # mean and variance of each batch norm: "lay
 
 
 def collect(generator: BigGANDeep, key: PRNGKey, *, num_batches: int = 8, batch_size: int = 64) -> BigGANDeep:
-    """Returns the generator with statistics from samples of all classes, at each of its truncations.
+    """Returns the generator with statistics at each of its truncations.
 
-    The statistics are those of the samples of all batches together. The mean is the
-    mean of the batches' means. The variance is the mean of the batches' variances plus
-    the variance of their means.
+    The samples are of all classes. The statistics are those of all batches together.
+    The mean is the mean of the batches' means. The variance is the mean of the batches'
+    variances plus the variance of their means.
 
     Args:
       num_batches: number of batches at each truncation.
@@ -69,7 +71,10 @@ def _pooled(batches: list[BatchStatistics]) -> BatchStatistics:
 
 
 def _write(params: Any, row: int, statistics: BatchStatistics) -> Any:
-    """Writes statistics into params: layers.0.bn_1.mean -> params["layers_0"]["bn_1"]["running_means"][row]."""
+    """Writes statistics into a row of the generator's arrays.
+
+    layers.0.bn_1.mean -> params["layers_0"]["bn_1"]["running_means"][row]
+    """
     params = jax.tree.map(lambda x: x, params)
     for name, value in statistics.items():
         *path, kind = name.replace("layers.", "layers_").split(".")

@@ -8,6 +8,7 @@ import sys
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from ganspace_jax.generators import stylegan2, zoo
 from ganspace_jax.run import Progress

@@ -92,6 +92,7 @@ class DCGAN(base.Configured, nnx.Module):
 
     prior: Literal["normal", "truncated_normal"] = "normal"
     has_mapping = False
+    default_layer = "main.0"
 
     def __init__(self, config: Config, *, key: PRNGKey):
         self.config = config
@@ -123,8 +124,8 @@ class DCGAN(base.Configured, nnx.Module):
         label: Array | None = None,
         offsets: Mapping[str, Array] | None = None,
         noise: base.Noise = None,
-        truncation_psi: float = 1.0,
-        truncation_cutoff: int | None = None,
+        truncation_psi: ops.Psi = 1.0,
+        truncation_cutoff: ops.Cutoff = None,
     ) -> tuple[Float[Array, "n height width c"], base.Activations]:
         """Returns images in [-1, 1], and the output of each step by its layer's name.
 

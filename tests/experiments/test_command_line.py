@@ -75,6 +75,11 @@ def test_edit_draws_strips(workdir, tmp_path):
     )  # fmt: skip
     assert result.returncode == 0, result.stderr
     assert np.asarray(Image.open(tmp_path / "edit.png")).std() > 10
+    lines = (tmp_path / "run.flags").read_text().splitlines()
+    assert [line for line in lines if line.startswith("--edit")] == ["--edit=E(v0, 0-3)=2", "--edit=E(v1)=-1"]
+    again = _run("edit", f"--flagfile={tmp_path / 'run.flags'}", f"--workdir={tmp_path / 'again'}")
+    assert again.returncode == 0, again.stderr
+    assert (tmp_path / "again" / "edit.png").read_bytes() == (tmp_path / "edit.png").read_bytes()
 
 
 def test_an_edit_exported_again_stays_of_its_network_and_component(workdir, tmp_path):
@@ -91,9 +96,42 @@ def test_an_edit_exported_again_stays_of_its_network_and_component(workdir, tmp_
     assert (again["name"], again["sigma_range"], again["edit_start"], again["edit_end"]) == ("more", 3.0, 1, 5)
 
 
-def test_help_lists_the_generators_and_the_layers_of_the_one_named():
-    text = _run("decompose", "--generator=stylegan2-scenes", "--help").stdout
-    assert "stylegan2-scenes" in text and "b8.conv0" in text and "Layers of" in text
+def test_the_layers_of_a_generator_are_listed():
+    text = _run("decompose", "--generator=biggan-deep-scenes", "--list_layers").stdout
+    assert text.startswith("Layers of biggan-deep-scenes; the default is gen_z:\n") and "layers.3 " in text
+
+
+def test_help_shows_the_flags_that_the_command_uses():
+    text = _run("visualize", "--help").stdout
+    assert "python -m experiments.visualize --components=" in text and "--num_rows" in text
+    assert "--num_samples" not in text and "--[no]centred" in text
+
+
+def test_missing_and_wrong_flags_are_named_together_with_an_example():
+    """Without absl's FATAL, and before anything is loaded."""
+    example = "; for example: python -m experiments.visualize --components="
+    for arguments, message in (
+        ((), "--components and --workdir: needed"),
+        (("--workdir=x", "stray"), "stray: is no flag; flags begin with --"),
+        (("--num_rows=0",), "--num_rows=0: Expect"),
+        (("--colour=1",), "Unknown command line flag 'colour'"),
+    ):
+        result = _run("visualize", *arguments)
+        lines = result.stderr.splitlines()
+        assert result.returncode == 1 and len(lines) == 1, result.stderr
+        assert lines[0].startswith(f"error: {message}") and example in lines[0]
+
+
+def test_a_command_says_what_it_chose(tmp_path):
+    """The flags that were left out, filled for a generator without w."""
+    result = _run("decompose", "--generator=biggan-deep-scenes", "--num_components=3", f"--workdir={tmp_path}")
+    assert result.returncode == 0, result.stderr
+    assert result.stdout.startswith("layer gen_z, directions in z, class sphere, estimator analytic\n")
+    drawn = _run("visualize", f"--components={tmp_path / 'components.npz'}", "--num_rows=1", "--num_columns=2",
+                 f"--workdir={tmp_path}")  # fmt: skip
+    assert drawn.returncode == 0, drawn.stderr
+    assert "rows start from the seed 1" in drawn.stdout
+    assert np.asarray(Image.open(tmp_path / "components.png")).std() > 10
 
 
 BAD_DECOMPOSITIONS = {
@@ -104,6 +142,8 @@ BAD_DECOMPOSITIONS = {
     "too many components": (["--num_components=99999"], "--num_components=99999"),
     "too few samples": (["--num_samples=17", "--num_components=20"], "--num_samples=17"),
     "label": (["--label=1"], "--label=1"),
+    "too many samples": (["--num_samples=5000000000"], "--num_samples=5000000000: must be from 1 to 2,000,000,000"),
+    "truncation": (["--truncation_psi=1e9"], "--truncation_psi=1000000000.0"),
 }
 
 
@@ -142,13 +182,48 @@ def test_damaged_checkpoints_are_named(damage, tmp_path):
 
 @pytest.mark.parametrize(
     ("edit", "message"),
-    [("E(v99)=1", "--edit=E(v99, all)=1: "), ("E(v0, 0-99)=1", "--edit=E(v0, 0-99)=1: "), ("v3", "--edit=v3: ")],
+    [
+        ("E(v99)=1", "--edit=E(v99, all)=1: "),
+        ("E(v0)=1e39", "--edit=E(v0, all)=1e+39: "),
+        ("E(v0, 0-99)=1", "--edit=E(v0, 0-99)=1: "),
+        ("v3", "--edit=v3: "),
+    ],
 )
 def test_bad_edits_are_named(edit, message, workdir, tmp_path):
     result = _run(
         "edit", f"--components={workdir / 'components.npz'}", f"--edit={edit}", f"--workdir={tmp_path / 'new'}"
     )
     _check_failure(result, message)
+    assert not (tmp_path / "new").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("effects", "--sigma=0"), "--sigma=0: moves nothing"),
+        (("effects", "--sigma=inf"), "--sigma=inf"),
+        (("visualize", "--sigma=nan"), "--sigma=nan: must be a number of standard deviations"),
+        (("visualize", "--truncation_psi=1e9"), "--truncation_psi=1"),
+        (("edit", "--edit=E(v0)=1", "--seeds=1-100000000"), "--seeds=1-100000000: more than 100,000 seeds"),
+    ],
+)
+def test_numbers_beyond_reason_are_refused(workdir, tmp_path, arguments, message):
+    result = _run(*arguments, f"--components={workdir / 'components.npz'}", f"--workdir={tmp_path / 'new'}")
+    _check_failure(result, message)
+    assert not (tmp_path / "new").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--channels=a,b",), "--channels=a,b: must be whole numbers from 1 to 4,096"),
+        (("--blocks=4-4", "--family=biggan_deep"), "--attention_position=4: must be from 0 to 0"),
+        (("--learning_rate=-1",), "--learning_rate=-1.0: must be from 0 to 1"),
+        (("--discriminator_channels=8,8",), "--discriminator_channels: 2 numbers; must be one for each size"),
+    ],
+)
+def test_a_training_that_cannot_begin_is_refused(tmp_path, arguments, message):
+    _check_failure(_run("train_scenes", *arguments, f"--workdir={tmp_path / 'new'}"), message)
     assert not (tmp_path / "new").exists()
 
 

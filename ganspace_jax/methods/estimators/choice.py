@@ -20,6 +20,7 @@ ESTIMATORS: dict[str, Estimator] = {
 AUTO = "auto"
 NAMES = (AUTO, *ESTIMATORS)
 
+_SMALL = 1024  # dimensions up to which exact eigenvectors take a second at most
 _TYPICAL_SWEEPS = 4  # of the randomized estimator
 _HOST_FLOPS = 3  # a float64 operation on the host costs about so many float32 operations of a sweep
 
@@ -51,6 +52,8 @@ def _choose(samples: Samples, num_components: int, memory_gb: float) -> str:
     size = samples.sizes()[0]
     if exact.host_bytes(size, num_components) > memory_gb * 1e9:
         return "randomized"
+    if size <= _SMALL:
+        return "exact"
     costs = exact_cost(samples, num_components), randomized_cost(samples, num_components)
     return "exact" if costs[0] <= costs[1] else "randomized"
 

@@ -56,7 +56,7 @@ def main(_):
     if FLAGS.list:
         print(catalogue.table())
         return
-    path = downloads.resolve(FLAGS.source, FLAGS.cache or downloads.default_cache())
+    path = downloads.resolve(FLAGS.source, FLAGS.cache or downloads.default_cache(), report=print)
     options = dict(map(_option, FLAGS.option))
     digest = _digest(path)
     _refuse_others(FLAGS.output, digest)

@@ -1,10 +1,11 @@
 """What goes wrong by a user's hand: one exception type, shown as one line by every command; and being told to stop."""
 
 import contextlib
+import difflib
 import functools
 import signal
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import ParamSpec
 
 P = ParamSpec("P")
@@ -12,6 +13,23 @@ P = ParamSpec("P")
 
 class InputError(ValueError):
     """A flag, file, name or number that cannot be used; the message says which, what was found and what would be right."""
+
+
+def first_line(error: BaseException) -> str:
+    """Returns the first line of an error's message, at most 200 characters.
+
+    An error without a message gives the name of its type.
+    """
+    return (str(error).splitlines() or [type(error).__name__])[0][:200]
+
+
+def nearest(name: str, names: Iterable[str], count: int = 3) -> str:
+    """Returns "did you mean 'x' or 'y'? " with at most `count` similar names.
+
+    Returns "" if no name is similar.
+    """
+    similar = difflib.get_close_matches(name, list(names), n=count, cutoff=0.5)
+    return f"did you mean {' or '.join(map(repr, similar))}? " if similar else ""
 
 
 class Interrupted(Exception):  # noqa: N818 - nothing went wrong

@@ -2,8 +2,8 @@
 
 A public repository states every address, size and checksum in this catalogue.
 `Checkpoint.documented` and `Checkpoint.checksums` name these repositories. No size or
-checksum comes from the publisher of the weights. The licence terms are the publisher's; this
-project does not change them.
+checksum comes from the publisher of the weights. The licence terms are the publisher's.
+Conversion does not change them.
 """
 
 from typing import NamedTuple
@@ -207,8 +207,8 @@ def _biggan_deep(resolution: int) -> Checkpoint:
 def _progan(data: str, resolution: int, file_name: str) -> Checkpoint:
     """Returns one of netdissect's conversions of Karras's networks.
 
-    The eight hexadecimal digits in the file name look like the start of a SHA-256.
-    Because no source says so, downloads are not compared with them.
+    The eight hexadecimal digits in the file name may be the start of a SHA-256.
+    Because no source confirms this, downloads are not compared with them.
     """
     address = f"https://dissect.csail.mit.edu/models/{file_name}"
     documented = "davidbau/dissect, experiment/setting.py; licence: tkarras/progressive_growing_of_gans, README.md"

@@ -1,7 +1,8 @@
 """Downloads the catalogue's checkpoints into a cache, each file whole or not at all.
 
-A file is first written to NAME.part. It is moved to NAME when it is complete and equals
-the file in the catalogue, as far as the catalogue lists its size and SHA-256.
+A file is first written to NAME.part. When it is complete, its size and SHA-256 are
+compared with those in the catalogue, if the catalogue lists them. Then it is moved to
+NAME.
 """
 
 import contextlib
@@ -59,8 +60,8 @@ def fetch(
         report: Function that receives a message before a download begins.
 
     Raises:
-        InputError: A download fails, the cache cannot be written, or a file in the
-            cache differs from the file in the catalogue.
+        InputError: A download fails, or the cache cannot be written. Or the size or
+            SHA-256 of a file in the cache differs from the catalogue's.
     """
     directory = pathlib.Path(cache).expanduser() / checkpoint.name
     if _missing_files(checkpoint, directory):

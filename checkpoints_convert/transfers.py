@@ -223,8 +223,8 @@ def _append(response: Any, part: pathlib.Path, offset: int, size: int | None) ->
 def _read_note(part: pathlib.Path, address: str) -> _Note | None:
     """Returns the description of a .part file, None if the transfer cannot resume.
 
-    A transfer can resume if the .part file is from the same address and its version
-    mark is known.
+    A transfer can resume if the .part file is from the same address, and its
+    description contains a version mark.
     """
     try:
         note = _Note(**json.loads(_note_path(part).read_text()))

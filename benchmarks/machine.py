@@ -1,4 +1,4 @@
-"""What the machine is, and how fast its matrix products are: the ceiling that the tables are held against."""
+"""Describes the machine, measures times, and writes the tables of the benchmarks."""
 
 import json
 import pathlib
@@ -11,11 +11,17 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-SIDES = (512, 1024, 2048)  # of the square matrices multiplied; larger ones are slower
+SIDES = (512, 1024, 2048)  # rows of the square matrices; products of larger ones are slower
 
 
 def seconds(run: Callable[[], Any], repeats: int = 1) -> float:
-    """The shortest of so many runs; `run` returns when its work is done, or arrays that are waited for."""
+    """Returns the shortest time of several runs, in seconds.
+
+    Args:
+        run: Function without arguments. Each time includes the wait for the arrays
+            that it returns.
+        repeats: Number of runs.
+    """
     times = []
     for _ in range(repeats):
         start = time.perf_counter()
@@ -25,47 +31,57 @@ def seconds(run: Callable[[], Any], repeats: int = 1) -> float:
 
 
 def matmul_ceiling() -> float:
-    """FLOP/s of float32 matrix products at the highest precision: the best that XLA does on the device that JAX chose."""
+    """Returns the FLOP/s of the fastest matrix product.
+
+    The products are XLA's, in float32 at the highest precision, on JAX's default
+    device.
+    """
     multiply = jax.jit(lambda a: jnp.matmul(a, a, precision="highest"))
     rates = []
     for side in SIDES:
         square = jax.random.normal(jax.random.key(0), (side, side))
         jax.block_until_ready(multiply(square))
-        rates.append(2 * side**3 / seconds(lambda square=square: multiply(square), repeats=20))
+        duration = seconds(lambda square=square: multiply(square), repeats=20)
+        rates.append(2 * side**3 / duration)
     return max(rates)
 
 
 def describe() -> dict[str, str]:
-    """Device, versions, and the kernels of NumPy's linear algebra, which OPENBLAS_CORETYPE can make slower than need be."""
+    """Returns the device, the versions, and the kernels of NumPy's linear algebra.
+
+    The environment variable OPENBLAS_CORETYPE can select kernels that are slower than
+    the best ones of the processor.
+    """
     import sklearn
     import threadpoolctl
     import torch
 
     kernels = {pool["architecture"] for pool in threadpoolctl.threadpool_info() if pool["user_api"] == "blas"}
+    device = [jax.devices()[0].device_kind, platform.machine(), _processor(), f"{torch.get_num_threads()} threads"]
+    versions = {"jax": jax, "numpy": np, "torch": torch, "scikit-learn": sklearn}
     return {
-        "device": f"{jax.devices()[0].device_kind}, {platform.machine()}, {_processor()}, {torch.get_num_threads()} threads",
-        "versions": f"jax {jax.__version__}, numpy {np.__version__}, torch {torch.__version__}, "
-        f"scikit-learn {sklearn.__version__}",
+        "device": ", ".join(device),
+        "versions": ", ".join(f"{name} {package.__version__}" for name, package in versions.items()),
         "BLAS kernels": ", ".join(sorted(kernels)),
     }
 
 
 def _processor() -> str:
-    """As Linux names it."""
+    """Returns Linux's name of the processor."""
     path = pathlib.Path("/proc/cpuinfo")
     lines = path.read_text().splitlines() if path.exists() else []
     return next((line.split(": ")[1] for line in lines if line.startswith("model name")), "unknown processor")
 
 
 def table(rows: list[dict[str, Any]]) -> str:
-    """Markdown; the keys of the first row are the columns."""
+    """Returns a Markdown table. The keys of the first row are the headings."""
     head = list(rows[0])
     lines = [head, ["---"] * len(head), *([str(row[key]) for key in head] for row in rows)]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
 def write_json(name: str, content: dict[str, Any]) -> None:
-    """To runs/benchmarks."""
+    """Writes a report to runs/benchmarks/NAME.json."""
     path = pathlib.Path("runs") / "benchmarks" / f"{name}.json"
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(content, indent=2) + "\n")

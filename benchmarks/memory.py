@@ -1,10 +1,13 @@
-"""Peak memory of decompositions against the number of samples: it should not depend on it.
+"""Measures the peak memory of decompositions at several numbers of samples.
+
+It should not depend on the number of samples.
 
     .venv/bin/pip install -r requirements-bench.txt
     python -m benchmarks.memory
 
-Each run is the command itself in a process of its own, on the layers of benchmarks/decompose.py. Prints a table, draws
-runs/benchmarks/memory.png and writes runs/benchmarks/memory.json.
+Each run is the command experiments.decompose in its own process, on a layer from
+benchmarks/decompose.py. Prints a table, plots runs/benchmarks/memory.png and writes
+runs/benchmarks/memory.json.
 """
 
 import os
@@ -28,15 +31,29 @@ LAYERS = {
 }
 
 
-def peak_gigabytes(generator: base.Generator, flags: list[str], num_samples: int) -> float:
-    """Of the decomposition, from start to end: resident memory as the kernel counts it."""
+def peak_gigabytes(generator: base.SplitGenerator, flags: list[str], num_samples: int) -> float:
+    """Returns the largest resident memory of a decomposition, in gigabytes.
+
+    The kernel measures it over the whole process.
+
+    Args:
+        generator: Generator to decompose.
+        flags: Flags of experiments.decompose that select the layer.
+        num_samples: Number of samples.
+    """
     with tempfile.TemporaryDirectory() as directory:
         zoo.save(pathlib.Path(directory) / "generator", generator)
-        where = [f"--generator={directory}/generator", f"--workdir={directory}/out"]
-        command = [sys.executable, "-m", "experiments.decompose", *where, f"--num_samples={num_samples}", *flags]
-        process = subprocess.Popen(
-            [*command, "--num_components=80"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-        )
+        command = [
+            sys.executable,
+            "-m",
+            "experiments.decompose",
+            f"--generator={directory}/generator",
+            f"--workdir={directory}/out",
+            f"--num_samples={num_samples}",
+            "--num_components=80",
+            *flags,
+        ]
+        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         _, status, usage = os.wait4(process.pid, 0)
     if status:
         raise RuntimeError(f"{' '.join(command)}: ended with status {status}")
@@ -44,10 +61,15 @@ def peak_gigabytes(generator: base.Generator, flags: list[str], num_samples: int
 
 
 def draw(path: pathlib.Path, peaks: dict[str, list[float]]) -> None:
-    """One line a layer."""
+    """Plots peak memory against the number of samples, with one line per layer.
+
+    Args:
+        path: PNG file.
+        peaks: Peak memory in gigabytes at each of NUM_SAMPLES, by layer.
+    """
     figure, axes = plt.subplots(figsize=(5, 3), layout="constrained")
     for name, values in peaks.items():
-        axes.plot(NUM_SAMPLES[: len(values)], values, marker="o", label=name)
+        axes.plot(NUM_SAMPLES, values, marker="o", label=name)
     axes.set_xscale("log")
     axes.set_ylim(bottom=0)
     axes.set_xlabel("samples")
@@ -59,13 +81,15 @@ def draw(path: pathlib.Path, peaks: dict[str, list[float]]) -> None:
 
 
 def main():
-    """One table and one plot."""
+    """Prints and writes the table, and writes the plot."""
     about, peaks, rows = machine.describe(), {}, []
-    for name, (make, flags) in LAYERS.items():
-        generator = make()
+    for name, (make_generator, flags) in LAYERS.items():
+        generator = make_generator()
         peaks[name] = [peak_gigabytes(generator, flags, count) for count in NUM_SAMPLES]
-        cells = {f"{count:,}": f"{peak:.2f} GB" for count, peak in zip(NUM_SAMPLES, peaks[name], strict=True)}
-        rows.append({"layer": name, **cells})
+        row = {"layer": name}
+        for count, peak in zip(NUM_SAMPLES, peaks[name], strict=True):
+            row[f"{count:,} samples"] = f"{peak:.2f} GB"
+        rows.append(row)
     print(machine.table(rows))
     draw(pathlib.Path("runs") / "benchmarks" / "memory.png", peaks)
     machine.write_json("memory", {"about": about, "rows": rows})

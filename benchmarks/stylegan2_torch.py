@@ -1,7 +1,9 @@
-"""StyleGAN2's generator in PyTorch, written the way that the ports which GANSpace uses are: to be timed beside ours.
+"""StyleGAN2's generator in PyTorch, in the style of the ports that GANSpace uses.
 
-Each sample gets a kernel of its own, and the samples of a batch are the groups of one grouped convolution; up-sampling is a
-transposed convolution and then a depthwise filter. Parameter names are rosinality's, so its converter reads the state dict.
+benchmarks/synthesis.py compares its speed with ours. Each sample has its own kernel,
+and the samples of a batch are the groups of one grouped convolution. Up-sampling is a
+transposed convolution, then a depthwise filter. Parameter names are rosinality's, so
+the converter stylegan2_rosinality reads the state dict.
 """
 
 import itertools
@@ -15,13 +17,19 @@ TAPS = (1.0, 3.0, 3.0, 1.0)
 
 
 def filter_kernel(gain: float) -> torch.Tensor:
-    """The paper's 4x4 low-pass filter with this gain at zero frequency."""
+    """Returns the paper's 4x4 low-pass filter with a gain at zero frequency."""
     taps = torch.tensor(TAPS)
     return torch.outer(taps, taps) / taps.sum() ** 2 * gain
 
 
 def low_pass(x: torch.Tensor, kernel: torch.Tensor, padding: tuple[int, int]) -> torch.Tensor:
-    """Each channel filtered on its own."""
+    """Filters each channel separately.
+
+    Args:
+        x: Images NCHW.
+        kernel: Filter.
+        padding: Zeros before and after each spatial axis.
+    """
     n, channels, height, width = x.shape
     padded = functional.pad(x.reshape(n * channels, 1, height, width), (*padding, *padding))
     y = functional.conv2d(padded, kernel.flip(0, 1)[None, None])
@@ -29,7 +37,7 @@ def low_pass(x: torch.Tensor, kernel: torch.Tensor, padding: tuple[int, int]) ->
 
 
 class Linear(nn.Module):
-    """Equalised learning rate."""
+    """A linear layer with equalised learning rate, and leaky ReLU if `activate`."""
 
     def __init__(
         self, in_features: int, out_features: int, *, bias: float = 0.0, rate: float = 1.0, activate: bool = False
@@ -45,7 +53,7 @@ class Linear(nn.Module):
 
 
 class Filter(nn.Module):
-    """Holds a kernel as the state dict has it."""
+    """A module that stores a filter under its name in the state dict."""
 
     def __init__(self):
         super().__init__()
@@ -53,7 +61,7 @@ class Filter(nn.Module):
 
 
 class ModulatedConvolution(nn.Module):
-    """A kernel for each sample."""
+    """A convolution with a separate kernel for each sample."""
 
     def __init__(
         self, width: int, in_channels: int, out_channels: int, size: int, *, up: bool = False, demodulate: bool = True
@@ -80,7 +88,7 @@ class ModulatedConvolution(nn.Module):
 
 
 class Noise(nn.Module):
-    """Adds a noise image."""
+    """A module that adds a scaled noise image."""
 
     def __init__(self):
         super().__init__()
@@ -91,7 +99,7 @@ class Noise(nn.Module):
 
 
 class Activation(nn.Module):
-    """Bias and leaky ReLU."""
+    """A bias, then leaky ReLU."""
 
     def __init__(self, channels: int):
         super().__init__()
@@ -102,7 +110,7 @@ class Activation(nn.Module):
 
 
 class Layer(nn.Module):
-    """Convolution, noise, activation."""
+    """A modulated convolution, noise and an activation."""
 
     def __init__(self, width: int, in_channels: int, out_channels: int, *, up: bool = False):
         super().__init__()
@@ -115,7 +123,10 @@ class Layer(nn.Module):
 
 
 class ToRGB(nn.Module):
-    """1x1 convolution to colours, added to the up-sampled image so far."""
+    """A 1x1 convolution to colours.
+
+    Its output is added to the up-sampled image of the lower resolution.
+    """
 
     def __init__(self, width: int, in_channels: int, *, up: bool = True):
         super().__init__()
@@ -129,9 +140,9 @@ class ToRGB(nn.Module):
         if image is None:
             return y
         n, channels, height, width = image.shape
-        spread = image.new_zeros(n, channels, height, 2, width, 2)
-        spread[:, :, :, 0, :, 0] = image
-        return y + low_pass(spread.view(n, channels, 2 * height, 2 * width), self.upsample.kernel, (2, 1))
+        zero_inserted = image.new_zeros(n, channels, height, 2, width, 2)
+        zero_inserted[:, :, :, 0, :, 0] = image
+        return y + low_pass(zero_inserted.view(n, channels, 2 * height, 2 * width), self.upsample.kernel, (2, 1))
 
 
 class Constant(nn.Module):
@@ -143,12 +154,19 @@ class Constant(nn.Module):
 
 
 class Generator(nn.Module):
-    """channels: of the 4x4, 8x8, ... layers."""
+    """StyleGAN2's generator.
+
+    Args:
+        channels: Channels of the layers at 4x4, 8x8, ... pixels.
+        width: Size of z and of w.
+        depth: Number of layers of the mapping network.
+    """
 
     def __init__(self, channels: tuple[int, ...], width: int = 512, depth: int = 8):
         super().__init__()
-        first = nn.Identity()  # the normalisation of z, which has no parameters
-        self.style = nn.ModuleList([first, *(Linear(width, width, rate=0.01, activate=True) for _ in range(depth))])
+        layers = [Linear(width, width, rate=0.01, activate=True) for _ in range(depth)]
+        # Layer 0 of the state dict is the normalisation of z, without parameters.
+        self.style = nn.ModuleList([nn.Identity(), *layers])
         self.input = Constant(channels[0])
         self.conv1, self.to_rgb1 = Layer(width, channels[0], channels[0]), ToRGB(width, channels[0], up=False)
         self.convs, self.to_rgbs, self.noises = nn.ModuleList(), nn.ModuleList(), nn.Module()

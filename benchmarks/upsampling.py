@@ -1,10 +1,15 @@
-"""Times three ways to compute StyleGAN2's up-sampling convolution, with and without gradients.
+"""Times three algorithms of StyleGAN2's up-sampling convolution.
 
     python -m benchmarks.upsampling
 
-Zero insertion (a transposed convolution, then the filter, as published), one small kernel for each of the four phases and
-then the filter, and filter and kernels merged into one plain convolution. ops.upsample_conv2d takes the second way for wide
-layers and the third for narrow ones, which are those that are trained here.
+Prints a table of their times, with and without gradients:
+
+- zero insertion: a transposed convolution, then the filter, as published.
+- four phases: a small kernel for each of the four phases, then the filter.
+- merged: one plain convolution, with kernel and filter merged.
+
+ops.upsample_conv2d uses four phases for wide layers, and merged for narrow layers. This
+project trains networks with narrow layers only.
 """
 
 import time
@@ -16,12 +21,17 @@ from jax import lax
 from ganspace_jax.generators import ops
 
 TAPS = (1.0, 3.0, 3.0, 1.0)
-# batch, size before, channels in, channels out: of the shipped generator, and of the published ones
-CASES = ((32, 8, 64, 32), (32, 16, 80, 48), (4, 16, 512, 512), (4, 64, 512, 256), (4, 128, 256, 128))
+# Batch size, side of the input in pixels, input channels, output channels.
+SHIPPED = ((32, 8, 64, 32), (32, 16, 80, 48))
+PUBLISHED = ((4, 16, 512, 512), (4, 64, 512, 256), (4, 128, 256, 128))
+CASES = SHIPPED + PUBLISHED
 
 
 def zero_insertion(x, weight):
-    """As published: lhs dilation, then a separable filter as two depthwise convolutions."""
+    """Returns the layer's output by the published algorithm.
+
+    It is a convolution with lhs dilation, then a separable filter.
+    """
     y = lax.conv_general_dilated(
         x, weight, (1, 1), ((2, 2), (2, 2)), lhs_dilation=(2, 2), dimension_numbers=("NHWC", "HWIO", "NHWC")
     )
@@ -29,16 +39,17 @@ def zero_insertion(x, weight):
 
 
 def four_phases(x, weight):
-    """The library's way for wide layers."""
+    """Returns the layer's output by the library's algorithm for wide layers."""
     return ops.upsample_conv2d_by_phases(x, weight, TAPS)
 
 
 def merged(x, weight):
-    """The library's way for narrow layers."""
+    """Returns the layer's output by the library's algorithm for narrow layers."""
     return ops.upsample_conv2d_merged(x, weight, TAPS)
 
 
 def _filter(y):
+    """Applies the separable filter as two sums of shifted arrays."""
     taps = [2.0 * tap / sum(TAPS) for tap in TAPS]
     y = jnp.pad(y, ((0, 0), (1, 1), (1, 1), (0, 0)))
     height, width = y.shape[1] - 3, y.shape[2] - 3
@@ -47,6 +58,7 @@ def _filter(y):
 
 
 def _milliseconds(function, *arguments, repeats=10):
+    """Returns the mean time of a call, without compilation."""
     jax.block_until_ready(function(*arguments))
     start = time.perf_counter()
     for _ in range(repeats):
@@ -54,22 +66,34 @@ def _milliseconds(function, *arguments, repeats=10):
     return (time.perf_counter() - start) / repeats * 1e3
 
 
+def _times(algorithm, x, weight, with_gradients):
+    """Returns a cell of the table."""
+
+    def loss(x, weight):
+        return jnp.sum(algorithm(x, weight) ** 2)
+
+    forward = _milliseconds(jax.jit(algorithm), x, weight)
+    if not with_gradients:
+        return f"{forward:.1f}"
+    gradients = _milliseconds(jax.jit(jax.grad(loss, (0, 1))), x, weight)
+    return f"{forward:.1f} / {gradients:.1f}"
+
+
 def main():
-    """One table."""
-    print(f"{jax.devices()[0].device_kind}, float32, milliseconds: forward, of narrow layers also / with gradients")
+    """Prints the table."""
+    print(f"Milliseconds on {jax.devices()[0].device_kind} in float32: forward; for narrow layers: forward / gradients")
     print("| case | zero insertion | four phases | merged |\n| --- | --- | --- | --- |")
-    for batch, size, channels_in, channels_out in CASES:
-        x = jax.random.normal(jax.random.key(0), (batch, size, size, channels_in))
+    for batch, side, channels_in, channels_out in CASES:
+        x = jax.random.normal(jax.random.key(0), (batch, side, side, channels_in))
         weight = jax.random.normal(jax.random.key(1), (3, 3, channels_in, channels_out))
-        expected, cells = merged(x, weight), []
-        for way in (zero_insertion, four_phases, merged):
-            assert jnp.allclose(way(x, weight), expected, atol=1e-3), way.__name__
-            forward = _milliseconds(jax.jit(way), x, weight)
-            loss = lambda x, w, way=way: jnp.sum(way(x, w) ** 2)  # noqa: E731
-            is_trained = channels_in < 128  # here; the gradients of wide layers take minutes
-            gradients = _milliseconds(jax.jit(jax.grad(loss, (0, 1))), x, weight) if is_trained else None
-            cells.append(f"{forward:.1f}" + (f" / {gradients:.1f}" if gradients else ""))
-        print(f"| batch {batch}, {size} to {2 * size} px, {channels_in} to {channels_out} | {' | '.join(cells)} |")
+        expected = merged(x, weight)
+        # The gradients of wide layers take minutes. This project does not train them.
+        with_gradients = channels_in < 128
+        cells = [f"batch {batch}, {side} to {2 * side} px, {channels_in} to {channels_out} channels"]
+        for algorithm in (zero_insertion, four_phases, merged):
+            assert jnp.allclose(algorithm(x, weight), expected, atol=1e-3), algorithm.__name__
+            cells.append(_times(algorithm, x, weight, with_gradients))
+        print(f"| {' | '.join(cells)} |")
 
 
 if __name__ == "__main__":

@@ -61,7 +61,7 @@ def main():
     missing = [f"--{name}" for name in ("source", "output") if FLAGS[name].value is None]
     if missing:
         raise InputError(f"{' and '.join(missing)}: needed; --list prints names{command_line.example()}")
-    path = downloads.resolve(FLAGS.source, FLAGS.cache or downloads.default_cache())
+    path = downloads.resolve(FLAGS.source, FLAGS.cache or downloads.default_cache(), report=print)
     options = dict(map(_option, FLAGS.option))
     digest = _digest(path)
     _refuse_others(FLAGS.output, digest)

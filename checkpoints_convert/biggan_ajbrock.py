@@ -1,4 +1,8 @@
-"""BigGAN and BigGAN-deep of ajbrock/BigGAN-PyTorch: the generator's state dict -> ours. Spectral norm is divided out, once."""
+"""Converts BigGAN and BigGAN-deep from ajbrock/BigGAN-PyTorch.
+
+The checkpoint is the generator's state dict. The conversion divides each weight by its
+spectral norm once, so our network does not.
+"""
 
 import itertools
 import math
@@ -12,19 +16,31 @@ from checkpoints_convert import assembly
 from ganspace_jax.errors import InputError
 from ganspace_jax.generators import base, biggan
 
-# That code's names and defaults, of what no array shows. G_depth, where None: from the widths of the published networks.
+# Names and defaults of the settings in that code which no array shows. If G_depth is
+# None, it is found from the widths of the published networks.
 OPTIONS = {"BN_eps": 1e-5, "SN_eps": 1e-12, "G_depth": None}
 
-# Channels at 4, 8, 16, ... pixels as multiples of the last; each resolution has its own row, from 32 to 512.
+# Channels at 4, 8, 16, ... pixels as multiples of the last number of channels. There is
+# one row per resolution, from 32 to 512 pixels.
 _WIDTHS = ((1, 1, 1, 1), (8, 8, 4, 2, 1), (16, 16, 8, 4, 2, 1), (16, 16, 8, 8, 4, 2, 1), (16, 16, 8, 8, 4, 2, 1, 1))
 
-_MAX_BLOCKS = 64  # the published networks have up to 14
+_MAX_BLOCKS = 64  # the published networks have up to 14 blocks
 
 _WITHOUT_EFFECT = re.compile(r".*\.(sv\d+|u[1-9]\d*|accumulation_counter|num_batches_tracked)")
 
+Shapes = Mapping[str, tuple[int, ...]]
+
 
 def configuration(state: Mapping[str, np.ndarray], options: Mapping[str, Any] | None = None) -> biggan.Config:
-    """The configuration that the arrays' names and shapes show; the rest from `options`, see OPTIONS. Raises InputError."""
+    """Returns the configuration of a network.
+
+    Args:
+        state: State dict. Its names and shapes determine most of the configuration.
+        options: Settings that no array shows, by their name in OPTIONS.
+
+    Raises:
+        InputError: An option or an array does not fit, or an array is missing.
+    """
     options = {**OPTIONS, **(options or {})}
     if unknown := sorted(set(options) - set(OPTIONS)):
         raise InputError(f"option {unknown[0]}: there are: {', '.join(OPTIONS)}")
@@ -36,19 +52,24 @@ def configuration(state: Mapping[str, np.ndarray], options: Mapping[str, Any] | 
         raise InputError(str(error)) from None
 
 
-def _configuration(shapes: Mapping[str, tuple[int, ...]], options: Mapping[str, Any]) -> biggan.Config:
-    deep, shared = "blocks.0.0.conv4.weight" in shapes, "shared.weight" in shapes
-    count = 1 + max((int(name.split(".")[1]) for name in shapes if name.startswith("blocks.")), default=0)
-    if count > _MAX_BLOCKS:
-        raise InputError(f"blocks: there are {count:,}; networks of up to {_MAX_BLOCKS} are converted")
-    depth = _depth(shapes, count, options["G_depth"]) if deep else None
-    blocks = tuple(_block(shapes, index, depth) for index in range(count))
+def _configuration(shapes: Shapes, options: Mapping[str, Any]) -> biggan.Config:
+    is_deep = "blocks.0.0.conv4.weight" in shapes
+    num_blocks = _num_blocks(shapes)
+    depth = _depth(shapes, num_blocks, options["G_depth"]) if is_deep else None
+    blocks = tuple(_block(shapes, index, depth) for index in range(num_blocks))
     linear_out, linear_in = shapes["linear.weight"]
-    gain = shapes["blocks.0.0.bn1.gain.weight"]  # [channels, condition]; an embedding of its own is [classes, channels]
-    num_classes, embed_width = shapes["shared.weight"] if shared else (gain[0], None)
-    hierarchical = shared and gain[1] > shapes["shared.weight"][1]
-    slots = 1 + count if hierarchical else 1
-    z_dim = linear_in - (embed_width or 0) if deep else slots * linear_in
+    # The shape is [channels, condition] with a shared class embedding, and
+    # [classes, channels] if each batch norm has its own embedding.
+    gain = shapes["blocks.0.0.bn1.gain.weight"]
+    num_classes, embed_width, hierarchical = gain[0], None, False
+    if "shared.weight" in shapes:
+        num_classes, embed_width = shapes["shared.weight"]
+        hierarchical = gain[1] > embed_width
+    if is_deep:
+        z_dim = linear_in - (embed_width or 0)
+    else:
+        num_chunks = 1 + num_blocks if hierarchical else 1
+        z_dim = num_chunks * linear_in
     image_channels = shapes["output_layer.2.weight"][0]
     if image_channels not in (1, 3):
         raise InputError(f"parameter output_layer.2.weight: makes {image_channels} channels; an image has 1 or 3")
@@ -56,8 +77,8 @@ def _configuration(shapes: Mapping[str, tuple[int, ...]], options: Mapping[str, 
         z_dim=z_dim,
         num_classes=num_classes,
         blocks=blocks,
-        attention=tuple(index for index in range(count) if f"blocks.{index}.1.gamma" in shapes),
-        deep=deep,
+        attention=tuple(index for index in range(num_blocks) if f"blocks.{index}.1.gamma" in shapes),
+        deep=is_deep,
         embed_width=embed_width,
         hierarchical=hierarchical,
         bottom_width=math.isqrt(linear_out // blocks[0][1]),
@@ -66,28 +87,68 @@ def _configuration(shapes: Mapping[str, tuple[int, ...]], options: Mapping[str, 
     )
 
 
-def _depth(shapes: Mapping[str, tuple[int, ...]], count: int, said: float | None) -> int:
-    """Blocks a stage of BigGAN-deep, of which the last alone changes the width: as many as make the widths published ones.
+def _num_blocks(shapes: Shapes) -> int:
+    largest_index = max((int(name.split(".")[1]) for name in shapes if name.startswith("blocks.")), default=0)
+    num_blocks = 1 + largest_index
+    if num_blocks > _MAX_BLOCKS:
+        raise InputError(f"blocks: there are {num_blocks:,}; networks of up to {_MAX_BLOCKS} are converted")
+    return num_blocks
 
-    said: what the user says. Raises ValueError where that cannot be, or where nobody says it and it does not show.
+
+def _depth(shapes: Shapes, num_blocks: int, given: float | None) -> int:
+    """Returns the number of blocks per stage of BigGAN-deep.
+
+    If the user gives no number, the widths of the blocks determine it. They must equal
+    those of a published network.
+
+    Args:
+        shapes: Shapes of the arrays.
+        num_blocks: Number of blocks in all stages.
+        given: Number of blocks per stage that the user gives, or None.
+
+    Raises:
+        ValueError: The given number is impossible, or none is given and the blocks
+            have the widths of no published network.
     """
-    if said is not None:
-        if not (said >= 1 and said == said // 1 and count % said == 0):
-            raise ValueError(f"G_depth={said:g}: wanted is a whole number that divides the number of blocks, {count}")
-        return int(said)
-    found = [width for index in range(count) for width in _block(shapes, index, 1)[1:]]
-    for row in _WIDTHS:
-        depth = count // (len(row) - 1)
-        stages = [(before,) * (2 * depth - 1) + (after,) for before, after in itertools.pairwise(row)]
-        if depth and found == [found[-1] * multiple for stage in stages for multiple in stage]:
+    if given is not None:
+        if given < 1 or given != given // 1 or num_blocks % given != 0:
+            raise ValueError(
+                f"G_depth={given:g}: wanted is a whole number that divides the number of blocks, {num_blocks}"
+            )
+        return int(given)
+    widths = []
+    for index in range(num_blocks):
+        _, before, after = _block(shapes, index, depth=1)
+        widths += [before, after]
+    for multiples in _WIDTHS:
+        depth = num_blocks // (len(multiples) - 1)
+        if depth and widths == [widths[-1] * multiple for multiple in _block_widths(multiples, depth)]:
             return depth
-    raise ValueError(
-        "G_depth: the blocks have the widths of no published network, so their number a stage has to be said"
-    )
+    raise ValueError("G_depth: the blocks have the widths of no published network; give the number of blocks per stage")
 
 
-def _block(shapes: Mapping[str, tuple[int, ...]], index: int, depth: int | None) -> biggan.BlockConfig:
-    """depth: blocks a stage of BigGAN-deep, of which the last doubles the size; None for BigGAN."""
+def _block_widths(stage_widths: tuple[int, ...], depth: int) -> list[int]:
+    """Returns the input width and the output width of every block.
+
+    Args:
+        stage_widths: Widths between the stages, at 4, 8, 16, ... pixels.
+        depth: Number of blocks per stage. Only the last block changes the width.
+    """
+    widths = []
+    for before, after in itertools.pairwise(stage_widths):
+        widths += [before] * (2 * depth - 1) + [after]
+    return widths
+
+
+def _block(shapes: Shapes, index: int, depth: int | None) -> biggan.BlockConfig:
+    """Returns whether a block doubles the size, its input width and its output width.
+
+    Args:
+        shapes: Shapes of the arrays.
+        index: Index of the block.
+        depth: Number of blocks per stage of BigGAN-deep, None for BigGAN. In a stage
+            only the last block doubles the size.
+    """
     name = f"blocks.{index}.0"
     after, before = shapes[f"{name}.conv1.weight"][:2]
     if depth is None:
@@ -95,16 +156,22 @@ def _block(shapes: Mapping[str, tuple[int, ...]], index: int, depth: int | None)
     return index % depth == depth - 1, before, shapes[f"{name}.conv4.weight"][0]
 
 
-def convert(state: Mapping[str, np.ndarray], options: Mapping[str, Any] | None = None) -> base.Generator:
-    """The generator of a state dict; options: see OPTIONS.
+def convert(state: Mapping[str, np.ndarray], options: Mapping[str, Any] | None = None) -> base.SplitGenerator:
+    """Returns the generator of a state dict.
 
-    Raises InputError for parameters that are missing, left over or of another shape.
+    Args:
+        state: State dict of the generator.
+        options: Settings that no array shows, by their name in OPTIONS.
+
+    Raises:
+        InputError: A parameter is missing, unused, or has the wrong shape. Or an
+            option does not fit.
     """
     state = {name.removeprefix("module."): array for name, array in state.items()}
     config = configuration(state, options)
     if not any(name.startswith("blocks.") and name.endswith("_mean") for name in state):
         raise InputError(
-            "norm_style: the blocks keep no statistics, as with nonorm or a group norm; wanted is bn or in"
+            "norm_style: the blocks keep no statistics, as with nonorm or a group norm; only bn and in convert"
         )
     epsilon = (options or {}).get("SN_eps", OPTIONS["SN_eps"])
     tensors = assembly.Tensors(state)
@@ -121,7 +188,8 @@ def convert(state: Mapping[str, np.ndarray], options: Mapping[str, Any] | None =
             return _channels_last(array, config.blocks[0][1])
         if array.ndim == 4:
             return assembly.convolution(array)
-        is_embedding = module == "shared" or config.embed_width is None  # [classes, width] already
+        # Embeddings are [classes, width] in both layouts.
+        is_embedding = module == "shared" or config.embed_width is None
         return array if array.ndim < 2 or is_embedding else array.T
 
     generator = assembly.assemble("biggan", config, fetch)
@@ -130,7 +198,15 @@ def convert(state: Mapping[str, np.ndarray], options: Mapping[str, Any] | None =
 
 
 def largest_singular_value(weight: np.ndarray, u: np.ndarray, epsilon: float) -> float:
-    """What a spectrally normalised weight is divided by: one step of the power iteration from the stored u, in float64."""
+    """Returns the number by which spectral norm divides a weight.
+
+    It is computed in float64 by one step of the power iteration.
+
+    Args:
+        weight: Weight [out, ...].
+        u: Stored left singular vector, the start of the iteration.
+        epsilon: Smallest norm by which the iteration divides a vector.
+    """
     matrix = weight.reshape(len(weight), -1).astype(np.float64)
     v = _unit(u.reshape(-1).astype(np.float64) @ matrix, epsilon)
     return float(v @ matrix.T @ _unit(matrix @ v, epsilon))
@@ -141,12 +217,20 @@ def _unit(vector: np.ndarray, epsilon: float) -> np.ndarray:
 
 
 def _statistics_name(tensors: assembly.Tensors, module: str, leaf: str) -> str:
-    """Where the statistics are: in the module itself, or in its own or a synchronised batch norm within."""
+    """Returns the file's name of a stored mean or variance of a normalisation layer.
+
+    The layer contains it, or a batch norm inside the layer does. A synchronised batch
+    norm calls it a running statistic.
+    """
     candidates = (f"{module}.bn.{leaf}", f"{module}.bn.{leaf.replace('stored', 'running')}")
     return next((name for name in candidates if name in tensors), f"{module}.{leaf}")
 
 
 def _channels_last(array: np.ndarray, channels: int) -> np.ndarray:
-    """Rows of `linear`, ordered [C, side, side] -> [in, side * side * C], or the bias likewise."""
+    """Reorders the outputs of `linear` from [channel, row, column] to channels last.
+
+    Returns the weight as [in, row * column * channel], or the bias as
+    [row * column * channel].
+    """
     rows = array.reshape(channels, len(array) // channels, -1).transpose(1, 0, 2).reshape(len(array), -1)
     return rows[:, 0] if array.ndim == 1 else rows.T

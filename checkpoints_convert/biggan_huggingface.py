@@ -1,4 +1,7 @@
-"""BigGAN-deep of pytorch-pretrained-biggan: its state dict and config.json -> ours. Spectral norm is divided out, once."""
+"""Converts BigGAN-deep from pytorch-pretrained-biggan: a state dict and config.json.
+
+The conversion divides each weight by its spectral norm once, so our network does not.
+"""
 
 import math
 import re
@@ -11,31 +14,42 @@ from checkpoints_convert import assembly
 from ganspace_jax.errors import InputError
 from ganspace_jax.generators import base, biggan_deep
 
-# The package's names and defaults: of its network of 128 pixels. It has class_embed_dim besides, and never reads it.
+# The package's names and defaults, which are those of its network of 128 pixels. The
+# package also has class_embed_dim, but never reads it.
 DEFAULTS: dict[str, Any] = {
     "z_dim": 128, "num_classes": 1000, "channel_width": 128, "layers": biggan_deep.PUBLISHED_BLOCKS[128],
     "attention_layer_position": 8, "n_stats": 51, "eps": 1e-4,
 }  # fmt: skip
 
-_MAX_LAYERS = 64  # the published networks have up to 14
+_MAX_LAYERS = 64  # the published networks have up to 14 layers
 
 
 def configuration(source: Mapping[str, Any]) -> biggan_deep.Config:
-    """config.json's entries as ours, all that DEFAULTS names; raises InputError for those that are no such numbers."""
-    blocks, position = _blocks(source["layers"]), source["attention_layer_position"]
-    is_there = _is_count(position, 0) and position < len(blocks)  # the package looks for the layer of that number
+    """Returns the configuration that config.json describes.
+
+    Args:
+        source: Entries of config.json, with every name in DEFAULTS.
+
+    Raises:
+        InputError: An entry has the wrong type or is out of range.
+    """
+    blocks = _blocks(source["layers"])
+    # The package adds attention before the layer of this number, if there is one.
+    position = source["attention_layer_position"]
+    has_attention = _is_count(position, least=0) and position < len(blocks)
     return biggan_deep.Config(
         z_dim=_count(source, "z_dim"),
         num_classes=_count(source, "num_classes"),
         channel_width=_count(source, "channel_width"),
         blocks=blocks,
-        attention_position=position if is_there else -1,
+        attention_position=position if has_attention else -1,
         num_statistics=_count(source, "n_stats"),
         epsilon=_epsilon(source["eps"]),
     )
 
 
 def _is_count(value: Any, least: int = 1) -> bool:
+    # A boolean is an instance of int, but no count.
     return type(value) is int and value >= least
 
 
@@ -58,30 +72,44 @@ def _blocks(layers: Any) -> tuple[biggan_deep.BlockConfig, ...]:
 
 
 def _is_layer(entry: Any) -> bool:
-    is_triple = isinstance(entry, list | tuple) and len(entry) == 3
-    return is_triple and entry[0] in (0, 1) and all(map(_is_count, entry[1:]))
+    if not isinstance(entry, list | tuple) or len(entry) != 3:
+        return False
+    up, before, after = entry
+    return up in (0, 1) and _is_count(before) and _is_count(after)
 
 
-def _unfit(name: str, value: Any, wanted: str) -> InputError:
+def _unfit(name: str, value: Any, expected: str) -> InputError:
+    """Returns the error about an entry of config.json that is not as expected."""
     text = ascii(value)
-    return InputError(f"config.json: {name} is {text if len(text) <= 40 else f'{text[:40]}...'}, wanted is {wanted}")
+    if len(text) > 40:
+        text = f"{text[:40]}..."
+    return InputError(f"config.json: {name} is {text}, wanted is {expected}")
 
 
-def convert(state: Mapping[str, np.ndarray], source: Mapping[str, Any]) -> base.Generator:
-    """The generator of a state dict; raises InputError for parameters that are missing, left over or of another shape."""
+def convert(state: Mapping[str, np.ndarray], source: Mapping[str, Any]) -> base.SplitGenerator:
+    """Returns the generator of a state dict.
+
+    Args:
+        state: State dict of the package's network.
+        source: Entries of config.json, with every name in DEFAULTS.
+
+    Raises:
+        InputError: A parameter is missing, unused, or has the wrong shape. Or an
+            entry of `source` has the wrong type or is out of range.
+    """
     tensors = assembly.Tensors(state)
     config = configuration(source)
 
     def fetch(name: str) -> np.ndarray:
         if name == "embeddings.weight":
             return tensors.take(name).T
-        theirs = "generator." + re.sub(r"^layers_", "layers.", name)
-        theirs = re.sub(r"\.(theta|phi|g|o_conv)\.weight$", r".snconv1x1_\1.weight", theirs)
+        theirs = _their_name(name)
         if name.endswith(".gamma"):
             return tensors.take(theirs).reshape(())
-        array = _folded(tensors, theirs)
+        array = _without_spectral_norm(tensors, theirs)
         if name.startswith("conv_to_rgb"):
-            array = array[: config.image_channels]  # the rest never reaches the image
+            # The package drops the channels that exceed the image's.
+            array = array[: config.image_channels]
         if not name.endswith(".weight") or name == "bn.weight":
             return array
         return assembly.convolution(array) if array.ndim == 4 else array.T
@@ -91,7 +119,19 @@ def convert(state: Mapping[str, np.ndarray], source: Mapping[str, Any]) -> base.
     return generator
 
 
-def _folded(tensors: assembly.Tensors, name: str) -> np.ndarray:
+def _their_name(name: str) -> str:
+    """Returns the package's name of one of our parameters, except the embeddings'.
+
+    Example: layers_3.theta.weight -> generator.layers.3.snconv1x1_theta.weight.
+    """
+    theirs = "generator." + re.sub(r"^layers_", "layers.", name)
+    return re.sub(r"\.(theta|phi|g|o_conv)\.weight$", r".snconv1x1_\1.weight", theirs)
+
+
+def _without_spectral_norm(tensors: assembly.Tensors, name: str) -> np.ndarray:
+    """Returns a parameter, divided by its spectral norm if it has one."""
     if f"{name}_orig" not in tensors:
         return tensors.take(name)
-    return assembly.divide_spectral_norm(*(tensors.take(f"{name}_{part}") for part in ("orig", "u", "v")))
+    return assembly.divide_spectral_norm(
+        tensors.take(f"{name}_orig"), tensors.take(f"{name}_u"), tensors.take(f"{name}_v")
+    )

@@ -1,17 +1,25 @@
-"""The published checkpoints by name: where each lies, who says so, and under what terms.
+"""The published checkpoints by name: their addresses, their sources and their licences.
 
-No address, size or checksum is here that a public repository does not state; `documented` names the repository. The terms are
-those of whoever published the weights, and stay theirs.
+A public repository states every address, size and checksum in this catalogue.
+`Checkpoint.documented` and `Checkpoint.checksums` name these repositories. No size or
+checksum comes from the publisher of the weights. The licence terms are the publisher's.
+Conversion does not change them.
 """
 
-import difflib
 from typing import NamedTuple
 
-from ganspace_jax.errors import InputError
+from ganspace_jax.errors import InputError, nearest
 
 
 class File(NamedTuple):
-    """One file, at any of its addresses; size in bytes and sha256 are None where no public source states them."""
+    """A file of a checkpoint, which each of its addresses serves.
+
+    Attributes:
+        name: File name in the cache.
+        addresses: Web addresses, in the order in which a download tries them.
+        size: Size in bytes, None if no public source states it.
+        sha256: SHA-256 in hexadecimal, None if no public source states it.
+    """
 
     name: str
     addresses: tuple[str, ...]
@@ -20,7 +28,19 @@ class File(NamedTuple):
 
 
 class Checkpoint(NamedTuple):
-    """family is the zoo's; resolution is the network's (the cars have black bars above and below in it)."""
+    """A published checkpoint.
+
+    Attributes:
+        name: Name in the catalogue, as --source takes it.
+        family: Name of the generator family, as in generators/zoo.py.
+        resolution: Side of the network's images in pixels. The images of cars
+            contain black bars above and below the car.
+        files: Files of the checkpoint. Several files make a directory.
+        licence: Licence of the weights.
+        documented: Repository and file that state the addresses.
+        checksums: Repository and file that state sizes and SHA-256, and their
+            relation to the publisher. "" if no public source states any.
+    """
 
     name: str
     family: str
@@ -28,32 +48,59 @@ class Checkpoint(NamedTuple):
     files: tuple[File, ...]
     licence: str
     documented: str
+    checksums: str = ""
 
 
 def find(name: str) -> Checkpoint:
-    """The checkpoint of a name; raises InputError with the nearest names."""
+    """Returns the checkpoint with a name.
+
+    Raises:
+        InputError: The catalogue has no such name. The message suggests similar names.
+    """
     if name in CATALOGUE:
         return CATALOGUE[name]
-    near = difflib.get_close_matches(name, CATALOGUE, n=3, cutoff=0.4)
-    hint = f"did you mean {' or '.join(near)}? " if near else ""
+    hint = nearest(name.lower(), CATALOGUE)
     raise InputError(f"--source={name}: no such file, and no such name in the catalogue; {hint}--list shows all names")
 
 
 def table() -> str:
-    """The catalogue for reading: a line a file, names only on the first of a checkpoint."""
-    rows = [["name", "family", "px", "licence", "MB", "address"]]
-    for one in PUBLISHED:
-        about = [one.name, one.family, str(one.resolution), one.licence]
-        for file in one.files:
-            rows.append([*about, f"{file.size / 1e6:.1f}" if file.size else "", file.addresses[0]])
-            about = [""] * len(about)
+    """Returns the catalogue as text, with one line per file.
+
+    Only the first line of a checkpoint contains its name. A footnote names the
+    sources of sizes and checksums.
+    """
+    rows = [["name", "family", "resolution (px)", "licence", "size (MB)", "address"]]
+    for checkpoint in PUBLISHED:
+        first_cells = [checkpoint.name, checkpoint.family, str(checkpoint.resolution), checkpoint.licence]
+        for file in checkpoint.files:
+            size = f"{file.size / 1e6:.1f}" if file.size else ""
+            rows.append([*first_cells, size, file.addresses[0]])
+            first_cells = [""] * len(first_cells)
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = ("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in rows)
-    return "\n".join(line.rstrip() for line in lines)
+    return "\n".join([*(line.rstrip() for line in lines), "", _footnote()])
+
+
+def _footnote() -> str:
+    names_by_source: dict[str, list[str]] = {}
+    for checkpoint in PUBLISHED:
+        if checkpoint.checksums:
+            names_by_source.setdefault(checkpoint.checksums, []).append(checkpoint.name)
+    return "\n".join(
+        [
+            "Sizes and SHA-256 checksums do not come from the publishers, but from these repositories:",
+            *(f"  {', '.join(names)}: {source}" for source, names in names_by_source.items()),
+            "Files of all other checkpoints are not compared with a checksum.",
+        ]
+    )
 
 
 def _drive(identifier: str) -> tuple[str, str]:
-    """Google Drive. For large files the documented address answers with a page whose button leads to the first one here."""
+    """Returns two addresses of a file on Google Drive.
+
+    The second address is the documented one. For a large file it serves a web page,
+    and the button on that page leads to the first address.
+    """
     return (
         f"https://drive.usercontent.google.com/download?id={identifier}&export=download&confirm=t",
         f"https://drive.google.com/uc?id={identifier}",
@@ -66,18 +113,21 @@ def _stylegan(data: str, resolution: int, size: str, identifier: str) -> Checkpo
     return Checkpoint(f"stylegan-{data}", "stylegan", resolution, (file,), "CC BY-NC 4.0", documented)
 
 
-_MIRROR = (
-    "https://github.com/clibdev/stylegan2-pytorch/releases/latest/download"  # the same files, held to their sha256
-)
+# The mirror serves the same files. A download from it must have the file's SHA-256.
+_MIRROR = "https://github.com/clibdev/stylegan2-pytorch/releases/latest/download"
 
 
 def _stylegan2(data: str, resolution: int, sha256: str) -> Checkpoint:
-    name = f"stylegan2-{data}-config-f.pkl"
-    addresses = (f"https://nvlabs-fi-cdn.nvidia.com/stylegan2/networks/{name}", f"{_MIRROR}/{name}")
-    file = File(name, addresses, sha256=sha256)
-    documented = "NVlabs/stylegan2, pretrained_networks.py; sha256: clibdev/stylegan2-pytorch, README.md"
+    file_name = f"stylegan2-{data}-config-f.pkl"
+    addresses = (f"https://nvlabs-fi-cdn.nvidia.com/stylegan2/networks/{file_name}", f"{_MIRROR}/{file_name}")
     return Checkpoint(
-        f"stylegan2-{data}", "stylegan2", resolution, (file,), "Nvidia Source Code License-NC", documented
+        f"stylegan2-{data}",
+        "stylegan2",
+        resolution,
+        (File(file_name, addresses, sha256=sha256),),
+        "Nvidia Source Code License-NC",
+        "NVlabs/stylegan2, pretrained_networks.py",
+        checksums="clibdev/stylegan2-pytorch, README.md (a mirror of these files)",
     )
 
 
@@ -92,37 +142,79 @@ def _ada(data: str, resolution: int) -> Checkpoint:
 
 
 def _ngc(name: str, family: str, data: str, resolution: int) -> Checkpoint:
-    """Of the lists in StyleGAN3's README; `data` is as the files are called."""
-    file = f"{data}-{resolution}x{resolution}.pkl"
-    address = f"https://api.ngc.nvidia.com/v2/models/nvidia/research/{family}/versions/1/files/{file}"
-    return Checkpoint(name, family, resolution, (File(file, (address,)),), _NVIDIA, "NVlabs/stylegan3, README.md")
+    """Returns a checkpoint from the lists in StyleGAN3's README.
+
+    Args:
+        name: Name in the catalogue.
+        family: Name of the generator family.
+        data: Stem of the file name, without the resolution.
+        resolution: Side of the images in pixels.
+    """
+    file_name = f"{data}-{resolution}x{resolution}.pkl"
+    address = f"https://api.ngc.nvidia.com/v2/models/nvidia/research/{family}/versions/1/files/{file_name}"
+    return Checkpoint(name, family, resolution, (File(file_name, (address,)),), _NVIDIA, "NVlabs/stylegan3, README.md")
+
+
+def _stylegan3(kind: str) -> tuple[Checkpoint, ...]:
+    """Returns the checkpoints of StyleGAN3-T or StyleGAN3-R; `kind` is "t" or "r"."""
+    stem = f"stylegan3-{kind}"
+    return (
+        _ngc(f"{stem}-ffhq", "stylegan3", f"{stem}-ffhq", 1024),
+        _ngc(f"{stem}-ffhqu", "stylegan3", f"{stem}-ffhqu", 1024),
+        _ngc(f"{stem}-ffhqu-256", "stylegan3", f"{stem}-ffhqu", 256),
+        _ngc(f"{stem}-metfaces", "stylegan3", f"{stem}-metfaces", 1024),
+        _ngc(f"{stem}-metfacesu", "stylegan3", f"{stem}-metfacesu", 1024),
+        _ngc(f"{stem}-afhqv2", "stylegan3", f"{stem}-afhqv2", 512),
+    )
 
 
 _BIGGAN = "https://s3.amazonaws.com/models.huggingface.co/biggan"
-_BIGGAN_CHECKED = {  # size and sha256 of weights and configuration, from miloszkolber/uncanny_lab, modelinstall/catalog.go
+
+
+class _Checksum(NamedTuple):
+    size: int | None = None
+    sha256: str | None = None
+
+
+# Resolution -> checksums of the weights and of the configuration.
+_BIGGAN_CHECKSUMS = {
     256: (
-        (234_411_737, "5900ef4065047e3aa0d1b66197b7f2664dceb59b27080e414ad57e203c485bc5"),
-        (715, "edd106f65ff28ee1638491a978cfa6bc50dfa0344aab70749a7b8eb08bbec677"),
+        _Checksum(234_411_737, "5900ef4065047e3aa0d1b66197b7f2664dceb59b27080e414ad57e203c485bc5"),
+        _Checksum(715, "edd106f65ff28ee1638491a978cfa6bc50dfa0344aab70749a7b8eb08bbec677"),
     ),
 }
+_BIGGAN_CHECKSUM_SOURCE = "miloszkolber/uncanny_lab, modelinstall/catalog.go (the Go code of an unrelated program)"
 
 
 def _biggan_deep(resolution: int) -> Checkpoint:
     name = f"biggan-deep-{resolution}"
-    weights, configuration = _BIGGAN_CHECKED.get(resolution, ((None, None), (None, None)))
+    weights, configuration = _BIGGAN_CHECKSUMS.get(resolution, (_Checksum(), _Checksum()))
     files = (
-        File("pytorch_model.bin", (f"{_BIGGAN}/{name}-pytorch_model.bin",), *weights),
-        File("config.json", (f"{_BIGGAN}/{name}-config.json",), *configuration),
+        File("pytorch_model.bin", (f"{_BIGGAN}/{name}-pytorch_model.bin",), weights.size, weights.sha256),
+        File("config.json", (f"{_BIGGAN}/{name}-config.json",), configuration.size, configuration.sha256),
     )
-    documented = "huggingface/pytorch-pretrained-BigGAN, pytorch_pretrained_biggan/model.py"
-    return Checkpoint(name, "biggan_deep", resolution, files, "MIT for the code; weights by DeepMind", documented)
+    return Checkpoint(
+        name,
+        "biggan_deep",
+        resolution,
+        files,
+        "MIT for the code; weights by DeepMind",
+        "huggingface/pytorch-pretrained-BigGAN, pytorch_pretrained_biggan/model.py",
+        checksums=_BIGGAN_CHECKSUM_SOURCE if resolution in _BIGGAN_CHECKSUMS else "",
+    )
 
 
-def _progan(data: str, resolution: int, file: str) -> Checkpoint:
-    """Netdissect's conversions of Karras's networks. The eight digits look like a sha256's, but nothing says so."""
-    address = f"https://dissect.csail.mit.edu/models/{file}"
+def _progan(data: str, resolution: int, file_name: str) -> Checkpoint:
+    """Returns one of netdissect's conversions of Karras's networks.
+
+    The eight hexadecimal digits in the file name may be the start of a SHA-256.
+    Because no source confirms this, downloads are not compared with them.
+    """
+    address = f"https://dissect.csail.mit.edu/models/{file_name}"
     documented = "davidbau/dissect, experiment/setting.py; licence: tkarras/progressive_growing_of_gans, README.md"
-    return Checkpoint(f"progan-{data}", "progan", resolution, (File(file, (address,)),), "CC BY-NC 4.0", documented)
+    return Checkpoint(
+        f"progan-{data}", "progan", resolution, (File(file_name, (address,)),), "CC BY-NC 4.0", documented
+    )
 
 
 def _ganspace(family: str, data: str, resolution: int, identifier: str) -> Checkpoint:
@@ -161,19 +253,11 @@ PUBLISHED: tuple[Checkpoint, ...] = (
     _ngc("stylegan2-afhqv2", "stylegan2", "stylegan2-afhqv2", 512),
     _ngc("stylegan2-celebahq", "stylegan2", "stylegan2-celebahq", 256),
     _ngc("stylegan2-lsundog", "stylegan2", "stylegan2-lsundog", 256),
-    *(
-        _ngc(f"stylegan3-{kind}-{name}", "stylegan3", f"stylegan3-{kind}-{data}", resolution)
-        for kind in ("t", "r")
-        for name, data, resolution in (
-            ("ffhq", "ffhq", 1024),
-            ("ffhqu", "ffhqu", 1024),
-            ("ffhqu-256", "ffhqu", 256),
-            ("metfaces", "metfaces", 1024),
-            ("metfacesu", "metfacesu", 1024),
-            ("afhqv2", "afhqv2", 512),
-        )
-    ),
-    *(_biggan_deep(resolution) for resolution in (128, 256, 512)),
+    *_stylegan3("t"),
+    *_stylegan3("r"),
+    _biggan_deep(128),
+    _biggan_deep(256),
+    _biggan_deep(512),
     _progan("bedroom", 256, "proggan_bedroom-d8a89ff1.pth"),
     _progan("churchoutdoor", 256, "proggan_churchoutdoor-7e701dd5.pth"),
     _progan("conferenceroom", 256, "proggan_conferenceroom-21e85882.pth"),
@@ -184,4 +268,4 @@ PUBLISHED: tuple[Checkpoint, ...] = (
     _progan("celebahq", 1024, "proggan_celebhq-620d161c.pth"),
 )
 
-CATALOGUE: dict[str, Checkpoint] = {one.name: one for one in PUBLISHED}
+CATALOGUE: dict[str, Checkpoint] = {checkpoint.name: checkpoint for checkpoint in PUBLISHED}

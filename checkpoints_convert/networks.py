@@ -1,7 +1,8 @@
-"""The networks in a checkpoint: arrays by name, and how each was built, whichever way the file keeps them.
+"""Finds the networks in a checkpoint: their arrays by name and their arguments.
 
-NVIDIA's PyTorch pickles hold trees of modules, the TensorFlow ones a network with components, torch files state dicts. Where a
-file has a network and its moving average, the moving average comes first.
+NVIDIA's PyTorch pickles contain trees of modules. NVIDIA's TensorFlow pickles contain
+networks with components. Torch files contain state dicts. If a file contains a network
+and its moving average, the moving average comes first.
 """
 
 from collections.abc import Iterator, Mapping
@@ -14,18 +15,25 @@ from ganspace_jax.files.inert import network_pickles
 
 Arrays = dict[str, np.ndarray]
 
-_POSITIONAL = ("z_dim", "c_dim", "w_dim", "img_resolution", "img_channels")  # of NVIDIA's generators
+# The positional arguments of NVIDIA's generators, in their order.
+_POSITIONAL = ("z_dim", "c_dim", "w_dim", "img_resolution", "img_channels")
 
-_MAX_ARRAYS = 10_000  # published networks have hundreds
+_MAX_ARRAYS = 10_000  # published networks have hundreds of arrays
 
 
 class Network(NamedTuple):
-    """One network of a file.
+    """One network of a checkpoint.
 
-    name: its own in the file ("G_ema", "Gs", keys of a state dict joined by dots; "" for a file that is one state dict).
-    arrays: parameters and buffers; names are joined by dots in PyTorch's files, by slashes in TensorFlow's. arguments: those
-    that it was built with, as far as the file says. clamps: conv_clamp of each layer that has one. beside: the arrays that lie
-    next to a state dict. class_name: of the object, in TensorFlow's files.
+    Attributes:
+        name: Name in the file: "G_ema", "Gs", or the keys of a state dict, joined by
+            dots. "" if the whole file is one state dict.
+        arrays: Parameters and buffers by name. The names are paths, joined by dots in
+            PyTorch's files and by slashes in TensorFlow's.
+        arguments: Arguments of the network's constructor, as far as the file contains
+            them.
+        clamps: Value of conv_clamp by layer, for layers that have one.
+        beside: Arrays in the dictionary that contains a state dict.
+        class_name: Name of the network's class, in TensorFlow's files only.
     """
 
     name: str
@@ -37,47 +45,73 @@ class Network(NamedTuple):
 
 
 def find(content: Any, arguments: Mapping[str, Any]) -> tuple[Network, ...]:
-    """The networks of what was read, moving averages first; raises InputError.
+    """Returns the networks of a checkpoint, moving averages first.
 
-    arguments: for state dicts, which have none.
+    Args:
+        content: Content of the file.
+        arguments: Constructor arguments of networks from state dicts, because a state
+            dict contains none.
+
+    Raises:
+        InputError: A network is not stored in the way of its kind.
     """
     if isinstance(content, tuple) and len(content) == 3 and isinstance(content[2], network_pickles.Network):
-        both = {"Gs": content[2], "G": content[0]}
+        roots = {"Gs": content[2], "G": content[0]}
         return tuple(
-            _from_tensorflow(name, root) for name, root in both.items() if isinstance(root, network_pickles.Network)
+            _from_tensorflow(name, root) for name, root in roots.items() if isinstance(root, network_pickles.Network)
         )
     if not isinstance(content, dict | list | tuple):
         return ()
-    modules = {name: content.get(name) for name in ("G_ema", "G")} if isinstance(content, dict) else {}
-    found = [
-        _from_module(name, module)
-        for name, module in modules.items()
-        if isinstance(module, network_pickles.PersistentObject)
-    ]
-    found = found or [network._replace(arguments=dict(arguments)) for network in _state_dicts(content, "", {})]
-    return tuple(sorted(found, key=lambda network: "ema" not in network.name.lower()))
+    networks = _from_modules(content) if isinstance(content, dict) else []
+    if not networks:
+        networks = [network._replace(arguments=dict(arguments)) for network in _state_dicts(content, "", {})]
+    return tuple(sorted(networks, key=lambda network: "ema" not in network.name.lower()))
 
 
 def conv_clamp(network: Network) -> float | None:
-    """The one conv_clamp of all layers; raises InputError where they differ, or where none says it."""
-    found = {clamp: layer for layer, clamp in network.clamps.items()}
-    if len(found) != 1:
-        said = " and ".join(f"{clamp} in {layer}" for clamp, layer in found.items())
-        raise InputError(f"conv_clamp: {said or 'said by no layer'}; only one for all layers converts")
-    return next(iter(found))
+    """Returns the conv_clamp that all layers of a network have.
+
+    Raises:
+        InputError: The layers have different values, or no layer has one.
+    """
+    layer_by_clamp = {clamp: layer for layer, clamp in network.clamps.items()}
+    if not layer_by_clamp:
+        raise InputError("conv_clamp: said by no layer; only one for all layers converts")
+    if len(layer_by_clamp) > 1:
+        values = " and ".join(f"{clamp} in {layer}" for clamp, layer in layer_by_clamp.items())
+        raise InputError(f"conv_clamp: {values}; only one for all layers converts")
+    return next(iter(layer_by_clamp))
 
 
 def _state_dicts(content: Any, name: str, beside: Arrays) -> Iterator[Network]:
-    """All dictionaries of arrays in a dictionary, the outermost first; what lies in a list is called by its number."""
+    """Yields all dictionaries of arrays in a nested content, the outermost first.
+
+    Args:
+        content: Dictionary, list or tuple. An entry of a list is named by its index.
+        name: Keys that lead to `content`, joined by dots.
+        beside: Arrays in the dictionary that contains `content`.
+    """
     if not isinstance(content, dict):
+        # Arrays in a list have no names, so they are no parameters.
         content = {index: value for index, value in enumerate(content) if not isinstance(value, np.ndarray)}
     arrays = {str(key): value for key, value in content.items() if isinstance(value, np.ndarray)}
     if arrays:
-        plain = {key.removeprefix("module."): value for key, value in arrays.items()}  # of torch.nn.DataParallel
-        yield Network(name, plain, beside=beside)
+        # torch.nn.DataParallel adds the prefix.
+        unprefixed = {key.removeprefix("module."): value for key, value in arrays.items()}
+        yield Network(name, unprefixed, beside=beside)
     for key, value in content.items():
         if isinstance(value, dict | list | tuple):
             yield from _state_dicts(value, f"{name}.{key}" if name else str(key), arrays)
+
+
+def _from_modules(content: Mapping[str, Any]) -> list[Network]:
+    """Returns the networks of NVIDIA's PyTorch pickles, which are trees of modules."""
+    networks = []
+    for name in ("G_ema", "G"):
+        module = content.get(name)
+        if isinstance(module, network_pickles.PersistentObject):
+            networks.append(_from_module(name, module))
+    return networks
 
 
 def _from_module(name: str, root: network_pickles.PersistentObject) -> Network:
@@ -100,20 +134,26 @@ def _constructor_arguments(state: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _from_tensorflow(name: str, root: network_pickles.Network) -> Network:
-    """Variables, those of components under `component/`; and arguments, its own where those of a component differ.
+    """Collects the variables and arguments of a network and of its components.
 
-    The function that built a component is the argument `component_func`, which a network names only where it is no default.
+    The variables of a component are stored under `component/`. If a network and its
+    component have different values of an argument, the network's value is used.
+
+    The argument `component_func` names the function that built a component. A network
+    contains this argument only if the function is not the default. So the argument is
+    added from the component itself.
     """
     arrays, arguments = {}, {}
-    for path, part in _tree(root, "", "components", "/"):
-        variables = part.state.get("variables", [])
+    for path, network in _tree(root, "", "components", "/"):
+        variables = network.state.get("variables", [])
         if not isinstance(variables, list) or not all(map(_is_variable, variables)):
             raise InputError(f"{path}variables: not a list of names and arrays")
         _add(arrays, path, {key: np.asarray(value) for key, value in variables})
-        function = part.state.get("build_func_name")
-        own = {f"{path.removesuffix('/')}_func": function} if path and isinstance(function, str) else {}
-        static = _plain(_dictionary(part.state.get("static_kwargs", {}), f"{path}static_kwargs"))
-        arguments = {**static, **own, **arguments}
+        static = _plain(_dictionary(network.state.get("static_kwargs", {}), f"{path}static_kwargs"))
+        function = network.state.get("build_func_name")
+        if path and isinstance(function, str):
+            static[f"{path.removesuffix('/')}_func"] = function
+        arguments = {**static, **arguments}
     return Network(name, arrays, arguments, class_name=root.class_name)
 
 
@@ -122,14 +162,25 @@ def _is_variable(entry: Any) -> bool:
     return is_pair and entry[0].isprintable() and isinstance(entry[1], np.ndarray | np.generic)
 
 
-def _add(arrays: Arrays, path: str, more: Mapping[str, np.ndarray]) -> None:
-    arrays |= {f"{path}{key}": value for key, value in more.items()}
+def _add(arrays: Arrays, path: str, entries: Mapping[str, np.ndarray]) -> None:
+    """Adds the arrays of one module or component to those of its network, in place."""
+    arrays |= {f"{path}{key}": value for key, value in entries.items()}
     if len(arrays) > _MAX_ARRAYS:
         raise InputError(f"{path}: a network of more than {_MAX_ARRAYS:,} arrays")
 
 
 def _tree(node: Any, path: str, children: str, separator: str) -> Iterator[tuple[str, Any]]:
-    """(path, object) of an object and of all below it, which are in its attribute `children`; raises InputError."""
+    """Yields (path, object) of an object and of all objects below it.
+
+    Args:
+        node: Module of a PyTorch pickle, or network of a TensorFlow pickle.
+        path: Path of `node`, with `separator` at its end, "" for the root.
+        children: Name of the attribute that contains the objects one level below.
+        separator: Separator of the names in a path.
+
+    Raises:
+        InputError: An object in the tree is neither a module nor a network.
+    """
     if not isinstance(node, network_pickles.PersistentObject | network_pickles.Network):
         raise InputError(f"{path or 'the network'}: a {type(node).__name__} where a network belongs")
     yield path, node
@@ -138,9 +189,9 @@ def _tree(node: Any, path: str, children: str, separator: str) -> Iterator[tuple
             yield from _tree(child, f"{path}{name}{separator}", children, separator)
 
 
-def _dictionary(value: Any, what: str) -> dict[str, Any]:
+def _dictionary(value: Any, name: str) -> dict[str, Any]:
     if not isinstance(value, dict):
-        raise InputError(f"{what}: a {type(value).__name__} where a dictionary belongs")
+        raise InputError(f"{name}: a {type(value).__name__} where a dictionary belongs")
     return value
 
 
@@ -151,7 +202,7 @@ def _clamp(value: Any, path: str) -> float | None:
 
 
 def _plain(value: Any) -> Any:
-    """NumPy's numbers and arrays as Python's, wherever they are."""
+    """Returns a nested value with NumPy's numbers and arrays converted to Python's."""
     if isinstance(value, dict):
         return {key: _plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):

@@ -1,4 +1,7 @@
-"""ProGAN of netdissect's PyTorch port, and of the older port with its layers in `features`: a state dict -> ours."""
+"""Converts ProGAN from netdissect's PyTorch port, whose checkpoint is a state dict.
+
+An older port, with its layers in `features`, converts as well.
+"""
 
 import re
 from collections.abc import Mapping
@@ -11,10 +14,14 @@ from ganspace_jax.errors import InputError
 from ganspace_jax.generators import base, progan
 
 
-def convert(state: Mapping[str, Any]) -> base.Generator:
-    """The generator of a state dict, or of a dictionary with one under `state_dict`.
+def convert(state: Mapping[str, Any]) -> base.SplitGenerator:
+    """Returns the generator of a state dict.
 
-    Raises InputError for parameters that are missing, left over or of another shape.
+    Args:
+        state: State dict, or a dictionary that contains one under `state_dict`.
+
+    Raises:
+        InputError: A parameter is missing, unused, or has the wrong shape.
     """
     state = state.get("state_dict", state)
     arrays = {_newer_name(name): np.asarray(array) for name, array in state.items()}
@@ -23,8 +30,9 @@ def convert(state: Mapping[str, Any]) -> base.Generator:
 
     def fetch(name: str) -> np.ndarray:
         layer, _, leaf = name.partition(".")
-        array = tensors.take(f"{layer}.{'conv.weight' if leaf == 'weight' else 'wscale.b'}")
-        return assembly.convolution(array) if leaf == "weight" else array
+        if leaf == "weight":
+            return assembly.convolution(tensors.take(f"{layer}.conv.weight"))
+        return tensors.take(f"{layer}.wscale.b")
 
     generator = assembly.assemble("progan", config, fetch)
     tensors.finish()
@@ -32,7 +40,11 @@ def convert(state: Mapping[str, Any]) -> base.Generator:
 
 
 def _newer_name(name: str) -> str:
-    """features.0.conv.weight -> layer1.conv.weight; output_32x32.conv.weight -> output.conv.weight."""
+    """Returns the newer port's name of a parameter of either port.
+
+    Examples: features.0.conv.weight -> layer1.conv.weight,
+    output_32x32.conv.weight -> output.conv.weight.
+    """
     name = re.sub(r"^features\.(\d+)\.", lambda match: f"layer{int(match[1]) + 1}.", name)
     return re.sub(r"^output_\d+x\d+\.", "output.", name)
 
@@ -43,7 +55,10 @@ def _configuration(arrays: Mapping[str, np.ndarray]) -> progan.Config:
         kernels.append(arrays[name])
     output = arrays.get("output.conv.weight")
     if len(kernels) < 2 or len(kernels) % 2 or kernels[0].shape[2:] != (4, 4) or output is None:
-        raise InputError("not a ProGAN of netdissect's layout: two layers a resolution, the first 4x4, and an output")
+        raise InputError(
+            "not a ProGAN of netdissect's layout, which has two layers per resolution, "
+            "a 4x4 kernel in the first layer, and an output layer"
+        )
     return progan.Config(
         z_dim=kernels[0].shape[1],
         channels=tuple(kernel.shape[0] for kernel in kernels[::2]),

@@ -1,4 +1,4 @@
-"""ProGAN of the official TensorFlow code: the variables of Gs under their names -> ours."""
+"""Converts ProGAN from the official TensorFlow code: the variables of Gs by name."""
 
 import re
 from collections.abc import Mapping
@@ -10,25 +10,37 @@ from checkpoints_convert import assembly
 from ganspace_jax.errors import InputError
 from ganspace_jax.generators import base, progan
 
-_OF_STYLEGAN = "dnnlib.tflib.network.Network"  # in files of NVlabs/stylegan, which trains this network too
+# The class of networks in files of NVlabs/stylegan, which trains ProGAN as well.
+_STYLEGAN_CLASS = "dnnlib.tflib.network.Network"
 
 
 def configuration(arrays: Mapping[str, np.ndarray], static: Mapping[str, Any] | None = None) -> progan.Config:
-    """Widths from the arrays; from Gs's static keyword arguments what these cannot tell. Raises InputError."""
+    """Returns the configuration of Gs.
+
+    Args:
+        arrays: Variables of Gs by name. Their shapes determine the widths.
+        static: Static keyword arguments of Gs, which determine everything else.
+
+    Raises:
+        InputError: A variable is missing, or label_size does not fit the first layer.
+    """
     static = static or {}
     for name in ("4x4/Dense/weight", "4x4/Conv/bias", "ToRGB_lod0/weight"):
         if name not in arrays:
             raise InputError(f"parameter {name}: missing from the file")
     channels = [len(arrays["4x4/Conv/bias"])]
-    while (name := f"{(side := 4 * 2 ** len(channels))}x{side}/Conv1/bias") in arrays:
-        channels.append(len(arrays[name]))
-    inputs, classes = len(arrays["4x4/Dense/weight"]), int(static.get("label_size", 0))
-    if not 0 <= classes < inputs:
-        raise InputError(f"label_size={classes}: 4x4/Dense has {inputs} inputs with z")
+    side = 8
+    while f"{side}x{side}/Conv1/bias" in arrays:
+        channels.append(len(arrays[f"{side}x{side}/Conv1/bias"]))
+        side *= 2
+    num_inputs = len(arrays["4x4/Dense/weight"])
+    num_classes = int(static.get("label_size", 0))
+    if not 0 <= num_classes < num_inputs:
+        raise InputError(f"label_size={num_classes}: 4x4/Dense has {num_inputs} inputs with z")
     return progan.Config(
-        z_dim=inputs - classes,
+        z_dim=num_inputs - num_classes,
         channels=tuple(channels),
-        num_classes=classes,
+        num_classes=num_classes,
         image_channels=arrays["ToRGB_lod0/weight"].shape[3],
         normalize_latents=bool(static.get("normalize_latents", True)),
         pixel_norm=bool(static.get("use_pixelnorm", True)),
@@ -39,10 +51,18 @@ def configuration(arrays: Mapping[str, np.ndarray], static: Mapping[str, Any] | 
 
 def convert(
     arrays: Mapping[str, np.ndarray], static: Mapping[str, Any] | None = None, class_name: str = "tfutil.Network"
-) -> base.Generator:
-    """The generator of Gs's variables; raises InputError for those missing, left over or of another shape.
+) -> base.SplitGenerator:
+    """Returns the generator of Gs.
 
-    class_name: of the network in its file; it says whether the paper's own code wrote it, or NVlabs/stylegan's.
+    Args:
+        arrays: Variables of Gs by name.
+        static: Static keyword arguments of Gs.
+        class_name: Class of the network in its file. It distinguishes files of the
+            paper's own code from files of NVlabs/stylegan.
+
+    Raises:
+        InputError: A variable is missing, unused, or has the wrong shape. Or the
+            network is still growing.
     """
     static = static or {}
     tensors = assembly.Tensors(arrays)
@@ -55,45 +75,63 @@ def convert(
         theirs = _their_layer(layer, tensors)
         array = tensors.take(f"{theirs}/{leaf}")
         if leaf == "weight" and theirs == "4x4/Dense":
-            # [z, channel, row, column]; turned, since our kernel is a correlation with z's one pixel
-            return array.reshape(len(array), -1, 4, 4).transpose(2, 3, 0, 1)[::-1, ::-1]
+            return _first_kernel(array)
         if leaf == "weight" and theirs.endswith("Conv0_up"):
-            # a transposed convolution
-            return (array.transpose(0, 1, 3, 2) if out_first else array)[::-1, ::-1]
+            return _fused_kernel(array, out_first)
         return array
 
     generator = assembly.assemble("progan", config, fetch)
-    tensors.finish(ignored=lambda name: re.match(r"ToRGB_lod[1-9]\d*/", name) is not None)  # served while it grew
-    return generator if static.get("use_wscale", True) else _equalized(generator)
+    # The layers of lower resolutions' images were used only while the network grew.
+    tensors.finish(ignored=lambda name: re.match(r"ToRGB_lod[1-9]\d*/", name) is not None)
+    return generator if static.get("use_wscale", True) else _undo_weight_scaling(generator)
+
+
+def _first_kernel(array: np.ndarray) -> np.ndarray:
+    """Converts the weight [z, channel * row * column] of the dense layer to HWIO.
+
+    It is rotated by 180 degrees, because our kernel is a correlation with one pixel z.
+    """
+    return array.reshape(len(array), -1, 4, 4).transpose(2, 3, 0, 1)[::-1, ::-1]
+
+
+def _fused_kernel(array: np.ndarray, out_first: bool) -> np.ndarray:
+    """Converts the kernel of a fused layer, a transposed convolution, to HWIO."""
+    kernel = array.transpose(0, 1, 3, 2) if out_first else array
+    return kernel[::-1, ::-1]
 
 
 def _is_out_first(arrays: Mapping[str, np.ndarray], class_name: str) -> bool:
-    """Whether the kernels of fused layers are [row, column, out, in], as the paper's code has them, or [.., in, out].
+    """Returns whether kernels of fused layers are [row, column, out, in].
 
-    The bias tells where the two widths differ, whoever saved the file; where they never do, the class of the network.
+    The paper's code stores them so. NVlabs/stylegan stores [row, column, in, out]. If
+    a layer has different numbers of inputs and outputs, its bias shows the order,
+    whichever code wrote the file. Otherwise the network's class shows the code.
     """
     for name, kernel in arrays.items():
         if name.endswith("/Conv0_up/weight") and np.ndim(kernel) == 4 and kernel.shape[2] != kernel.shape[3]:
             return kernel.shape[2] == np.size(arrays.get(name.removesuffix("weight") + "bias", ()))
-    return class_name != _OF_STYLEGAN
+    return class_name != _STYLEGAN_CLASS
 
 
 def _their_layer(layer: str, tensors: assembly.Tensors) -> str:
-    """layer3 -> 8x8/Conv0_up, or 8x8/Conv0 in networks that were trained without fused up-sampling."""
+    """Returns the file's name of a layer. Example: layer3 -> 8x8/Conv0_up.
+
+    Networks trained without fused up-sampling call this layer 8x8/Conv0.
+    """
     if layer == "output":
         return "ToRGB_lod0"
     index = int(layer.removeprefix("layer")) - 1
-    side, second = 4 * 2 ** (index // 2), index % 2 == 1
+    side, is_second = 4 * 2 ** (index // 2), index % 2 == 1
     if side == 4:
-        return "4x4/Conv" if second else "4x4/Dense"
-    if second:
+        return "4x4/Conv" if is_second else "4x4/Dense"
+    if is_second:
         return f"{side}x{side}/Conv1"
     fused = f"{side}x{side}/Conv0_up"
     return fused if f"{fused}/weight" in tensors else f"{side}x{side}/Conv0"
 
 
-def _equalized(generator: base.Generator) -> base.Generator:
-    """The same network, of weights that are scaled where they are used."""
+def _undo_weight_scaling(generator: base.SplitGenerator) -> base.SplitGenerator:
+    """Divides each weight by the factor with which our layers multiply it."""
     module = generator.merge()
     params = {
         name: {**layer, "weight": layer["weight"] / getattr(module, name).scale}

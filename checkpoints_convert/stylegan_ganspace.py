@@ -1,7 +1,8 @@
-"""StyleGAN as GANSpace's converter writes it for its PyTorch port: a state dict -> ours.
+"""Converts StyleGAN from GANSpace's converter for its PyTorch port: a state dict.
 
-These files have neither noise images nor a mean w, for the port draws the first and does not truncate. Both are made here,
-always the same: noise images from a fixed seed, and the mean w over 10,000 z.
+These files contain neither noise images nor a mean w. Because the port draws noise
+images and does not truncate, it needs neither. The conversion creates both
+reproducibly: noise images from a fixed seed, and the mean w over 10,000 z.
 """
 
 import dataclasses
@@ -17,40 +18,56 @@ from ganspace_jax.generators import base, stylegan
 
 
 def configuration(state: Mapping[str, np.ndarray]) -> stylegan.Config:
-    """From the arrays alone: the port knows one way of everything else. Raises InputError."""
+    """Returns the configuration that the arrays determine.
+
+    The port has one fixed value of every other setting.
+
+    Raises:
+        InputError: A parameter is missing, or has the wrong number of axes.
+    """
     shape_of = functools.partial(assembly.shape_of, state)
     channels = [shape_of("g_synthesis.blocks.4x4.const", 4)[1]]
-    while (name := f"g_synthesis.blocks.{(side := 4 * 2 ** len(channels))}x{side}.conv1.bias") in state:
-        channels.append(shape_of(name, 1)[0])
+    side = 8
+    while (bias := f"g_synthesis.blocks.{side}x{side}.conv1.bias") in state:
+        channels.append(shape_of(bias, 1)[0])
+        side *= 2
     depth = 0
     while f"g_mapping.dense{depth}.weight" in state:
         depth += 1
-    first, z_dim = shape_of("g_mapping.dense0.weight", 2)
+    mapping_width, z_dim = shape_of("g_mapping.dense0.weight", 2)
     return stylegan.Config(
         z_dim=z_dim,
         w_dim=shape_of(f"g_mapping.dense{depth - 1}.weight", 2)[0],
         channels=tuple(channels),
         image_channels=shape_of("g_synthesis.torgb.weight", 4)[0],
         mapping_layers=depth,
-        mapping_width=first if depth > 1 else None,
+        mapping_width=mapping_width if depth > 1 else None,
         blur_filter=_blur_filter(state),
     )
 
 
-def convert(state: Mapping[str, np.ndarray], *, epsilon: float = 1e-8) -> base.Generator:
-    """The generator of a state dict; raises InputError for parameters that are missing, left over or of another shape.
+def convert(state: Mapping[str, np.ndarray], *, epsilon: float = 1e-8) -> base.SplitGenerator:
+    """Returns the generator of a state dict.
 
-    epsilon: of the instance norm. 1e-8 is what the weights were trained with; GANSpace's own pictures have 1e-5.
+    Args:
+        state: State dict of the port.
+        epsilon: Epsilon of the instance norm. The weights were trained with 1e-8.
+            GANSpace's own pictures use 1e-5.
+
+    Raises:
+        InputError: A parameter is missing, unused, or has the wrong shape.
     """
     tensors = assembly.Tensors(state)
     config = dataclasses.replace(configuration(state), epsilon=epsilon)
-    noise = np.random.default_rng(0)
+    random = np.random.default_rng(0)
 
     def fetch(name: str) -> np.ndarray:
         if name == "mapping.w_avg":
-            return np.zeros(config.w_dim, np.float32)  # until there is a mapping to ask
+            # The mean is computed below, because it requires the mapping network.
+            return np.zeros(config.w_dim, np.float32)
         if match := re.fullmatch(r"synthesis\.b(\d+)\.epi[12]\.noise_const", name):
-            return noise.standard_normal((int(match[1]), int(match[1])), np.float32)
+            side = int(match[1])
+            return random.standard_normal((side, side), np.float32)
         array = tensors.take(_their_name(name))
         if name.endswith(".const"):
             return np.moveaxis(array[0], 0, -1)
@@ -63,25 +80,37 @@ def convert(state: Mapping[str, np.ndarray], *, epsilon: float = 1e-8) -> base.G
         return array
 
     generator = assembly.assemble("stylegan", config, fetch)
-    tensors.finish(ignored=lambda name: name.endswith(".intermediate.kernel"))  # the blur, read above
+    # These kernels are the blur, which the configuration contains.
+    tensors.finish(ignored=lambda name: name.endswith(".intermediate.kernel"))
     generator.params["mapping"]["w_avg"] = assembly.mean_latent(generator)
     return generator
 
 
 def _their_name(name: str) -> str:
-    """synthesis.b8.epi1.style.weight -> g_synthesis.blocks.8x8.epi1.style_mod.lin.weight, and so on."""
+    """Returns the port's name of one of our parameters.
+
+    Example: synthesis.b8.epi1.style.weight ->
+    g_synthesis.blocks.8x8.epi1.style_mod.lin.weight.
+    """
     name = re.sub(r"^synthesis\.b(\d+)\.", r"synthesis.blocks.\1x\1.", name)
     name = name.replace(".style.", ".style_mod.lin.").replace(".noise_weight", ".top_epi.noise.weight")
     return f"g_{name}"
 
 
 def _blur_filter(state: Mapping[str, np.ndarray]) -> tuple[float, ...]:
-    """The taps of the stored 3x3 kernels, which are their outer product; the paper's where none is stored."""
+    """Returns the taps of the blur.
+
+    The stored 3x3 kernels are the outer product of the taps with themselves. If the
+    file contains no kernel, the taps are the paper's.
+
+    Raises:
+        InputError: The kernels differ, or they are no such outer product.
+    """
     kernels = [array for name, array in state.items() if name.endswith("conv0_up.intermediate.kernel")]
     if not kernels:
         return stylegan.Config.blur_filter
-    rows = kernels[0][0, 0].sum(1, dtype=np.float64)
-    product = np.outer(rows, rows) / rows.sum()
+    row_sums = kernels[0][0, 0].sum(1, dtype=np.float64)
+    product = np.outer(row_sums, row_sums) / row_sums.sum()
     if any(not np.allclose(kernel[0, 0], product, rtol=1e-5, atol=1e-7) for kernel in kernels):
         raise InputError("parameters conv0_up.intermediate.kernel: not one separable blur")
-    return tuple(float(tap) for tap in np.round(rows / rows.min(), 4))
+    return tuple(float(tap) for tap in np.round(row_sums / row_sums.min(), 4))

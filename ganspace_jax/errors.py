@@ -22,6 +22,23 @@ class InputError(ValueError):
         return printable(super().__str__())
 
 
+def first_line(error: BaseException) -> str:
+    """Returns the first line of an error's message, at most 200 characters.
+
+    An error without a message gives the name of its type.
+    """
+    return (str(error).splitlines() or [type(error).__name__])[0][:200]
+
+
+def nearest(name: str, names: Iterable[str], count: int = 3) -> str:
+    """Returns "did you mean 'x' or 'y'? " with at most `count` similar names.
+
+    Returns "" if no name is similar.
+    """
+    similar = difflib.get_close_matches(name, list(names), n=count, cutoff=0.5)
+    return f"did you mean {' or '.join(map(repr, similar))}? " if similar else ""
+
+
 class Interrupted(Exception):  # noqa: N818 - nothing went wrong
     """A run that received the signal to stop and saved its state.
 

@@ -1,4 +1,4 @@
-"""Downloads, from a server on the loopback that misbehaves in the ways servers do."""
+"""Downloads from a local server that fails in the ways in which real servers fail."""
 
 import fcntl
 import hashlib
@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 import pytest
 
-from checkpoints_convert import catalogue, downloads, formats
+from checkpoints_convert import catalogue, downloads, formats, transfers
 from ganspace_jax.errors import InputError
 
 CONTENT = (pathlib.Path(__file__).parents[1] / "golden" / "dcgan_64.pth").read_bytes()
@@ -24,19 +24,22 @@ SHA256 = hashlib.sha256(CONTENT).hexdigest()
 
 
 class _Server(http.server.ThreadingHTTPServer):
-    """Serves CONTENT everywhere but under /missing; the attributes say what it does wrong."""
+    """Server of CONTENT at every path except under /missing.
+
+    Its attributes determine how it fails.
+    """
 
     def __init__(self):
         super().__init__(("127.0.0.1", 0), _Handler)
         self.version = '"1"'
-        self.drops = 0  # answers that end half way
-        self.failures = 0  # answers that are 503
+        self.drops = 0  # number of answers that end after half of their bytes
+        self.failures = 0  # number of answers with status 503
         self.ranges = True
-        self.any_version = False  # gives ranges of whatever there is now
+        self.any_version = False  # serves ranges of any version of the file
         self.kind = "application/octet-stream"
-        self.surplus = b""  # comes behind the rest that was asked for
+        self.surplus = b""  # bytes sent after the requested range
         self.seen = []  # (path, Range) of every request
-        self.answers = []  # the status of those that got content
+        self.answers = []  # status of every answer with content
 
     def address(self, path="/weights.pth"):
         return f"http://127.0.0.1:{self.server_address[1]}{path}"
@@ -54,7 +57,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         same = server.any_version or self.headers.get("If-Range") == server.version
         first = int(re.fullmatch(r"bytes=(\d+)-", span)[1]) if span and server.ranges and same else 0
         if first >= len(CONTENT):
-            return self.send_error(416)  # with a page, as most servers do
+            return self.send_error(416)  # with a web page, like most servers
         server.answers.append(206 if first else 200)
         self.send_response(server.answers[-1])
         if first:
@@ -86,7 +89,7 @@ def server(monkeypatch):
 
 
 class _Place(NamedTuple):
-    """Where the one file of `_checkpoint` goes in a cache."""
+    """The paths in a cache of the one file of `_checkpoint`."""
 
     cache: pathlib.Path
 
@@ -106,8 +109,8 @@ class _Place(NamedTuple):
     def note(self):
         return self.directory / "weights.pth.part.json"
 
-    def left(self):
-        """What is there, beside the lock."""
+    def contents(self):
+        """Returns the names in the directory, without the lock's."""
         return {path.name for path in self.directory.iterdir()} - {".lock"}
 
 
@@ -126,7 +129,7 @@ def _fetch(checkpoint, place):
 
 
 def _failure(checkpoint, place):
-    """The one line of a fetch that fails."""
+    """Returns the one-line message of a fetch that fails."""
     with pytest.raises(InputError) as raised:
         _fetch(checkpoint, place)
     message = str(raised.value)
@@ -134,56 +137,64 @@ def _failure(checkpoint, place):
     return message
 
 
-def test_a_name_becomes_a_file_that_converts(server, place, monkeypatch, capsys):
+def test_a_name_becomes_a_file_that_converts(server, place, monkeypatch):
     checkpoint = _checkpoint(server.address(), size=len(CONTENT), sha256=SHA256)
     monkeypatch.setitem(catalogue.CATALOGUE, "faces", checkpoint)
-    path = downloads.resolve("faces", place.cache)
+    messages = []
+    path = downloads.resolve("faces", place.cache, messages.append)
     assert path == place.file and path.read_bytes() == CONTENT
-    assert place.left() == {"weights.pth"} and "a licence" in capsys.readouterr().out
+    assert place.contents() == {"weights.pth"}
+    assert messages == [f"faces: downloading into {place.directory}; licence: a licence"]
+    assert downloads.resolve("faces", place.cache, messages.append) == path and len(messages) == 1
     assert formats.recognize(formats.read(path))[0].name == "dcgan"
 
 
-def test_a_file_that_exists_goes_before_a_name(place, monkeypatch, tmp_path):
+def test_without_a_report_nothing_is_printed(server, place, capsys):
+    _fetch(_checkpoint(server.address()), place)
+    assert capsys.readouterr().out == ""
+
+
+def test_an_existing_file_has_precedence_over_a_name(place, monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
     pathlib.Path("stylegan2-ffhq").write_bytes(b"mine")
     assert downloads.resolve("stylegan2-ffhq", place.cache) == pathlib.Path("stylegan2-ffhq")
     assert not place.cache.exists()
 
 
-def test_the_second_time_it_comes_from_the_cache(server, place, monkeypatch):
+def test_the_second_fetch_reads_the_cache(server, place, monkeypatch):
     first = _fetch(_checkpoint(server.address()), place)
     assert len(server.seen) == 1
-    monkeypatch.setitem(sys.modules, "requests", None)  # cannot be imported any more
+    monkeypatch.setitem(sys.modules, "requests", None)  # its import fails
     assert _fetch(_checkpoint(server.address()), place) == first
     assert len(server.seen) == 1
 
 
-def test_a_broken_download_is_gone_on_with(server, place):
+def test_a_broken_download_resumes(server, place):
     server.drops = 1
     assert _fetch(_checkpoint(server.address()), place).read_bytes() == CONTENT
     (_, first), (_, second) = server.seen
     assert first is None and 0 < int(second.removeprefix("bytes=").removesuffix("-")) <= len(CONTENT) // 2
-    assert server.answers == [200, 206] and place.left() == {"weights.pth"}
+    assert server.answers == [200, 206] and place.contents() == {"weights.pth"}
 
 
 @pytest.mark.parametrize(("attribute", "value"), [("ranges", False), ("version", None), ("version", 'W/"weak"')])
-def test_it_begins_anew_where_the_server_cannot_go_on(server, place, attribute, value):
-    """It knows no ranges, or its mark cannot tell two versions of the file apart."""
+def test_a_download_starts_again_if_the_server_cannot_resume(server, place, attribute, value):
+    """The server has no ranges, or its mark cannot distinguish two versions."""
     setattr(server, attribute, value)
     server.drops = 2
     assert _fetch(_checkpoint(server.address()), place).read_bytes() == CONTENT
     assert server.answers == [200] * 3
 
 
-def test_attempts_are_bounded_and_the_next_run_goes_on(server, place):
+def test_attempts_are_bounded_and_the_next_run_resumes(server, place):
     server.drops = 99
     message = _failure(_checkpoint(server.address()), place)
-    assert "broke the connection" in message and "a later run goes on" in message
-    assert len(server.seen) == downloads.ATTEMPTS and place.left() == {"weights.pth.part", "weights.pth.part.json"}
-    here = place.part.stat().st_size
+    assert "broke the connection" in message and "a later run resumes the download" in message
+    assert len(server.seen) == transfers.ATTEMPTS and place.contents() == {"weights.pth.part", "weights.pth.part.json"}
+    received = place.part.stat().st_size
     server.drops = 0
     assert _fetch(_checkpoint(server.address()), place).read_bytes() == CONTENT
-    assert server.seen[downloads.ATTEMPTS :] == [("/weights.pth", f"bytes={here}-")]
+    assert server.seen[transfers.ATTEMPTS :] == [("/weights.pth", f"bytes={received}-")]
 
 
 def test_a_process_that_ended_before_the_move_needs_no_second_download(server, place):
@@ -191,7 +202,7 @@ def test_a_process_that_ended_before_the_move_needs_no_second_download(server, p
     place.part.write_bytes(CONTENT)
     place.note.write_text(json.dumps({"address": server.address(), "version": '"1"', "size": len(CONTENT)}))
     assert _fetch(_checkpoint(server.address()), place).read_bytes() == CONTENT
-    assert server.seen == [] and place.left() == {"weights.pth"}
+    assert server.seen == [] and place.contents() == {"weights.pth"}
 
 
 @pytest.mark.parametrize(
@@ -200,12 +211,12 @@ def test_a_process_that_ended_before_the_move_needs_no_second_download(server, p
         (None, False),
         ("not JSON", False),
         ({"version": '"0"'}, False),
-        ({"version": '"0"'}, True),  # a server that knows no If-Range: its ETag tells
+        ({"version": '"0"'}, True),  # the server ignores If-Range, but its ETag differs
         ({"size": len(CONTENT) + 1}, False),
         ({"address": "http://127.0.0.1/other"}, False),
     ],
 )
-def test_the_part_of_another_file_is_not_glued_to_this_one(server, place, note, any_version):
+def test_the_start_of_a_different_file_is_not_joined_to_this_one(server, place, note, any_version):
     server.any_version = any_version
     place.directory.mkdir(parents=True)
     place.part.write_bytes(b"x" * 1000)
@@ -214,64 +225,64 @@ def test_the_part_of_another_file_is_not_glued_to_this_one(server, place, note, 
     if note is not None:
         place.note.write_text(note)
     assert _fetch(_checkpoint(server.address()), place).read_bytes() == CONTENT
-    assert place.left() == {"weights.pth"}
+    assert place.contents() == {"weights.pth"}
 
 
-def test_a_part_that_is_too_long_is_thrown_away(server, place):
+def test_a_part_that_is_too_long_is_deleted(server, place):
     place.directory.mkdir(parents=True)
     place.part.write_bytes(CONTENT + b"x")
     place.note.write_text(json.dumps({"address": server.address(), "version": '"1"', "size": len(CONTENT)}))
     assert _fetch(_checkpoint(server.address()), place).read_bytes() == CONTENT
-    assert len(server.seen) == 2 and server.answers == [200] and place.left() == {"weights.pth"}
+    assert len(server.seen) == 2 and server.answers == [200] and place.contents() == {"weights.pth"}
 
 
-def test_what_comes_beyond_the_announced_end_is_not_kept(server, place):
+def test_bytes_after_the_announced_end_are_not_kept(server, place):
     server.drops, server.surplus = 1, b"x"
     assert _fetch(_checkpoint(server.address()), place).read_bytes() == CONTENT
     assert server.answers == [200, 206, 200]
 
 
 @pytest.mark.parametrize(
-    ("published", "said"),
+    ("listed", "message"),
     [
-        ({"size": 7}, f"announces {len(CONTENT)} bytes, the published file has 7"),
-        ({"sha256": "0" * 64}, f"sent a file that has the sha256 {SHA256}, the published file {'0' * 64}"),
+        ({"size": 7}, f"announces {len(CONTENT)} bytes, the catalogue lists 7"),
+        ({"sha256": "0" * 64}, f"sent a file that has the sha256 {SHA256}, the catalogue lists {'0' * 64}"),
     ],
 )
-def test_another_file_than_the_published_one_is_not_kept(server, place, published, said):
-    assert said in _failure(_checkpoint(server.address(), **published), place)
-    assert len(server.seen) == 1 and place.left() == set()
+def test_a_file_that_differs_from_the_catalogue_is_not_kept(server, place, listed, message):
+    assert message in _failure(_checkpoint(server.address(), **listed), place)
+    assert len(server.seen) == 1 and place.contents() == set()
 
 
-def test_what_is_not_there_is_asked_for_once(server, place):
+def test_a_missing_file_is_requested_once(server, place):
     address = server.address("/missing.pth")
     message = _failure(_checkpoint(address), place)
     assert "answered 404" in message and f"By hand: put {address} at {place.file}" in message
-    assert len(server.seen) == 1 and place.left() == set()
+    assert len(server.seen) == 1 and place.contents() == set()
 
 
-def test_a_page_is_not_taken_for_a_checkpoint(server, place):
+def test_a_web_page_is_not_kept_as_a_checkpoint(server, place):
     server.kind = "text/html; charset=utf-8"
     assert "a web page in place of the file" in _failure(_checkpoint(server.address()), place)
-    assert len(server.seen) == 1 and place.left() == set()
+    assert len(server.seen) == 1 and place.contents() == set()
 
 
-def test_a_busy_server_is_asked_again(server, place):
-    server.failures = downloads.ATTEMPTS - 1
+def test_a_busy_server_gets_a_second_request(server, place):
+    server.failures = transfers.ATTEMPTS - 1
     assert _fetch(_checkpoint(server.address()), place).read_bytes() == CONTENT
-    assert len(server.seen) == downloads.ATTEMPTS
+    assert len(server.seen) == transfers.ATTEMPTS
 
 
-def test_without_a_network_one_line_says_what_to_put_where(place):
+def test_without_a_network_one_line_names_the_file_and_its_place(place):
     with socket.socket() as unused:
-        unused.bind(("127.0.0.1", 0))  # bound and not listening: connections are refused
+        unused.bind(("127.0.0.1", 0))  # bound but not listening, so that connections are refused
         address = f"http://127.0.0.1:{unused.getsockname()[1]}/weights.pth"
         message = _failure(_checkpoint(address), place)
     assert re.search("cannot be reached .*refused", message) and "attempts" not in message
     assert f"By hand: put {address} at {place.file}" in message
 
 
-def test_the_next_address_is_tried(server, place):
+def test_the_second_address_is_used_if_the_first_fails(server, place):
     checkpoint = _checkpoint(server.address("/missing.pth"), server.address("/mirror"))
     assert _fetch(checkpoint, place).read_bytes() == CONTENT
     assert [path for path, _ in server.seen] == ["/missing.pth", "/mirror"]
@@ -283,9 +294,9 @@ def test_several_files_make_a_directory(server, place):
         return catalogue.Checkpoint("faces", "dcgan", 64, tuple(files), "a licence", "nowhere")
 
     assert f"put {server.address('/missing')} at {place.directory / 'b'}" in _failure(checkpoint("/missing"), place)
-    assert place.left() == {"a"}
+    assert place.contents() == {"a"}
     assert _fetch(checkpoint("/b"), place) == place.directory
-    assert place.left() == {"a", "b"} and [path for path, _ in server.seen] == ["/a", "/missing", "/b"]
+    assert place.contents() == {"a", "b"} and [path for path, _ in server.seen] == ["/a", "/missing", "/b"]
 
 
 @pytest.mark.parametrize(
@@ -300,14 +311,14 @@ def test_a_damaged_file_in_the_cache_is_named(server, place, content, fault):
     assert place.file.read_bytes() == content and server.seen == []
 
 
-def test_a_disk_that_is_too_small_is_told_before_anything_comes(server, place, monkeypatch):
+def test_a_disk_that_is_too_small_is_named_before_the_transfer(server, place, monkeypatch):
     usage = shutil.disk_usage("/")._replace(free=len(CONTENT) - 1)
     monkeypatch.setattr(shutil, "disk_usage", lambda _: usage)
-    assert "MB are needed there" in _failure(_checkpoint(server.address()), place)
-    assert place.left() == set()
+    assert "the download needs 0 MB, 0 MB are free" in _failure(_checkpoint(server.address()), place)
+    assert place.contents() == set()
 
 
-@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="a device that is always full is Linux's")
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="only Linux has a device that is always full")
 def test_a_disk_that_is_full_is_one_line(server, place):
     place.directory.mkdir(parents=True)
     place.part.symlink_to("/dev/full")
@@ -329,16 +340,17 @@ def test_two_processes_do_not_write_to_one_file(server, place):
     assert server.seen == []
 
 
-def test_without_requests_one_line_says_what_to_install(server, place, monkeypatch):
+def test_without_requests_one_line_names_the_requirements(server, place, monkeypatch):
     monkeypatch.setitem(sys.modules, "requests", None)
-    importlib.reload(downloads)  # what only reads local files must do without
+    for module in (transfers, downloads):
+        importlib.reload(module)  # because importing them must not import requests
     assert "pip install -r requirements-convert.txt" in _failure(_checkpoint(server.address()), place)
 
 
 def test_the_bar_counts_the_bytes_of_the_whole_file(server, place, monkeypatch):
     bars = []
 
-    class Bar(downloads.tqdm):
+    class Bar(transfers.tqdm):
         def __init__(self, **settings):
             super().__init__(**{**settings, "disable": True})
             bars.append((settings["initial"], settings["total"]))
@@ -346,14 +358,14 @@ def test_the_bar_counts_the_bytes_of_the_whole_file(server, place, monkeypatch):
         def update(self, n=1):
             bars[-1] = (bars[-1][0] + n, bars[-1][1])
 
-    monkeypatch.setattr(downloads, "tqdm", Bar)
+    monkeypatch.setattr(transfers, "tqdm", Bar)
     server.drops = 1
     _fetch(_checkpoint(server.address()), place)
     assert [total for _, total in bars] == [len(CONTENT)] * 2
     assert bars[0][0] < len(CONTENT) == bars[1][0]
 
 
-def test_the_cache_is_where_the_environment_says(monkeypatch):
+def test_the_environment_determines_the_cache(monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", "/somewhere")
     assert downloads.default_cache() == pathlib.Path("/somewhere/ganspace_jax")
     monkeypatch.delenv("XDG_CACHE_HOME")

@@ -25,6 +25,7 @@ import torch
 from benchmarks import machine, original
 from ganspace_jax.generators import base, biggan_deep, stylegan2
 from ganspace_jax.methods import decomposition
+from ganspace_jax.methods.decomposition import Decomposition
 
 
 class Size(NamedTuple):
@@ -46,13 +47,13 @@ GEN_Z_SIZE = Size(1_000_000, 80, 1_000)
 NUM_BLOCKS = 20  # blocks that the original computes of a layer with 32,768 numbers
 
 
-def mapping_generator(width: int = 512, depth: int = 8) -> base.SplitGenerator:
+def mapping_generator(width: int = 512, depth: int = 8) -> base.Generator:
     """Returns StyleGAN2's mapping network with the smallest synthesis network."""
     config = stylegan2.Config(width, width, (4, 4), mapping_layers=depth)
     return base.split(stylegan2.StyleGAN2(config, key=jax.random.key(0)))
 
 
-def gen_z_generator(channel_width: int = 128, z_dim: int = 128) -> base.SplitGenerator:
+def gen_z_generator(channel_width: int = 128, z_dim: int = 128) -> base.Generator:
     """Returns BigGAN-deep with a first layer of 256 * channel_width numbers.
 
     The variances of the layer fall, as those of a trained layer do.
@@ -64,7 +65,7 @@ def gen_z_generator(channel_width: int = 128, z_dim: int = 128) -> base.SplitGen
     return generator._replace(params={**generator.params, "gen_z": gen_z})
 
 
-def torch_mapping(generator: base.SplitGenerator) -> original.Activate:
+def torch_mapping(generator: base.Generator) -> original.Activate:
     """Returns the mapping network of a StyleGAN2 in PyTorch."""
     config = generator.merge().config
     rate = config.mapping_learning_rate
@@ -85,7 +86,7 @@ def torch_mapping(generator: base.SplitGenerator) -> original.Activate:
     return activate
 
 
-def torch_gen_z(generator: base.SplitGenerator, label: int) -> original.Activate:
+def torch_gen_z(generator: base.Generator, label: int) -> original.Activate:
     """Returns the first layer of a BigGAN-deep in PyTorch.
 
     It concatenates z and the embedding of the class `label`, and applies a linear
@@ -156,19 +157,19 @@ def compare_gen_z(size: Size, num_blocks: int) -> list[dict[str, str]]:
 
 
 def _time(
-    generator: base.SplitGenerator, layer: str, space: str, label: int | None, estimator: str, size: Size
+    generator: base.Generator, layer: str, space: str, label: int | None, estimator: str, size: Size
 ) -> tuple[float, int]:
     """Returns the seconds and the number of sweeps of our decomposition."""
     start = time.perf_counter()
-    components = decomposition.decompose(
-        generator,
-        layer=layer,
-        latent_space=space,
-        label=label,
+    spec = Decomposition(
+        layer,
+        space,
+        label,
         estimator=estimator,
         num_samples=size.num_samples,
         num_components=size.num_components,
     )
+    components = decomposition.decompose(generator, spec)
     return time.perf_counter() - start, components.source.num_sweeps
 
 

@@ -11,6 +11,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from ganspace_jax.files import tables
+
 SIDES = (512, 1024, 2048)  # rows of the square matrices; products of larger ones are slower
 
 
@@ -75,9 +77,8 @@ def _processor() -> str:
 
 def table(rows: list[dict[str, Any]]) -> str:
     """Returns a Markdown table. The keys of the first row are the headings."""
-    head = list(rows[0])
-    lines = [head, ["---"] * len(head), *([str(row[key]) for key in head] for row in rows)]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+    header = list(rows[0])
+    return tables.markdown(header, [[str(row[key]) for key in header] for row in rows])
 
 
 def write_json(name: str, content: dict[str, Any]) -> None:

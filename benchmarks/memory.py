@@ -31,7 +31,7 @@ LAYERS = {
 }
 
 
-def peak_gigabytes(generator: base.SplitGenerator, flags: list[str], num_samples: int) -> float:
+def peak_gigabytes(generator: base.Generator, flags: list[str], num_samples: int) -> float:
     """Returns the largest resident memory of a decomposition, in gigabytes.
 
     The kernel measures it over the whole process.

@@ -26,12 +26,12 @@ import numpy as np
 from absl import flags
 from tqdm import tqdm
 
-from checkpoints_convert import catalogue, downloads, formats
+from checkpoints_convert import downloads, formats
 from ganspace_jax import command_line
 from ganspace_jax.errors import InputError
 from ganspace_jax.files import orbax_errors, outputs, pictures
 from ganspace_jax.files.checkpoints import CheckpointError
-from ganspace_jax.generators import base, synthesis, zoo
+from ganspace_jax.generators import base, catalogue, synthesis, zoo
 from ganspace_jax.sampling import latents
 
 FLAGS = flags.FLAGS
@@ -119,7 +119,7 @@ def _output_errors() -> Iterator[None]:
     try:
         yield
     except (CheckpointError, OSError) as error:
-        reason = orbax_errors.reason(error)
+        reason = orbax_errors.reason(error).rpartition("cannot be written: ")[2]  # without the hidden directory's name
         raise InputError(f"--output={FLAGS.output}: cannot be written: {reason}; name another directory") from None
 
 

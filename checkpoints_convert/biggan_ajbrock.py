@@ -156,7 +156,7 @@ def _block(shapes: Shapes, index: int, depth: int | None) -> biggan.BlockConfig:
     return index % depth == depth - 1, before, shapes[f"{name}.conv4.weight"][0]
 
 
-def convert(state: Mapping[str, np.ndarray], options: Mapping[str, Any] | None = None) -> base.SplitGenerator:
+def convert(state: Mapping[str, np.ndarray], options: Mapping[str, Any] | None = None) -> base.Generator:
     """Returns the generator of a state dict.
 
     Args:

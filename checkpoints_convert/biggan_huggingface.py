@@ -86,7 +86,7 @@ def _unfit(name: str, value: Any, expected: str) -> InputError:
     return InputError(f"config.json: {name} is {text}, wanted is {expected}")
 
 
-def convert(state: Mapping[str, np.ndarray], source: Mapping[str, Any]) -> base.SplitGenerator:
+def convert(state: Mapping[str, np.ndarray], source: Mapping[str, Any]) -> base.Generator:
     """Returns the generator of a state dict.
 
     Args:

@@ -13,8 +13,9 @@ import urllib.parse
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from checkpoints_convert import catalogue, transfers
+from checkpoints_convert import transfers
 from ganspace_jax.errors import InputError
+from ganspace_jax.generators import catalogue
 
 Report = Callable[[str], None]
 

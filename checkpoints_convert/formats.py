@@ -22,7 +22,7 @@ from checkpoints_convert import (
     stylegan_tensorflow,
 )
 from checkpoints_convert.networks import Arrays, Network
-from ganspace_jax.errors import InputError
+from ganspace_jax.errors import InputError, first_line
 from ganspace_jax.files.inert import network_pickles, torch_files
 from ganspace_jax.generators import base
 
@@ -173,7 +173,7 @@ def convert(found: Format, network: Network, options: Options, path: str) -> bas
     except MemoryError:
         raise InputError(f"{path}: needs more memory than there is") from None
     except (ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError) as error:
-        reason = (str(error).splitlines() or [""])[0][:200]
+        reason = first_line(error)
         raise InputError(f"{path}: not a sound {found.description} ({type(error).__name__}: {reason})") from None
     _check_images(made.merge().config, path)
     return made

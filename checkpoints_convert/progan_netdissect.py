@@ -14,7 +14,7 @@ from ganspace_jax.errors import InputError
 from ganspace_jax.generators import base, progan
 
 
-def convert(state: Mapping[str, Any]) -> base.SplitGenerator:
+def convert(state: Mapping[str, Any]) -> base.Generator:
     """Returns the generator of a state dict.
 
     Args:

@@ -51,7 +51,7 @@ def configuration(arrays: Mapping[str, np.ndarray], static: Mapping[str, Any] | 
 
 def convert(
     arrays: Mapping[str, np.ndarray], static: Mapping[str, Any] | None = None, class_name: str = "tfutil.Network"
-) -> base.SplitGenerator:
+) -> base.Generator:
     """Returns the generator of Gs.
 
     Args:
@@ -130,7 +130,7 @@ def _their_layer(layer: str, tensors: assembly.Tensors) -> str:
     return fused if f"{fused}/weight" in tensors else f"{side}x{side}/Conv0"
 
 
-def _undo_weight_scaling(generator: base.SplitGenerator) -> base.SplitGenerator:
+def _undo_weight_scaling(generator: base.Generator) -> base.Generator:
     """Divides each weight by the factor with which our layers multiply it."""
     module = generator.merge()
     params = {

@@ -103,7 +103,7 @@ def _channels(arrays: Mapping[str, np.ndarray]) -> tuple[int, ...]:
     return tuple(channels)
 
 
-def convert(arrays: Mapping[str, np.ndarray], static: Mapping[str, Any] | None = None) -> base.SplitGenerator:
+def convert(arrays: Mapping[str, np.ndarray], static: Mapping[str, Any] | None = None) -> base.Generator:
     """Returns the generator of Gs.
 
     Args:

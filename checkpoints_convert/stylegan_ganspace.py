@@ -46,7 +46,7 @@ def configuration(state: Mapping[str, np.ndarray]) -> stylegan.Config:
     )
 
 
-def convert(state: Mapping[str, np.ndarray], *, epsilon: float = 1e-8) -> base.SplitGenerator:
+def convert(state: Mapping[str, np.ndarray], *, epsilon: float = 1e-8) -> base.Generator:
     """Returns the generator of a state dict.
 
     Args:

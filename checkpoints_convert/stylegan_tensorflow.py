@@ -88,7 +88,7 @@ def _fused_from(fused_scale: bool | str | None) -> int | None:
     return 8 if fused_scale else None
 
 
-def convert(arrays: Mapping[str, np.ndarray], static: Mapping[str, Any] | None = None) -> base.SplitGenerator:
+def convert(arrays: Mapping[str, np.ndarray], static: Mapping[str, Any] | None = None) -> base.Generator:
     """Returns the generator of Gs.
 
     Args:

@@ -1,14 +1,7 @@
-"""Errors that the user's input causes, their one-line messages, and the signal to stop."""
+"""Errors that the user's input causes, and their one-line messages."""
 
-import contextlib
 import difflib
-import functools
-import signal
-import sys
-from collections.abc import Callable, Iterable, Iterator
-from typing import ParamSpec
-
-P = ParamSpec("P")
+from collections.abc import Iterable
 
 
 class InputError(ValueError):
@@ -20,30 +13,6 @@ class InputError(ValueError):
 
     def __str__(self) -> str:
         return printable(super().__str__())
-
-
-def first_line(error: BaseException) -> str:
-    """Returns the first line of an error's message, at most 200 characters.
-
-    An error without a message gives the name of its type.
-    """
-    return (str(error).splitlines() or [type(error).__name__])[0][:200]
-
-
-def nearest(name: str, names: Iterable[str], count: int = 3) -> str:
-    """Returns "did you mean 'x' or 'y'? " with at most `count` similar names.
-
-    Returns "" if no name is similar.
-    """
-    similar = difflib.get_close_matches(name, list(names), n=count, cutoff=0.5)
-    return f"did you mean {' or '.join(map(repr, similar))}? " if similar else ""
-
-
-class Interrupted(Exception):  # noqa: N818 - nothing went wrong
-    """A run that received the signal to stop and saved its state.
-
-    The message says how to resume the run.
-    """
 
 
 def printable(text: str) -> str:
@@ -81,39 +50,3 @@ def nearest(name: str, names: Iterable[str], count: int = 3) -> str:
     """
     near = difflib.get_close_matches(name, dict.fromkeys(names), n=count, cutoff=0.5)
     return f"did you mean {' or '.join(map(repr, near))}? " if near else ""
-
-
-@contextlib.contextmanager
-def stop_on_sigterm() -> Iterator[Callable[[], bool]]:
-    """Yields a function that returns whether the process has received SIGTERM.
-
-    Schedulers send this signal before they preempt a machine.
-    """
-    received: list[int] = []
-    before = signal.signal(signal.SIGTERM, lambda number, frame: received.append(number))
-    try:
-        yield lambda: bool(received)
-    finally:
-        signal.signal(signal.SIGTERM, before)
-
-
-def one_line_errors(main: Callable[P, None]) -> Callable[P, None]:
-    """Wraps a command's main function, so that it prints an error as one line.
-
-    The exit status is 1 for an InputError or an OSError. It is 143 for an Interrupted,
-    as shells report for a process that SIGTERM ended.
-    """
-
-    @functools.wraps(main)
-    def wrapped(*args: P.args, **kwargs: P.kwargs) -> None:
-        try:
-            main(*args, **kwargs)
-        except InputError as error:
-            sys.exit(f"error: {error}")
-        except Interrupted as error:
-            print(error, file=sys.stderr)
-            sys.exit(128 + signal.SIGTERM)
-        except OSError as error:
-            sys.exit(printable(f"error: {error.filename or 'file'}: {error.strerror or error}"))
-
-    return wrapped

@@ -12,7 +12,7 @@ import numpy as np
 from ganspace_jax import errors
 from ganspace_jax.files import checkpoints
 from ganspace_jax.files.checkpoints import CheckpointError
-from ganspace_jax.generators import base, biggan, biggan_deep, dcgan, progan, stylegan, stylegan2, stylegan3
+from ganspace_jax.generators import base, biggan, biggan_deep, catalogue, dcgan, progan, stylegan, stylegan2, stylegan3
 from ganspace_jax.generators.base import Generator
 
 FAMILIES: dict[str, tuple[type, type]] = {
@@ -44,9 +44,14 @@ def resolve(name_or_directory: str | os.PathLike[str]) -> pathlib.Path:
         return ZOO[name]
     if pathlib.Path(name).is_dir():
         return pathlib.Path(name)
+    if name in catalogue.CATALOGUE:
+        raise CheckpointError(
+            f"--generator={name}: a published checkpoint; convert it first: python -m checkpoints_convert "
+            f"--source={name} --output=runs/{name}, then give --generator=runs/{name}"
+        )
     raise CheckpointError(
         f"--generator={name}: neither a generator of the zoo nor a directory; {errors.nearest(name, ZOO)}"
-        f"the zoo has: {', '.join(ZOO)}; published checkpoints need python -m checkpoints_convert first (--list)"
+        f"the zoo has: {', '.join(ZOO)}"
     )
 
 

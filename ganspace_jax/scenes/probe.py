@@ -17,7 +17,7 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
-from ganspace_jax.errors import InputError
+from ganspace_jax.errors import InputError, first_line
 from ganspace_jax.files import checkpoints
 from ganspace_jax.generators import ops
 from ganspace_jax.measures.scorers import Scorer
@@ -270,6 +270,6 @@ def load(directory: str | os.PathLike[str]) -> Probe:
         config = Config(**values)
         abstract = jax.eval_shape(lambda: split(Network(config, key=jax.random.key(0))))
     except (TypeError, ValueError) as error:
-        raise checkpoints.CheckpointError(f"{directory}: config.json: {str(error).splitlines()[0]}") from None
+        raise checkpoints.CheckpointError(f"{directory}: config.json: {first_line(error)}") from None
     arrays = checkpoints.load_arrays(directory, abstract.params)
     return Probe(abstract.definition, jax.tree.map(jnp.asarray, arrays))

@@ -22,6 +22,7 @@ from PIL import Image
 from checkpoints_convert import __main__ as command
 from checkpoints_convert import biggan_ajbrock, biggan_huggingface, formats, networks, stylegan_tensorflow
 from ganspace_jax.errors import InputError
+from ganspace_jax.files.checkpoints import CheckpointError
 from ganspace_jax.files.inert import network_pickles
 from ganspace_jax.generators import synthesis, zoo
 from tests.dcgan_files import drawn
@@ -308,7 +309,7 @@ def test_a_mistake_at_the_command_line_is_one_line(tmp_path):
 def _convert(source, output, **more):
     flags.FLAGS.mark_as_parsed()
     with flagsaver.flagsaver(source=str(source), output=str(output), **more):
-        command.main([])
+        command.main()
 
 
 @pytest.mark.parametrize("place", ["file/out", "/proc/out", "loop"])
@@ -374,7 +375,7 @@ def _full(*_):
 
 
 def _full_in_tensorstore(*_):
-    raise ValueError("RESOURCE_EXHAUSTED: Failed to write 7 bytes: No space [os_error_code='28']\nmore")
+    raise CheckpointError("hidden/new: cannot be written: No space left on device")
 
 
 @pytest.mark.parametrize("place", ["zoo.save", "pictures.save_png"])

@@ -16,8 +16,9 @@ from typing import NamedTuple
 
 import pytest
 
-from checkpoints_convert import catalogue, downloads, formats, transfers
+from checkpoints_convert import downloads, formats, transfers
 from ganspace_jax.errors import InputError
+from ganspace_jax.generators import catalogue
 
 CONTENT = (pathlib.Path(__file__).parents[1] / "golden" / "dcgan_64.pth").read_bytes()
 SHA256 = hashlib.sha256(CONTENT).hexdigest()

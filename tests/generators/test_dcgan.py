@@ -9,7 +9,7 @@ import pytest
 
 from checkpoints_convert import dcgan_pytorch
 from ganspace_jax.errors import InputError
-from ganspace_jax.generators import base, dcgan, synthesis, zoo
+from ganspace_jax.generators import dcgan, synthesis, zoo
 from tests.dcgan_files import drawn
 from tests.golden_arrays import error, load
 
@@ -98,7 +98,7 @@ def test_the_label_is_the_last_inputs(conditional):
     label = jnp.array([[0, 1, 0], [1, 0, 0], [0.25, 0, 0.75]])
     module = generator.merge()
     assert (module.z_dim, module.num_classes, module.latent_shape) == (5, 3, (1, 5))
-    assert base.edited_space(module) == ("z", 5)
+    assert (generator.latent_space, generator.latent_size) == ("z", 5)
     image = synthesis.synthesize(generator, synthesis.map_latents(generator, jnp.asarray(z), label), label=label)
     joined = jnp.asarray(np.concatenate([z, label], axis=1))
     np.testing.assert_array_equal(image, synthesis.synthesize(plain, synthesis.map_latents(plain, joined)))

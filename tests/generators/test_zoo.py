@@ -43,7 +43,7 @@ def test_compute_dtype_is_chosen_at_load(saved):
 
 def test_the_whole_zoo_loads():
     for name in zoo.ZOO:
-        assert isinstance(zoo.load(name).merge(), base.Generator)
+        assert isinstance(zoo.load(name).merge(), base.Network)
 
 
 def test_unknown_names_get_the_nearest():

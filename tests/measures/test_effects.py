@@ -79,7 +79,7 @@ def test_measure_follows_sigma_and_layers(generator, components):
 
 def test_directions_of_another_space_are_refused(generator):
     found = calls.decompose(generator, latent_space="z", num_samples=500, num_components=2, batch_size=100)
-    with pytest.raises(InputError, match="directions in z, but this generator's layers take w"):
+    with pytest.raises(InputError, match="directions in z, but this generator's layers hold w"):
         effects.measure(generator, found, SCORER, num_samples=2)
 
 

@@ -92,7 +92,7 @@ def test_the_incremental_estimator_is_near_the_exact_one(generator):
     np.testing.assert_allclose(found.random_stdevs, exact.random_stdevs, rtol=1e-4)
     np.testing.assert_allclose(found.r2, exact.r2, rtol=0.02)
     np.testing.assert_allclose(found.stability, exact.stability, rtol=0.2)
-    with pytest.raises(InputError, match="--until_stable=1.0: the incremental estimator takes all samples"):
+    with pytest.raises(InputError, match="--until_stable=1.0: the incremental estimator uses all samples"):
         calls.decompose(generator, estimator="incremental", until_stable=1.0, **settings)
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from ganspace_jax.generators import base, biggan_deep
-from ganspace_jax.sampling import latents
+from ganspace_jax.sampling import labels, latents
 from ganspace_jax.scenes.training import standing_statistics
 
 
@@ -20,7 +20,7 @@ def _first_input(generator, psi, count):
     """gen_z's output for the samples that `collect` draws: the input of the first batch norm, known in closed form."""
     key, indices = jax.random.key(5), jnp.arange(count)
     z = psi * latents.sample(key, indices, 4, "truncated_normal")
-    label = latents.labels(key, indices, "all", 3)
+    label = labels.sample(key, indices, "all", 3)
     x = generator(generator.map_latents(z), label=label)[1]["gen_z"]
     return np.asarray(x, np.float64).reshape(-1, 16)
 
@@ -40,7 +40,7 @@ def test_images_no_longer_depend_on_their_batch(generator):
     collected = standing_statistics.collect(generator, jax.random.key(5), num_batches=1, batch_size=16)
     key, indices = jax.random.key(5), jnp.arange(16)
     mapped = collected.map_latents(latents.sample(key, indices, 4, "truncated_normal"))
-    label = latents.labels(key, indices, "all", 3)
+    label = labels.sample(key, indices, "all", 3)
     trained = collected(mapped, label=label, batch_statistics=True)[0]
     np.testing.assert_allclose(collected(mapped, label=label)[0], trained, atol=1e-4)
     np.testing.assert_allclose(collected(mapped[:3], label=label[:3])[0], trained[:3], atol=1e-4)

@@ -9,9 +9,8 @@ import urllib.parse
 
 import pytest
 
-from checkpoints_convert import catalogue
 from ganspace_jax.errors import InputError
-from ganspace_jax.generators import zoo
+from ganspace_jax.generators import catalogue, zoo
 
 ROOT = pathlib.Path(__file__).parents[2]
 

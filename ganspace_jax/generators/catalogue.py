@@ -9,6 +9,7 @@ Conversion does not change them.
 from typing import NamedTuple
 
 from ganspace_jax.errors import InputError, nearest
+from ganspace_jax.files import tables
 
 
 class File(NamedTuple):
@@ -31,7 +32,7 @@ class Checkpoint(NamedTuple):
     """A published checkpoint.
 
     Attributes:
-        name: Name in the catalogue, as --source takes it.
+        name: Name in the catalogue, which --source accepts.
         family: Name of the generator family, as in generators/zoo.py.
         resolution: Side of the network's images in pixels. The images of cars
             contain black bars above and below the car.
@@ -69,16 +70,14 @@ def table() -> str:
     Only the first line of a checkpoint contains its name. A footnote names the
     sources of sizes and checksums.
     """
-    rows = [["name", "family", "resolution (px)", "licence", "size (MB)", "address"]]
+    header, rows = ["name", "family", "resolution (px)", "licence", "size (MB)", "address"], []
     for checkpoint in PUBLISHED:
         first_cells = [checkpoint.name, checkpoint.family, str(checkpoint.resolution), checkpoint.licence]
         for file in checkpoint.files:
             size = f"{file.size / 1e6:.1f}" if file.size else ""
             rows.append([*first_cells, size, file.addresses[0]])
             first_cells = [""] * len(first_cells)
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    lines = ("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in rows)
-    return "\n".join([*(line.rstrip() for line in lines), "", _footnote()])
+    return f"{tables.aligned(header, rows)}\n\n{_footnote()}"
 
 
 def _footnote() -> str:

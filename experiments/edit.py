@@ -49,6 +49,8 @@ def main():
     plain = [Edit.parse(text) for text in FLAGS.edit if not text.startswith(published_edits.PREFIX)]
     for edit in plain:
         edits.check_sigma(edit.sigma, f"--edit={edit}")
+    if FLAGS.export is not None and len(FLAGS.edit) != 1:
+        raise InputError(f"--export={FLAGS.export}: exports exactly one --edit, {len(FLAGS.edit)} were given")
     with command_line.outputs() as directory:
         found = command_line.load_components()
         chosen = [_parse(text, found) for text in FLAGS.edit]
@@ -62,7 +64,7 @@ def main():
             )
         pictures.save_png(directory / "edit.png", _strips(generator, found, chosen, seeds, view))
         if FLAGS.export is not None:
-            _export(directory / "edit.pkl", found, chosen, num_layers, seeds[0])
+            _export(directory / "edit.pkl", found, chosen[0], num_layers, seeds[0])
     print(f"written: {FLAGS.workdir}/edit.png")
 
 
@@ -95,12 +97,10 @@ def _parse(text, found):
     return named.edit
 
 
-def _export(path, found, chosen, num_layers, seed):
-    if len(chosen) != 1:
-        raise InputError(f"--export={FLAGS.export}: exports exactly one --edit, {len(chosen)} were given")
+def _export(path, found, edit, num_layers, seed):
     exported = foreign_files.export(
         found,
-        chosen[0],
+        edit,
         name=FLAGS.export,
         num_layers=num_layers,
         truncation=FLAGS.truncation_psi,

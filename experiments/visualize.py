@@ -3,9 +3,10 @@
     python -m experiments.visualize --components=runs/stylegan2_scenes_w/components.npz --workdir=runs/stylegan2_scenes_w
     python -m experiments.visualize --flagfile=experiments/flags/visualize_stylegan2_scenes.flags
 
-Writes into workdir: components.png, from the mean latent, and random.png, the same for
-random directions, the baseline. A generator without w starts from a seed instead, because
-z = 0 shows little. For every seed it adds components_seedN.png and random_seedN.png; with
+Writes into workdir: components.png, from the mean latent, and random.png, the same
+start with random directions, the baseline. Rows of directions in z start from seed 1
+instead: a generator without w has no mean latent, and a mean w has no z that could move.
+The title and the last line of output name the start. For every seed it adds components_seedN.png and random_seedN.png; with
 --animate one GIF per component; and visualize.flags, which repeats the run.
 """
 
@@ -45,7 +46,10 @@ def main():
                 _draw(directory / f"{file_name}{suffix}.png", (generator, basis, start, view), file_name, title)
         if FLAGS.animate:
             _animate(directory, generator, found, starts[0][1], view)
-    print(f"pictures: {FLAGS.workdir} (rows start from the {starts[0][1].name})")
+    start = (
+        "the mean latent" if found.spec.latent_space == "w" else f"{starts[0][1].name}: z has no mean latent to show"
+    )
+    print(f"pictures: {FLAGS.workdir} (rows start from {start})")
 
 
 def _draw(path, subject, file_name, title):

@@ -5,57 +5,26 @@ layers channels first. So each program reads the other's files. The keys `r2`,
 `stability`, `variance_error` and `about` are additions.
 """
 
+import contextlib
 import dataclasses
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
 
 from ganspace_jax import errors
+from ganspace_jax.directions import array_checks, sources
+from ganspace_jax.directions.sources import UNKNOWN, Source
 from ganspace_jax.errors import InputError
 from ganspace_jax.files import tables
 from ganspace_jax.files.inert import numpy_files
 from ganspace_jax.sampling.layers import LayerSpec
 from ganspace_jax.shapes import Float
 
-UNKNOWN = "unknown"
-
-
-@dataclasses.dataclass(frozen=True)
-class Source:
-    """How components were found.
-
-    Attributes:
-        generator: name of the generator.
-        fingerprint: digits that identify its weights; "" in files of other programs.
-        method: name of the method that found the directions.
-        options: all fields of the method's spec, as JSON values.
-        num_samples: number of samples that were used.
-        num_sweeps: number of sweeps over the samples.
-        compute_dtype: number type of the generator's convolutions.
-        assumptions: sentences about what the file does not tell.
-    """
-
-    generator: str
-    fingerprint: str = ""
-    method: str = UNKNOWN
-    options: Mapping[str, Any] = dataclasses.field(default_factory=dict)
-    num_samples: int = 0
-    num_sweeps: int = 1
-    compute_dtype: str = "float32"
-    assumptions: tuple[str, ...] = ()
-
-    @property
-    def estimator(self) -> str:
-        """Name of the estimator of a decomposition."""
-        return str(self.options.get("estimator", UNKNOWN))
-
-    @property
-    def seed(self) -> int:
-        """Seed of the samples."""
-        return int(self.options.get("seed", 0))
+_KEYS = ("act_comp", "act_mean", "act_stdev", "lat_comp", "lat_mean", "lat_stdev", "var_ratio", "random_stdevs", "r2",
+         "stability", "variance_error")  # fmt: skip
 
 
 @dataclasses.dataclass(frozen=True)
@@ -145,48 +114,63 @@ def load(path: str | os.PathLike[str]) -> Components:
     Raises:
         InputError: if the file is missing, damaged, or not a components file.
     """
-    arrays: Any = read_arrays(path)
+    arrays = read_arrays(path)
+    with refused_by_name(path):
+        return from_arrays(arrays)
+
+
+@contextlib.contextmanager
+def refused_by_name(path: str | os.PathLike[str]) -> Iterator[None]:
+    """Turns the errors of a content that is not a components file into an InputError that names the file."""
     try:
-        spec, source = _read_about(str(arrays["about"]))
-        components = Components(
-            activation_components=channels_last(arrays["act_comp"][:, 0]),
-            activation_mean=channels_last(arrays["act_mean"])[0] if "act_mean" in arrays else None,
-            activation_stdevs=arrays["act_stdev"],
-            latent_components=arrays["lat_comp"][:, 0],
-            latent_mean=arrays["lat_mean"][0] if "lat_mean" in arrays else None,
-            latent_stdevs=arrays["lat_stdev"],
-            variance_ratio=arrays["var_ratio"],
-            random_stdevs=arrays["random_stdevs"],
-            r2=arrays["r2"],
-            stability=arrays["stability"],
-            variance_error=arrays["variance_error"],
-            spec=spec,
-            source=source,
-        )
-        check_arrays(components)
-    except InputError as error:
-        raise InputError(f"{path}: not a components file: {error}") from None
+        yield
     except KeyError as error:
         raise InputError(f"{path}: not a components file: it has no array {error}") from None
-    except (AttributeError, TypeError, ValueError, IndexError, OverflowError, RecursionError) as error:
+    except (AttributeError, IndexError, OverflowError, RecursionError, TypeError, ValueError) as error:
         raise InputError(f"{path}: not a components file: {errors.first_line(error)}") from None
+
+
+def from_arrays(arrays: Any) -> Components:
+    """Returns the components of the arrays that `save` writes. Raises ValueError or KeyError for other arrays."""
+    if not isinstance(arrays, dict):
+        raise ValueError("is one array; must be an .npz")
+    arrays = {name: array_checks.in_float32(name, array) if name in _KEYS else array for name, array in arrays.items()}
+    spec, source = _read_about(str(arrays["about"]))
+    components = Components(
+        activation_components=channels_last(array_checks.without_axis(arrays, "act_comp", 1)),
+        activation_mean=channels_last(arrays["act_mean"])[0] if "act_mean" in arrays else None,
+        activation_stdevs=arrays["act_stdev"],
+        latent_components=array_checks.without_axis(arrays, "lat_comp", 1),
+        latent_mean=array_checks.without_axis(arrays, "lat_mean", 0) if "lat_mean" in arrays else None,
+        latent_stdevs=arrays["lat_stdev"],
+        variance_ratio=arrays["var_ratio"],
+        random_stdevs=arrays["random_stdevs"],
+        r2=arrays["r2"],
+        stability=arrays["stability"],
+        variance_error=arrays["variance_error"],
+        spec=spec,
+        source=source,
+    )
+    check_arrays(components)
     return components
 
 
 def _read_about(text: str) -> tuple[LayerSpec, Source]:
     """Returns spec and source of the JSON text; earlier versions stored one flat list."""
     about = json.loads(text)
-    if "spec" in about:
-        source = {**about["source"], "assumptions": tuple(about["source"]["assumptions"])}
-        return _checked_spec(about["spec"]), Source(**source)
+    sources.check_json(about)
     spec_names = [field.name for field in dataclasses.fields(LayerSpec)]
+    if "spec" in about:
+        sources.check_names("spec", about["spec"], spec_names)
+        return _checked_spec(about["spec"]), sources.from_entries(about["source"])
     options = {name: about[name] for name in about if name not in ("generator", "fingerprint", "num_sweeps")}
     options.pop("compute_dtype", None)
-    source = Source(
+    source = dataclasses.asdict(Source(
         about["generator"], about["fingerprint"], "decomposition", options,
         about["num_samples"], about.get("num_sweeps", 1), about.get("compute_dtype", "float32"),
-    )  # fmt: skip
-    return _checked_spec({name: about[name] for name in spec_names if name in about}), source
+    ))  # fmt: skip
+    spec = _checked_spec({name: about[name] for name in spec_names if name in about})
+    return spec, sources.from_entries({**source, "assumptions": []})
 
 
 def _checked_spec(entries: Mapping[str, Any]) -> LayerSpec:
@@ -196,22 +180,32 @@ def _checked_spec(entries: Mapping[str, Any]) -> LayerSpec:
         raise ValueError("layer and latent_space must be text")
     if isinstance(spec.label, bool) or not isinstance(spec.label, int | str | None):
         raise ValueError(f"label: must be a class index, is {spec.label!r}")
+    if type(spec.truncation_psi) not in (int, float):
+        raise ValueError(f"truncation_psi: must be a number, is {spec.truncation_psi!r}")
+    if type(spec.truncation_cutoff) not in (int, type(None)):
+        raise ValueError(f"truncation_cutoff: must be a number of layers, is {spec.truncation_cutoff!r}")
     return spec
 
 
 def check_arrays(components: Components) -> None:
-    """Raises ValueError if arrays do not fit one another, or if a number that is used is not finite."""
+    """Raises ValueError if arrays do not fit one another, or contain numbers that cannot be used.
+
+    NaN stands for an unknown figure. Directions, means and standard deviations are known.
+    """
     count = len(components.activation_stdevs)
     for field in dataclasses.fields(components):
         array = getattr(components, field.name)
         if not isinstance(array, np.ndarray):
             continue
-        if array.dtype.kind not in "fiu":
-            raise ValueError(f"{field.name}: must hold numbers, holds {array.dtype}")
+        array_checks.check_numbers(field.name, array)
         if field.name.endswith("_mean"):
             continue
         if array.ndim < 1 or len(array) != count or not count:
             raise ValueError(f"{field.name}: has shape {array.shape}, there are {count} standard deviations")
+        if array.ndim > 1 and not field.name.endswith("_components"):
+            raise ValueError(f"{field.name}: has shape {array.shape}, must be a list")
+    if components.latent_components.ndim not in (2, 3):
+        raise ValueError(f"latent_components: has shape {components.latent_components.shape}, must have 2 or 3 axes")
     pairs = (
         (components.activation_components, components.activation_mean),
         (components.latent_components, components.latent_mean),
@@ -219,12 +213,6 @@ def check_arrays(components: Components) -> None:
     for directions, mean in pairs:
         if mean is not None and directions.shape[1:] != mean.shape:
             raise ValueError(f"a mean of shape {mean.shape} for directions of shape {directions.shape}")
-    for name in ("activation_components", "activation_stdevs", "latent_components", "latent_stdevs"):
-        if not np.isfinite(getattr(components, name)).all():
-            raise ValueError(f"{name}: contains NaN or infinity")
-    for name in ("activation_stdevs", "latent_stdevs"):
-        if getattr(components, name).ndim != 1:
-            raise ValueError(f"{name}: has shape {getattr(components, name).shape}, must be a list")
 
 
 def check_generator(components: Components, generator: str, fingerprint: str) -> None:

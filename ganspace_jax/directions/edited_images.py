@@ -90,12 +90,15 @@ def check_latents(components: Components, generator: Generator) -> None:
     """
     space, shape = components.spec.latent_space, components.latent_components.shape[1:]
     if space == "w" and not generator.has_mapping:
-        raise InputError("--components: directions in w, but this generator has only z")
+        hint = "; give --latent_space=z" if components.source.assumptions else ""
+        raise InputError(f"--components: directions in w, but this generator has only z{hint}")
     size = generator.latent_size if space == "w" else generator.z_dim
     num_layers = generator.latent_shape[0]
-    if len(shape) == 2 and (shape[0] != num_layers or space != generator.latent_space):
+    if len(shape) == 2 and space != MAPPED_LATENT:
+        raise InputError(f"--components: directions of shape {shape}, one row per layer, are only possible in w")
+    if len(shape) == 2 and shape[0] != num_layers:
         raise InputError(
-            f"--components: one direction for each of {shape[0]} layers, but this generator has {num_layers}"
+            f"--components: directions of shape {shape}, one row per layer, but this generator has {num_layers} layers"
         )
     if shape[-1] != size:
         raise InputError(f"--components: directions of {shape[-1]} numbers, but this generator's {space} has {size}")
@@ -123,11 +126,13 @@ def default_start(generator: Generator, components: Components, synthesis_: Synt
     """Returns the mean latent of components in w; for components in z the seed FALLBACK_SEED.
 
     Because z = 0 is no typical latent, its image shows little, and in a DCGAN nothing.
+    The mean latent of a mapping network also comes from no z that could be moved.
     """
-    if components.spec.latent_space != MAPPED_LATENT or components.latent_mean is None:
+    if components.spec.latent_space != MAPPED_LATENT:
         return start_of_seed(generator, FALLBACK_SEED, synthesis_)
     num_layers, width = generator.latent_shape
-    return Start("mean latent", edits.by_layer(components.latent_mean, num_layers, width))
+    mean = _mean_of(components, generator) if components.latent_mean is None else components.latent_mean
+    return Start("mean latent", edits.by_layer(mean, num_layers, width))
 
 
 def _label(generator: Generator, synthesis_: Synthesis) -> synthesis.Label:

@@ -98,8 +98,9 @@ def apply(
         latents: per-layer latents.
         components: directions u and standard deviations.
         edits: the edits.
-        centred: whether w is first replaced by w - <w - mean, u> u, so that its coordinate
-            along u becomes sigma * stdev (the original's "absolute" edits).
+        centred: whether w is first replaced by w - <w - mean, u> u / <u, u>, so that its
+            coordinate along u becomes sigma * stdev (the original's "absolute" edits).
+            With directions by layer, each layer has its own coordinate.
 
     Raises:
         InputError: if an edit does not fit, or a mean that is needed is unknown.
@@ -114,12 +115,18 @@ def apply(
         if centred:
             if components.latent_mean is None:
                 raise InputError("--centred: these components have no mean; leave the flag out")
-            away = (latents - by_layer(components.latent_mean, num_layers, width)) * direction
+            away = latents - by_layer(components.latent_mean, num_layers, width)
             has_chunks = components.latent_components.ndim == 2 and components.latent_components.shape[1] != width
-            step = step - jnp.sum(away, axis=(1, 2) if has_chunks else 2, keepdims=True) * direction
+            step = step - _coordinate(away, direction, (1, 2) if has_chunks else (2,)) * direction
         layer = jnp.arange(num_layers)[:, None]
         moved = moved + jnp.where((layer >= start) & (layer < stop), step, 0.0)
     return moved
+
+
+def _coordinate(away: Array, direction: Array, axes: tuple[int, ...]) -> Array:
+    """Returns the multiple of the direction in each vector. The direction need not have unit length."""
+    square = jnp.sum(direction[None] ** 2, axis=axes, keepdims=True)
+    return jnp.sum(away * direction, axis=axes, keepdims=True) / jnp.where(square > 0, square, 1.0)
 
 
 def by_layer(latent: Float[np.ndarray, "*l"], num_layers: int, width: int) -> Float[Array, "layers d"]:
@@ -150,8 +157,7 @@ def activation_offset(
             if components.activation_mean is None:
                 raise InputError("--centred: these components have no mean; leave the flag out")
             axes = tuple(range(1, activation.ndim))
-            coordinate = jnp.sum((activation - components.activation_mean) * direction, axis=axes, keepdims=True)
-            amount = amount - coordinate
+            amount = amount - _coordinate(activation - components.activation_mean, direction, axes)
         total = total + amount * direction
     return total
 

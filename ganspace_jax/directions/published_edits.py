@@ -81,8 +81,10 @@ def find(text: str) -> NamedEdit:
         return next(iter(matches.values()))
     if matches:
         raise InputError(f"--edit={text}: there are several; write {' or '.join(PREFIX + path for path in matches)}")
-    names = dict.fromkeys(PREFIX + name for path in _paths() for name in (path, _name_of(path)))
-    raise InputError(f"--edit={text}: no such published edit; {errors.nearest(PREFIX + asked, names)}--list shows all")
+    # Names are compared without the prefix, which would make all of them alike.
+    near = [name for path in _paths() for name in (path, _name_of(path)) if errors.nearest(asked, [name])]
+    hint = errors.nearest(PREFIX + asked, [PREFIX + name for name in near])
+    raise InputError(f"--edit={text}: no such published edit; {hint}--list shows all")
 
 
 def check(named: NamedEdit, num_components: int, latent_space: str | None) -> None:

@@ -12,7 +12,10 @@ import pytest
 import ganspace_jax as gs
 
 ROOT = pathlib.Path(__file__).parents[1]
-PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [
+    *(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md")),
+    *sorted((ROOT / "docs").glob("*.md")),
+]
 COMMANDS = ("experiments", "checkpoints_convert", "benchmarks")
 SPECS = ("sampling/layers.py", "methods/decomposition.py", "scenes/training/adversarial.py")  # dataclasses of flags
 OF_EVERY_COMMAND = {"flagfile", "help", "helpfull", "compilation_cache"}

@@ -413,14 +413,14 @@ def test_a_dcgan_is_said_to_be_able_to_have_classes(tmp_path, monkeypatch, capsy
 
 
 def test_an_rgba_network_has_an_rgba_preview(tmp_path, monkeypatch):
-    monkeypatch.setattr(command.base, "synthesize", lambda *_, **__: np.full((1, 4, 4, 4), -1.0))
+    monkeypatch.setattr(command.synthesis, "synthesize", lambda *_, **__: np.full((1, 4, 4, 4), -1.0))
     _convert(GOLDEN / "progan_32.pth", tmp_path / "out")
     with Image.open(tmp_path / "out" / "preview.png") as preview:
         assert preview.mode == "RGBA" and np.all(np.asarray(preview) == 0)
 
 
 def test_images_that_are_not_finite_leave_nothing(tmp_path, monkeypatch):
-    monkeypatch.setattr(command.base, "synthesize", lambda *_, **__: np.full((1, 32, 32, 3), np.nan))
+    monkeypatch.setattr(command.synthesis, "synthesize", lambda *_, **__: np.full((1, 32, 32, 3), np.nan))
     with pytest.raises(InputError, match="its images are not finite; nothing was written"):
         _convert(GOLDEN / "progan_32.pth", tmp_path / "out")
     assert list(tmp_path.iterdir()) == []

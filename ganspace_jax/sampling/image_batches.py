@@ -38,7 +38,7 @@ def generate(
         run: batch size and progress. By default a batch is as large as memory allows.
 
     Raises:
-        InputError: for an unknown activation, or for images that are not finite.
+        InputError: if an activation is unknown, or if an image is not finite.
     """
     shapes = base.activation_shapes(generator)
     for name in activations:

@@ -1,4 +1,4 @@
-"""The latents from which images are made: of published seeds, or of a file."""
+"""The latents from which images are made. They come from published seeds or from a file."""
 
 import os
 from collections.abc import Sequence

@@ -1,1 +1,1 @@
-"""Turns arrays into numbers. Knows no generator and no file."""
+"""Turns arrays into numbers. It imports no generator and no file."""

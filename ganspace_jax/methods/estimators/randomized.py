@@ -40,9 +40,9 @@ class _Found(NamedTuple):
 def estimate(samples: Samples, task: Task, execution: Execution) -> Estimate:
     """Finds the leading subspace, and measures components, errors and latent covariances in it.
 
-    If the subspace of the warm-up share is that of all samples, as in a layer of low
-    rank, one sweep over all samples is enough. Each larger set of samples begins with
-    the subspace of the set before.
+    In a layer of low rank, the warm-up share already shows the subspace of all samples.
+    Then one sweep over all samples is enough. Each larger set of samples begins with the
+    subspace of the set before.
     """
     sets = task.sample_sets(samples.num_samples)
     found = warm_up(samples, task, execution, sets[0][-1])
@@ -61,7 +61,7 @@ def estimate(samples: Samples, task: Task, execution: Execution) -> Estimate:
 
 
 def warm_up(samples: Samples, task: Task, execution: Execution, num_samples: int) -> _Found:
-    """Finds the subspace of a small share of the first set's samples; of few samples, returns a random block."""
+    """Finds the subspace of a small share of the first set's samples. If the set is small, returns a random block."""
     size = samples.sizes()[0]
     basis = lobpcg.random_block(size, block_width(task.num_components, size))
     share = max(num_samples // _WARM_UP_SHARE, 4 * basis.shape[1])

@@ -6,9 +6,8 @@ contains no noise images, they are drawn. Both use a fixed seed, so each convers
 gives the same arrays.
 
 The layout has no place for the label embedding of a conditional network. Its own
-networks have a z as wide as w. So a first mapping layer with more inputs than w has
-dimensions is taken for a conditional network whose embedding the file lacks, and is
-refused.
+networks have a z as wide as w. A first mapping layer with more inputs than w suggests a
+conditional network whose embedding the file lacks. Therefore it is refused.
 """
 
 import functools

@@ -1,4 +1,5 @@
-"""Runs a command by its name: `ganspace-jax decompose ...` is `python -m experiments.decompose ...`.
+"""Runs a command by its name: `ganspace-jax decompose ...` is `python -m
+experiments.decompose ...`.
 
 ganspace-jax decompose --generator=stylegan2-scenes --workdir=runs/stylegan2_scenes_w
 ganspace-jax convert --source=weights.pth --output=runs/faces

@@ -1,12 +1,13 @@
 """Finds the principal directions of a generator's layer.
 
-    python -m experiments.decompose --generator=stylegan2-scenes --workdir=runs/stylegan2_scenes_w
-    python -m experiments.decompose --flagfile=experiments/flags/stylegan2_scenes_w.flags
-    python -m experiments.decompose --generator=biggan-deep-scenes --list_layers
+    python -m experiments.decompose --generator=stylegan2-scenes
+    --workdir=runs/stylegan2_scenes_w python -m experiments.decompose
+    --flagfile=experiments/flags/stylegan2_scenes_w.flags python -m
+    experiments.decompose --generator=biggan-deep-scenes --list_layers
 
 Writes into workdir: components.npz, summary.json, variance.png, and run.flags, which
-repeats the run. To continue a run that was killed, repeat its command: it saves its state
-in workdir/state. SIGTERM saves the state and ends the run with exit status 143.
+repeats the run. To continue a run that was killed, repeat its command: it saves its
+state in workdir/state. SIGTERM saves the state and ends the run with exit status 143.
 
 On several hosts, start the same command with --distributed on each. On a TPU pod slice,
 or a cluster that JAX detects, that is all. On other clusters also give

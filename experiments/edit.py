@@ -1,14 +1,16 @@
 r"""Applies edits to images of chosen seeds: one strip per seed.
 
-    python -m experiments.edit --components=runs/stylegan2_scenes_w/components.npz --edit="E(v3, 0-4)=2.5" --seeds=1,2,3 \
+    python -m experiments.edit --components=runs/stylegan2_scenes_w/components.npz \
+        --edit="E(v3, 0-4)=2.5" --seeds=1,2,3 \
         --workdir=runs/edit
     python -m experiments.edit --list
 
 Writes into workdir: edit.png (rows: seeds; columns: steps from -sigma to +sigma),
-run.flags, and with --export the edit as the original's viewer exports it. If --components
-is such a file, edit.pkl keeps its network and component. Several --edit are applied
-together. --edit=ganspace:NAME is one of the edits that the original published, which
---list shows; --components must then belong to the network of that edit.
+run.flags, and with --export the edit as the original's viewer exports it. If
+--components is such a file, edit.pkl keeps its network and component. Several --edit
+are applied together. --edit=ganspace:NAME is one of the edits that the original
+published, which --list shows; --components must then belong to the network of that
+edit.
 """
 
 import dataclasses

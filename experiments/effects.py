@@ -1,6 +1,7 @@
-"""Measures with the probe which factors of a scene each component moves.
+r"""Measures with the probe which factors of a scene each component moves.
 
-    python -m experiments.effects --components=runs/stylegan2_scenes_w/components.npz --workdir=runs/effects
+    python -m experiments.effects --components=runs/stylegan2_scenes_w/components.npz \
+        --workdir=runs/effects
 
 Writes into workdir: effects.json, effects.md (a table), effects.png and run.flags.
 """

@@ -1,6 +1,8 @@
-"""Judges a generator of procedural scenes: reads its images with the probe, renders them again, measures their variety.
+r"""Judges a generator of procedural scenes: reads its images with the probe, renders
+them again, measures their variety.
 
-    python -m experiments.evaluate_scenes --generator=stylegan2-scenes --workdir=runs/evaluate_scenes
+    python -m experiments.evaluate_scenes --generator=stylegan2-scenes \
+        --workdir=runs/evaluate_scenes
 
 Writes into workdir: quality.json, run.flags, samples.png (64 samples) and compare.png
 (samples above the renderer's images of their factors). Prints the figures. The exit
@@ -45,7 +47,9 @@ def main():
 
 
 def _generate(generator, key):
-    """Returns samples and, for a conditional generator, the requested shapes, all equally often."""
+    """Returns samples and, for a conditional generator, the requested shapes, all
+    equally often.
+    """
     network = generator.merge()
     labels, chunks = None, {"index": np.arange(FLAGS.num_samples)}
     if network.num_classes:

@@ -1,9 +1,11 @@
-"""Measures how linear each layer is in z: whether the least-squares directions of its components can be trusted.
+r"""Measures how linear each layer is in z: whether the least-squares directions of its
+components can be trusted.
 
-    python -m experiments.linearity --flagfile=experiments/flags/linearity_biggan_deep_scenes.flags
+    python -m experiments.linearity \
+        --flagfile=experiments/flags/linearity_biggan_deep_scenes.flags
 
-Decomposes one layer after the other. Writes into workdir: linearity.json, linearity.md (a
-table of r2, the share of a component's variance that is linear in z), and run.flags.
+Decomposes one layer after the other. Writes into workdir: linearity.json, linearity.md
+(a table of r2, the share of a component's variance that is linear in z), and run.flags.
 """
 
 import json

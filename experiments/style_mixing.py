@@ -1,6 +1,8 @@
-"""Keeps the first layers' latents and draws new ones for the last layers, and the reverse (GANSpace, figure 6).
+r"""Keeps the first layers' latents and draws new ones for the last layers, and the
+reverse (GANSpace, figure 6).
 
-    python -m experiments.style_mixing --generator=stylegan2-scenes --cut=3 --seeds=1,2,3,4 --workdir=runs/style_mixing
+    python -m experiments.style_mixing --generator=stylegan2-scenes --cut=3 \
+        --seeds=1,2,3,4 --workdir=runs/style_mixing
 
 Writes into workdir: early_kept.png and late_kept.png (left column: the image whose
 latents are kept) and run.flags.

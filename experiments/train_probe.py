@@ -1,11 +1,12 @@
-"""Trains the probe that reads the factors of the procedural scenes back from images.
+r"""Trains the probe that reads the factors of the procedural scenes back from images.
 
-    python -m experiments.train_probe --flagfile=experiments/flags/train_probe.flags --workdir=runs/probe
+    python -m experiments.train_probe --flagfile=experiments/flags/train_probe.flags \
+        --workdir=runs/probe
 
-Scenes are rendered as training needs them. Writes into workdir: run.flags, metrics.jsonl,
-state/ (the same command continues a run that was stopped), probe/ (the checkpoint
-directory), and at the end accuracy.json (on scenes that training did not see). The
-flagfile takes a quarter of an hour on two CPU cores.
+Scenes are rendered as training needs them. Writes into workdir: run.flags,
+metrics.jsonl, state/ (the same command continues a run that was stopped), probe/ (the
+checkpoint directory), and at the end accuracy.json (on scenes that training did not
+see). The flagfile takes a quarter of an hour on two CPU cores.
 """
 
 import functools

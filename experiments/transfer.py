@@ -1,7 +1,10 @@
-"""Applies directions that were found on one class to all classes: numbers and pictures of what transfers.
+"""Applies directions that were found on one class to all classes: numbers and pictures
+of what transfers.
 
-    python -m experiments.transfer --components=runs/biggan_deep_scenes_cone/components.npz --workdir=runs/transfer
-    python -m experiments.transfer --flagfile=experiments/flags/transfer_biggan_deep_scenes.flags
+    python -m experiments.transfer
+    --components=runs/biggan_deep_scenes_cone/components.npz --workdir=runs/transfer
+    python -m experiments.transfer
+    --flagfile=experiments/flags/transfer_biggan_deep_scenes.flags
 
 Writes into workdir: transfer.json, transfer.md (a table of correlations with bootstrap
 intervals), for each of the first components transfer_v*.png (rows: classes; columns:
@@ -58,8 +61,8 @@ def main():
 def _measure(generator, found, num_classes):
     """Measures the transfer to each class.
 
-    For the source class itself it uses other images, which gives the most that there can
-    be.
+    For the source class itself it uses other images, which gives the most that there
+    can be.
     """
     scorer = probe.scorer(probe.load(FLAGS.probe or probe.SHIPPED))
     continuous = [name not in scorer.categories for name in scorer.names]  # the shape is the class

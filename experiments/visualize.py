@@ -1,13 +1,15 @@
 """Draws what components do: one row of images per component.
 
-    python -m experiments.visualize --components=runs/stylegan2_scenes_w/components.npz --workdir=runs/stylegan2_scenes_w
-    python -m experiments.visualize --flagfile=experiments/flags/visualize_stylegan2_scenes.flags
+    python -m experiments.visualize --components=runs/stylegan2_scenes_w/components.npz
+    --workdir=runs/stylegan2_scenes_w python -m experiments.visualize
+    --flagfile=experiments/flags/visualize_stylegan2_scenes.flags
 
 Writes into workdir: components.png, from the mean latent, and random.png, the same
 start with random directions, the baseline. Rows of directions in z start from seed 1
-instead: a generator without w has no mean latent, and a mean w has no z that could move.
-The title and the last line of output name the start. For every seed it adds components_seedN.png and random_seedN.png; with
---animate one GIF per component; and visualize.flags, which repeats the run.
+instead: a generator without w has no mean latent, and a mean w has no z that could
+move. The title and the last line of output name the start. For every seed it adds
+components_seedN.png and random_seedN.png; with --animate one GIF per component; and
+visualize.flags, which repeats the run.
 """
 
 import numpy as np

@@ -2,8 +2,8 @@
 
     import ganspace_jax as gs
 
-The names below are the library; docs/library.md shows them in use. Each is imported when
-it is first used, so that `import ganspace_jax` is quick.
+The names below are the library; docs/library.md shows them in use. Each is imported
+when it is first used, so that `import ganspace_jax` is quick.
 """
 
 import importlib

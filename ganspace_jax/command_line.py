@@ -32,7 +32,9 @@ FLAGS = flags.FLAGS
 
 
 def load_components() -> Components:
-    """Returns the components of --components. What their file does not tell is printed."""
+    """Returns the components of --components. What their file does not tell
+    is printed.
+    """
     loaded = foreign_files.load_components(FLAGS.components, FLAGS.latent_space)
     for sentence in loaded.source.assumptions:
         print(f"{FLAGS.components}: {sentence}")
@@ -40,7 +42,8 @@ def load_components() -> Components:
 
 
 def load_generator(components: Components | None = None) -> tuple[str, Generator]:
-    """Returns name and generator of --generator, or of the components if the flag is left out.
+    """Returns name and generator of --generator, or of the components if the flag is
+    left out.
 
     Raises:
         InputError: if there is no such generator, or if the components were made with
@@ -64,7 +67,9 @@ def load_generator(components: Components | None = None) -> tuple[str, Generator
 
 @contextlib.contextmanager
 def outputs(flagfile_name: str = "run.flags") -> Iterator[Any]:
-    """Yields a directory whose files move into --workdir when the block succeeds, with a flagfile that repeats the run."""
+    """Yields a directory whose files move into --workdir when the block succeeds, with
+    a flagfile that repeats the run.
+    """
     with output_files.outputs(FLAGS.workdir) as directory:
         yield directory
         (directory / flagfile_name).write_text(flagfile())
@@ -105,7 +110,9 @@ def progress_bar(description: str, *, shown: bool = True) -> Iterator[Callable[[
 
 @contextlib.contextmanager
 def stop_on_sigterm() -> Iterator[Callable[[], bool]]:
-    """Yields a function that tells whether SIGTERM has come. Schedulers send it before they take a machine away."""
+    """Yields a function that tells whether SIGTERM has come. Schedulers send it before
+    they take a machine away.
+    """
     received: list[int] = []
     before = signal.signal(signal.SIGTERM, lambda number, frame: received.append(number))
     try:
@@ -117,8 +124,9 @@ def stop_on_sigterm() -> Iterator[Callable[[], bool]]:
 def start(main: Callable[[], None], *, needs: Sequence[str] = ()) -> None:
     """Parses the flags and runs a command.
 
-    An InputError or a file error is printed as one line, and the exit status is 1. After
-    Interrupted the status is 143, which shells give to a process that SIGTERM ended.
+    An InputError or a file error is printed as one line, and the exit status is 1.
+    After Interrupted the status is 143, which shells give to a process that SIGTERM
+    ended.
 
     Args:
         main: the command.
@@ -138,7 +146,9 @@ def start(main: Callable[[], None], *, needs: Sequence[str] = ()) -> None:
 
 
 def _parse(argv: list[str], needs: Sequence[str]) -> list[str]:
-    """Parses the flags; reports a wrong flag, a stray argument or all missing flags in one line."""
+    """Parses the flags; reports a wrong flag, a stray argument or all missing flags in
+    one line.
+    """
     try:
         rest = FLAGS(argv)[1:]
     except flags.Error as error:

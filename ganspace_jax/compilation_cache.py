@@ -18,12 +18,13 @@ _MIN_SECONDS = 0.5  # programs that compile faster are not kept
 
 
 def use(directory: str | None) -> None:
-    """Makes this process read and write compiled programs. An unusable directory switches the cache off.
+    """Makes this process read and write compiled programs. An unusable directory
+    switches the cache off.
 
     Args:
-        directory: directory of the programs; "off": none; None: ganspace_jax/compiled in
-            the user's cache directory, or the directory that JAX_COMPILATION_CACHE_DIR
-            names.
+        directory: directory of the programs; "off": none; None: ganspace_jax/compiled
+            in the user's cache directory, or the directory that
+            JAX_COMPILATION_CACHE_DIR names.
     """
     if directory == OFF:
         jax.config.update("jax_enable_compilation_cache", False)
@@ -43,13 +44,17 @@ def use(directory: str | None) -> None:
 
 
 def default_directory() -> pathlib.Path:
-    """Returns XDG_CACHE_HOME/ganspace_jax/compiled, or ~/.cache/ganspace_jax/compiled."""
+    """Returns XDG_CACHE_HOME/ganspace_jax/compiled, or
+    ~/.cache/ganspace_jax/compiled.
+    """
     home = os.environ.get("XDG_CACHE_HOME")
     return (pathlib.Path(home) if home else pathlib.Path.home() / ".cache") / "ganspace_jax" / "compiled"
 
 
 def _machine() -> str:
-    """Returns digits that identify the processor, because a CPU's programs run on no other one."""
+    """Returns digits that identify the processor, because a CPU's programs run on no
+    other one.
+    """
     described = platform.machine()
     with contextlib.suppress(OSError):
         lines = pathlib.Path("/proc/cpuinfo").read_text().splitlines()
@@ -58,7 +63,9 @@ def _machine() -> str:
 
 
 def _remove_oldest(root: pathlib.Path) -> None:
-    """Removes the programs that were used longest ago until the directory is small enough."""
+    """Removes the programs that were used longest ago until the directory is small
+    enough.
+    """
     with contextlib.suppress(OSError):
         entries = [(path, path.stat()) for path in root.iterdir() if path.is_file()]
         total = sum(stat.st_size for _, stat in entries)

@@ -18,14 +18,15 @@ class InputError(ValueError):
 def printable(text: str) -> str:
     """Returns the text with every unprintable character as its Python escape code.
 
-    This covers line breaks, control characters, the starts of terminal escape sequences,
-    and characters that change the direction of the text.
+    This covers line breaks, control characters, the starts of terminal escape
+    sequences, and characters that change the direction of the text.
     """
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
 def first_line(error: BaseException, limit: int = 200) -> str:
-    """Returns the first line of the error's message that is not blank, as printable text.
+    """Returns the first line of the error's message that is not blank, as printable
+    text.
 
     If the message has no such line, returns the name of the error's type.
 

@@ -25,7 +25,9 @@ class Progress(NamedTuple):
 
 
 class Interrupted(Exception):  # noqa: N818 - nothing went wrong
-    """A computation that was told to stop and has saved its state; the message tells how to resume."""
+    """A computation that was told to stop and has saved its state; the message tells
+    how to resume.
+    """
 
 
 @dataclasses.dataclass(frozen=True)

@@ -1,4 +1,5 @@
-"""The flags that several commands share, defined once, and the specs that they stand for.
+"""The flags that several commands share, defined once, and the specs that they stand
+for.
 
 A command calls `define` and `define_spec` when it is imported, and the functions ending
 in `from_flags` when it runs.
@@ -27,13 +28,16 @@ Spec = TypeVar("Spec")
 
 
 def define(*names: str, **defaults: Any) -> None:
-    """Defines shared flags of these names. A keyword argument defines a flag with another default."""
+    """Defines shared flags of these names. A keyword argument defines a flag with
+    another default.
+    """
     for name in (*names, *defaults):
         _SHARED[name](**({"default": defaults[name]} if name in defaults else {}))
 
 
 def define_spec(spec_type: type, *, leave_out: Sequence[str] = (), **defaults: Any) -> None:
-    """Defines one flag for each field of a dataclass. The help is the field's text in the docstring.
+    """Defines one flag for each field of a dataclass. The help is the field's text in
+    the docstring.
 
     Args:
         spec_type: dataclass with an Attributes list in its docstring.
@@ -70,7 +74,9 @@ def _attribute_texts(spec_type: type) -> dict[str, str]:
 
 
 def spec_from_flags(spec_type: type[Spec], **fixed: Any) -> Spec:
-    """Returns the dataclass of the flags that `define_spec` defined; keyword arguments are fields without a flag."""
+    """Returns the dataclass of the flags that `define_spec` defined; keyword arguments
+    are fields without a flag.
+    """
     names = [field.name for field in dataclasses.fields(spec_type) if field.name in FLAGS]  # pyright: ignore
     return spec_type(**{**{name: FLAGS[name].value for name in names}, **fixed})
 
@@ -83,7 +89,9 @@ def run_from_flags(*, state: Any = None, report: Callable[[Progress], object], s
 
 
 def synthesis_from_flags(generator: Generator) -> Synthesis:
-    """Returns label, truncation and noise of the flags that the command has. The label "all" is left open."""
+    """Returns label, truncation and noise of the flags that the command has. The label
+    "all" is left open.
+    """
     fields: dict[str, Any] = {
         name: FLAGS[name].value for name in ("truncation_psi", "truncation_cutoff") if name in FLAGS
     }

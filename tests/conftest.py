@@ -1,9 +1,12 @@
-"""How all tests run: on the CPU, with every annotation of the package checked at run time.
+"""How all tests run: on the CPU, with every annotation of the package checked at run
+time.
 
-Programs are compiled afresh, once in a session: the processes that share its work, and those that tests start, share a cache.
-They are compiled without most optimizations, in a fifth of the time; the comparisons with reference images are the exception.
+Programs are compiled afresh, once in a session: the processes that share its work, and
+those that tests start, share a cache. They are compiled without most optimizations, in
+a fifth of the time; the comparisons with reference images are the exception.
 
-The import hook must come before the first import of `ganspace_jax`; pytest loads this file first.
+The import hook must come before the first import of `ganspace_jax`; pytest loads this
+file first.
 """
 
 import os
@@ -23,9 +26,11 @@ import jax
 import jaxtyping
 import pytest
 
-# The numeric tower: an int is good where a float is asked for, as type checkers have it (PEP 484).
+# The numeric tower: an int is good where a float is asked for, as type checkers have it
+# (PEP 484).
 CHECKER = "beartype.beartype(conf=beartype.BeartypeConf(is_pep484_tower=True))"
-# But for the readers of hostile files, where each step of an interpreter would be checked.
+# But for the readers of hostile files, where each step of an interpreter would be
+# checked.
 PACKAGE = pathlib.Path(__file__).parents[1] / "ganspace_jax"
 MODULES = [
     *pkgutil.iter_modules([str(PACKAGE)], "ganspace_jax."),

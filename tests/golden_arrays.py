@@ -1,4 +1,6 @@
-"""Reference arrays and how ours compare with them; StyleGAN2's generators from them, by the converters."""
+"""Reference arrays and how ours compare with them; StyleGAN2's generators from them, by
+the converters.
+"""
 
 import json
 import pathlib
@@ -25,7 +27,9 @@ def channels_first(x: jax.Array) -> np.ndarray:
 
 
 def error(ours: jax.Array, reference: np.ndarray) -> float:
-    """Largest difference relative to the largest magnitude, over the samples that the reference has."""
+    """Largest difference relative to the largest magnitude, over the samples that the
+    reference has.
+    """
     ours = channels_first(ours)[: len(reference)]
     assert ours.shape == reference.shape
     return float(np.abs(ours - reference).max() / np.abs(reference).max())
@@ -37,7 +41,9 @@ def part(arrays: dict[str, np.ndarray], prefix: str) -> dict[str, np.ndarray]:
 
 
 def stylegan2_generator(arrays: dict[str, np.ndarray]) -> base.Generator:
-    """The StyleGAN2 of a golden file in any of the three layouts, by that layout's converter."""
+    """The StyleGAN2 of a golden file in any of the three layouts, by that layout's
+    converter.
+    """
     config, parameters = arrays["config"], part(arrays, "param/")
     if config["arch"] == "stylegan2_rosinality":
         state = part(parameters, "g_ema/")
@@ -49,6 +55,8 @@ def stylegan2_generator(arrays: dict[str, np.ndarray]) -> base.Generator:
 
 
 def clamps(source: dict) -> dict[str, float | None]:
-    """What the layers of a StyleGAN2 say of themselves, which the arrays of a golden file do not hold."""
+    """What the layers of a StyleGAN2 say of themselves, which the arrays of a golden
+    file do not hold.
+    """
     clamp = source["synthesis_kwargs"]["conv_clamp"]
     return {f"synthesis.b{side}.{layer}": clamp for side in (8, 16, 32) for layer in ("conv0", "conv1", "torgb")}

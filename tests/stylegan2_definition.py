@@ -1,4 +1,6 @@
-"""StyleGAN2's synthesis network by its definition, in float64: zeros inserted, kernels made for the sample, one at a time."""
+"""StyleGAN2's synthesis network by its definition, in float64: zeros inserted, kernels
+made for the sample, one at a time.
+"""
 
 import math
 
@@ -7,7 +9,9 @@ from numpy.lib.stride_tricks import sliding_window_view
 
 
 class Definition:
-    """The network of a PyTorch file; `scaled`: weights times 1 / sqrt(fan in) before they are demodulated."""
+    """The network of a PyTorch file; `scaled`: weights times 1 / sqrt(fan in) before
+    they are demodulated.
+    """
 
     def __init__(self, state, config, *, scaled=False):
         self.state = {name: array.astype(np.float64) for name, array in state.items()}
@@ -74,7 +78,9 @@ def _insert_zeros(x, size):
 
 
 def _filtered(x, before, after, taps):
-    """Padded, and convolved with the filter; four times the gain, as three of four pixels are zeros."""
+    """Padded, and convolved with the filter; four times the gain, as three of four
+    pixels are zeros.
+    """
     flipped = 4 * np.outer(taps, taps)[::-1, ::-1] / np.sum(taps) ** 2
     padded = np.pad(x, ((0, 0), (before, after), (before, after)))
     return np.stack([_correlate(channel[None], flipped[None, None])[0] for channel in padded])

@@ -1,10 +1,14 @@
-"""A StyleGAN2 of ours as the three codes' files would hold it: the converters' mappings the other way round."""
+"""A StyleGAN2 of ours as the three codes' files would hold it: the converters' mappings
+the other way round.
+"""
 
 import numpy as np
 
 
 def as_pytorch(generator, *, flat=False):
-    """(state, source, clamps); flat: where the stylegan3 repository keeps the arguments."""
+    """(state, source, clamps); flat: where the stylegan3 repository keeps the
+    arguments.
+    """
     config, state = generator.merge().config, {}
     for name, array in _named(generator.params):
         if name.endswith("const") and array.ndim == 3:

@@ -1,4 +1,6 @@
-"""The parts of the benchmarks that need nothing beyond the requirements: what is timed is what it says."""
+"""The parts of the benchmarks that need nothing beyond the requirements: what is timed
+is what it says.
+"""
 
 import time
 

@@ -63,7 +63,9 @@ def test_it_is_in_the_users_cache_unless_a_directory_is_named(tmp_path, monkeypa
 
 
 def test_processes_that_start_together_share_it_and_damage_costs_time_only(tmp_path):
-    """Two at once, then one that finds truncated programs, then one without a writable directory."""
+    """Two at once, then one that finds truncated programs, then one without a writable
+    directory.
+    """
     variables = {"XDG_CACHE_HOME": str(tmp_path), "JAX_ENABLE_COMPILATION_CACHE": "true"}
     both = [process.communicate() for process in [_start(**variables), _start(**variables)]]
     programs = _programs(tmp_path)

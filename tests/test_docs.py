@@ -26,7 +26,9 @@ def _examples(page: pathlib.Path) -> list[str]:
 
 
 def _run(code: str, directory: pathlib.Path) -> subprocess.CompletedProcess:
-    """Runs code as a user does: in a process of its own, in a directory outside the repository."""
+    """Runs code as a user does: in a process of its own, in a directory outside the
+    repository.
+    """
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     command = [sys.executable, "-c", code]
     return subprocess.run(command, cwd=directory, env=environment, capture_output=True, text=True)
@@ -39,7 +41,9 @@ def _sections(page: pathlib.Path) -> set[str]:
 
 
 def _flags(source: pathlib.Path) -> set[str]:
-    """Returns the flags that a command's file defines, shared ones and those of specs included."""
+    """Returns the flags that a command's file defines, shared ones and those of specs
+    included.
+    """
     flags, text = set(OF_EVERY_COMMAND), source.read_text()
     for call in ast.walk(ast.parse(text)):
         if not isinstance(call, ast.Call):
@@ -70,7 +74,9 @@ def _fields(spec: str) -> set[str]:
 
 
 def _commands(text: str) -> list[tuple[str, list[str]]]:
-    """Returns (module, flags) of every `python -m MODULE ... --flag=...` of ours; a backslash continues a line."""
+    """Returns (module, flags) of every `python -m MODULE ... --flag=...` of ours; a
+    backslash continues a line.
+    """
     joined, names = re.sub(r"\\\n\s*", " ", text), "|".join(COMMANDS)
     found = re.findall(rf"python -m ((?:{names})[\w.]*)([^\n`']*)", joined)
     return [(module.rstrip("."), re.findall(r"--(\w+)", rest.partition("#")[0])) for module, rest in found]

@@ -1,4 +1,6 @@
-"""Which folder may import which: the floors of the house as one table, held against the imports in the source."""
+"""Which folder may import which: the floors of the house as one table, held against the
+imports in the source.
+"""
 
 import ast
 import fnmatch
@@ -11,7 +13,8 @@ ROOT = pathlib.Path(__file__).parents[1]
 PACKAGE = "ganspace_jax"
 OURS = (PACKAGE, "experiments", "checkpoints_convert")
 
-# From the lowest floor up. A module imports from its own place and from lower floors only.
+# From the lowest floor up. A module imports from its own place and from lower floors
+# only.
 FLOORS = (
     ("shapes", "errors", "run"),
     ("files.inert",),
@@ -35,7 +38,8 @@ NOT_PAPERS = tuple(
     for name in ("base", "chunks", "synthesis", "zoo", "catalogue", "ops", "shared_layers", "stylegan3_filters")
 )
 OPS = ("ganspace_jax.shapes", "ganspace_jax.generators.ops")
-# Rules within a folder: (importing modules, except these, the only modules of ours that they may import).
+# Rules within a folder: (importing modules, except these, the only modules of ours that
+# they may import).
 ONLY = (
     ("ganspace_jax.shapes", (), ()),
     ("ganspace_jax.generators.ops", (), ("ganspace_jax.shapes",)),
@@ -96,7 +100,9 @@ def _sources() -> Iterator[tuple[str, str]]:
 
 
 def _imported(module: str, source: str) -> Iterator[tuple[int, str]]:
-    """Yields (line, dotted name) of everything imported, at the top or inside functions; `from a import b` is a.b."""
+    """Yields (line, dotted name) of everything imported, at the top or inside
+    functions; `from a import b` is a.b.
+    """
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Import):
             yield from ((node.lineno, alias.name) for alias in node.names)
@@ -110,7 +116,9 @@ def _inside(name: str, places: tuple[str, ...]) -> bool:
 
 
 def _floor(name: str) -> int | None:
-    """Returns the floor of a module of the package; None for the package itself and for other packages."""
+    """Returns the floor of a module of the package; None for the package itself and for
+    other packages.
+    """
     if not name.startswith(f"{PACKAGE}."):
         return None
     rest = name.removeprefix(f"{PACKAGE}.")

@@ -1,4 +1,6 @@
-"""Docstrings are in plain words, as far as a program can tell; CONTRIBUTING.md has the rule."""
+"""Docstrings are in plain words, as far as a program can tell; CONTRIBUTING.md has the
+rule.
+"""
 
 import ast
 import pathlib
@@ -18,7 +20,9 @@ MOST_WORDS = 25
 
 
 def _passages(docstring: str) -> list[str]:
-    """Returns paragraphs and list entries; indented commands, equations and tables are left out."""
+    """Returns paragraphs and list entries; indented commands, equations and tables are
+    left out.
+    """
     passages, in_list = [""], False
     for line in docstring.splitlines():
         text = line.strip()

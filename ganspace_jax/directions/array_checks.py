@@ -1,21 +1,25 @@
-"""Checks of the arrays in a components file. Each check raises ValueError with the array's name."""
+"""Checks of the arrays in a components file. Each check raises ValueError with the
+array's name.
+"""
 
 from collections.abc import Mapping
 
 import numpy as np
 
+# The largest number in a file. A step of edits.MAX_SIGMA = 1e4 standard deviations is
+# then at most 1e18 long, and its square is still a float32 number.
 MAX_NUMBER = 1e7
-"""Largest number in a file. Then a step of edits.MAX_SIGMA = 1e4 standard deviations along a
-direction is at most 1e18 long, and its square is still a float32 number."""
 
 _NEEDED = ("activation_components", "activation_mean", "activation_stdevs", "latent_components", "latent_mean",
            "latent_stdevs")  # fmt: skip
 
 
 def check_numbers(name: str, array: np.ndarray) -> None:
-    """Raises ValueError if a field of Components holds no numbers, or numbers that cannot be used.
+    """Raises ValueError if a field of Components holds no numbers, or numbers that
+    cannot be used.
 
-    NaN stands for an unknown figure, but directions, means and standard deviations are known.
+    NaN stands for an unknown figure, but directions, means and standard deviations are
+    known.
     """
     if array.dtype.kind not in "fiu":
         raise ValueError(f"{name}: must hold numbers, holds {array.dtype}")
@@ -31,7 +35,9 @@ def check_numbers(name: str, array: np.ndarray) -> None:
 
 
 def in_float32(name: str, array: np.ndarray) -> np.ndarray:
-    """Returns an array of float32 or more precise numbers in float32. Raises ValueError for other arrays."""
+    """Returns an array of float32 or more precise numbers in float32. Raises ValueError
+    for other arrays.
+    """
     if array.dtype.kind != "f" or array.dtype.itemsize < 4:
         raise ValueError(f"{name}: must hold float32 numbers, holds {array.dtype}")
     with np.errstate(over="ignore"):
@@ -39,7 +45,9 @@ def in_float32(name: str, array: np.ndarray) -> np.ndarray:
 
 
 def without_axis(arrays: Mapping[str, np.ndarray], name: str, axis: int) -> np.ndarray:
-    """Returns an array without an axis of length 1. Raises ValueError if the axis has another length."""
+    """Returns an array without an axis of length 1. Raises ValueError if the axis has
+    another length.
+    """
     array = arrays[name]
     if array.ndim <= axis or array.shape[axis] != 1:
         raise ValueError(f"{name}: has shape {array.shape}, must have length 1 along axis {axis}")

@@ -1,4 +1,5 @@
-"""Components: the directions that a method finds, with their statistics, and their file.
+"""Components: the directions that a method finds, with their statistics, and their
+file.
 
 The file has the keys, shapes and signs of the original GANSpace's .npz, with spatial
 layers channels first. So each program reads the other's files. The keys `r2`,
@@ -37,13 +38,13 @@ class Components:
         activation_components: unit directions in the layer.
         activation_mean: mean of the layer.
         activation_stdevs: standard deviations of the layer along the components.
-        latent_components: directions in latent space; with one row per layer [c, layers,
-            l], each layer moves along its own.
+        latent_components: directions in latent space; with one row per layer [c,
+            layers, l], each layer moves along its own.
         latent_mean: mean of the latent.
         latent_stdevs: standard deviations of the latent along the directions.
         variance_ratio: share of the layer's variance that each component explains.
-        random_stdevs: standard deviations of the layer along random unit directions, the
-            baseline.
+        random_stdevs: standard deviations of the layer along random unit directions,
+            the baseline.
         r2: share of the component's variance that is linear in the latent; 1 if the
             layer is the latent space itself.
         stability: jackknife standard error of the direction, in degrees.
@@ -95,7 +96,8 @@ def _first_or_none(mean: np.ndarray | None) -> np.ndarray | None:
 
 
 def read_arrays(path: str | os.PathLike[str]) -> dict[str, Any] | np.ndarray:
-    """Returns the arrays of an .npz file, or the array of an .npy file. Nothing in the file is executed.
+    """Returns the arrays of an .npz file, or the array of an .npy file. Nothing in the
+    file is executed.
 
     Raises:
         InputError: if the file is missing or damaged.
@@ -121,7 +123,9 @@ def load(path: str | os.PathLike[str]) -> Components:
 
 @contextlib.contextmanager
 def refused_by_name(path: str | os.PathLike[str]) -> Iterator[None]:
-    """Turns the errors of a content that is not a components file into an InputError that names the file."""
+    """Turns the errors of a content that is not a components file into an InputError
+    that names the file.
+    """
     try:
         yield
     except KeyError as error:
@@ -131,7 +135,9 @@ def refused_by_name(path: str | os.PathLike[str]) -> Iterator[None]:
 
 
 def from_arrays(arrays: Any) -> Components:
-    """Returns the components of the arrays that `save` writes. Raises ValueError or KeyError for other arrays."""
+    """Returns the components of the arrays that `save` writes. Raises ValueError or
+    KeyError for other arrays.
+    """
     if not isinstance(arrays, dict):
         raise ValueError("is one array; must be an .npz")
     arrays = {name: array_checks.in_float32(name, array) if name in _KEYS else array for name, array in arrays.items()}
@@ -156,7 +162,9 @@ def from_arrays(arrays: Any) -> Components:
 
 
 def _read_about(text: str) -> tuple[LayerSpec, Source]:
-    """Returns spec and source of the JSON text; earlier versions stored one flat list."""
+    """Returns spec and source of the JSON text; earlier versions stored one
+    flat list.
+    """
     about = json.loads(text)
     sources.check_json(about)
     spec_names = [field.name for field in dataclasses.fields(LayerSpec)]
@@ -188,9 +196,11 @@ def _checked_spec(entries: Mapping[str, Any]) -> LayerSpec:
 
 
 def check_arrays(components: Components) -> None:
-    """Raises ValueError if arrays do not fit one another, or contain numbers that cannot be used.
+    """Raises ValueError if arrays do not fit one another, or contain numbers that
+    cannot be used.
 
-    NaN stands for an unknown figure. Directions, means and standard deviations are known.
+    NaN stands for an unknown figure. Directions, means and standard deviations are
+    known.
     """
     count = len(components.activation_stdevs)
     for field in dataclasses.fields(components):
@@ -216,7 +226,9 @@ def check_arrays(components: Components) -> None:
 
 
 def check_generator(components: Components, generator: str, fingerprint: str) -> None:
-    """Raises InputError if the components' file tells that they were made with other weights."""
+    """Raises InputError if the components' file tells that they were made with other
+    weights.
+    """
     source = components.source
     if source.fingerprint not in ("", fingerprint):
         raise InputError(
@@ -236,7 +248,9 @@ def channels_last(x: np.ndarray) -> np.ndarray:
 
 
 def summary(components: Components) -> dict[str, Any]:
-    """Returns the figures of every component and their source, for JSON. Unknown figures are None."""
+    """Returns the figures of every component and their source, for JSON. Unknown
+    figures are None.
+    """
     figures = {
         "variance_ratio": components.variance_ratio,
         "activation_stdev": components.activation_stdevs,

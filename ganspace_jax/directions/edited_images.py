@@ -75,7 +75,9 @@ def resolve(components: Components, view: View, generator: Generator) -> tuple[C
 
 
 def _mean_of(components: Components, generator: Generator) -> np.ndarray:
-    """Returns the mean of the space in which the directions live, one row per layer if they have one."""
+    """Returns the mean of the space in which the directions live, one row per layer if
+    they have one.
+    """
     if components.spec.latent_space == MAPPED_LATENT:
         mean = np.asarray(generator.mean_latent)
     else:
@@ -105,7 +107,9 @@ def check_latents(components: Components, generator: Generator) -> None:
 
 
 def check_layer_latents(components: Components, generator: Generator) -> None:
-    """Raises InputError if the directions cannot be added to this generator's per-layer latents."""
+    """Raises InputError if the directions cannot be added to this generator's per-layer
+    latents.
+    """
     check_latents(components, generator)
     if components.spec.latent_space != generator.latent_space:
         raise InputError(
@@ -123,7 +127,8 @@ def start_of_seed(generator: Generator, seed: int, synthesis_: Synthesis) -> Sta
 
 
 def default_start(generator: Generator, components: Components, synthesis_: Synthesis) -> Start:
-    """Returns the mean latent of components in w; for components in z the seed FALLBACK_SEED.
+    """Returns the mean latent of components in w; for components in z the seed
+    FALLBACK_SEED.
 
     Because z = 0 is no typical latent, its image shows little, and in a DCGAN nothing.
     The mean latent of a mapping network also comes from no z that could be moved.
@@ -175,8 +180,8 @@ def move(
 ) -> Float[Array, "layers d"]:
     """Returns the edited latents of one image.
 
-    On a generator with w, directions in z move one z per layer; each layer then uses the
-    w of its own z.
+    On a generator with w, directions in z move one z per layer; each layer then uses
+    the w of its own z.
     """
     if components.spec.latent_space == generator.latent_space:
         return edits.apply(start.latents[None], components, column, centred=view.centred)[0]
@@ -198,7 +203,9 @@ def component_rows(
     sigmas: Sequence[float] | np.ndarray,
     view: View,
 ) -> Float[np.ndarray, "rows columns h w c"]:
-    """Returns one row of images per component, with one number of standard deviations per column."""
+    """Returns one row of images per component, with one number of standard deviations
+    per column.
+    """
     rows = [
         edited_images(generator, components, start, [[Edit(k, None, float(sigma))] for sigma in sigmas], view)
         for k in indices
@@ -209,10 +216,11 @@ def component_rows(
 def mixed_rows(
     generator: Generator, seeds: Sequence[int], num_columns: int, kept: tuple[int, int], settings: Synthesis
 ) -> Float[np.ndarray, "rows columns h w c"]:
-    """Returns one row per seed: its image, then images that keep its latents in some layers only.
+    """Returns one row per seed: its image, then images that keep its latents in some
+    layers only.
 
-    The new latents of the other layers are those of published seeds from 1,000 on, equal
-    in every row (StyleGAN, section 3.1; GANSpace, figure 6).
+    The new latents of the other layers are those of published seeds from 1,000 on,
+    equal in every row (StyleGAN, section 3.1; GANSpace, figure 6).
 
     Args:
         generator: the generator.

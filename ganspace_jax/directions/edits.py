@@ -1,7 +1,7 @@
 """Edits: they move latents, or activations, along components in a range of layers.
 
-An edit is written as in the paper, E(v3, 0-4)=2.5: component 3, layers 0 to 4 inclusive,
-2.5 standard deviations.
+An edit is written as in the paper, E(v3, 0-4)=2.5: component 3, layers 0 to 4
+inclusive, 2.5 standard deviations.
 """
 
 import dataclasses
@@ -40,7 +40,8 @@ class Edit:
 
     @classmethod
     def parse(cls, text: str) -> "Edit":
-        """Returns the edit of a text such as E(v3, 0-4)=2.5, E(v3, 2) or E(v3), layers inclusive.
+        """Returns the edit of a text such as E(v3, 0-4)=2.5, E(v3, 2) or E(v3), layers
+        inclusive.
 
         Raises:
             InputError: if the text is not an edit.
@@ -69,13 +70,17 @@ def _number(text: str) -> float | None:
 
 
 def check_sigma(sigma: float, flag: str) -> None:
-    """Raises InputError if a step is not a number of at most MAX_SIGMA standard deviations."""
+    """Raises InputError if a step is not a number of at most MAX_SIGMA standard
+    deviations.
+    """
     if not abs(sigma) <= MAX_SIGMA:
         raise InputError(f"{flag}: must be a number of standard deviations, at most {MAX_SIGMA:,.0f}")
 
 
 def check(edit: Edit, num_components: int, num_layers: int) -> None:
-    """Raises InputError if the component or a layer does not exist, or if the step is too large."""
+    """Raises InputError if the component or a layer does not exist, or if the step is
+    too large.
+    """
     if not 0 <= edit.component < num_components:
         raise InputError(
             f"--edit={edit}: there is no component {edit.component}; they go from 0 to {num_components - 1}"
@@ -89,18 +94,19 @@ def check(edit: Edit, num_components: int, num_layers: int) -> None:
 def apply(
     latents: Float[Array, "n layers d"], components: Components, edits: Sequence[Edit], *, centred: bool = False
 ) -> Float[Array, "n layers d"]:
-    """Returns moved latents: in the layers of each edit, w + sigma * stdev * u, all edits added up.
+    """Returns moved latents: in the layers of each edit, w + sigma * stdev * u, all
+    edits added up.
 
-    With hierarchical z (BigGAN) each layer owns a chunk of z; an edit moves the chunks of
-    its layers.
+    With hierarchical z (BigGAN) each layer owns a chunk of z; an edit moves the chunks
+    of its layers.
 
     Args:
         latents: per-layer latents.
         components: directions u and standard deviations.
         edits: the edits.
-        centred: whether w is first replaced by w - <w - mean, u> u / <u, u>, so that its
-            coordinate along u becomes sigma * stdev (the original's "absolute" edits).
-            With directions by layer, each layer has its own coordinate.
+        centred: whether w is first replaced by w - <w - mean, u> u / <u, u>, so that
+            its coordinate along u becomes sigma * stdev (the original's "absolute"
+            edits). With directions by layer, each layer has its own coordinate.
 
     Raises:
         InputError: if an edit does not fit, or a mean that is needed is unknown.
@@ -124,28 +130,33 @@ def apply(
 
 
 def _coordinate(away: Array, direction: Array, axes: tuple[int, ...]) -> Array:
-    """Returns the multiple of the direction in each vector. The direction need not have unit length."""
+    """Returns the multiple of the direction in each vector. The direction need not have
+    unit length.
+    """
     square = jnp.sum(direction[None] ** 2, axis=axes, keepdims=True)
     return jnp.sum(away * direction, axis=axes, keepdims=True) / jnp.where(square > 0, square, 1.0)
 
 
 def by_layer(latent: Float[np.ndarray, "*l"], num_layers: int, width: int) -> Float[Array, "layers d"]:
-    """Returns each layer's row of a latent: its own row, all of a vector, or its chunk of one (hierarchical z)."""
+    """Returns each layer's row of a latent: its own row, all of a vector, or its chunk
+    of one (hierarchical z).
+    """
     return jnp.broadcast_to(jnp.reshape(latent, (-1, width)), (num_layers, width))
 
 
 def activation_offset(
     components: Components, edits: Sequence[Edit], activation: Float[Array, "n *layer"] | None = None
 ) -> Float[Array, "n *layer"] | Float[Array, "*layer"]:
-    """Returns the sum of sigma * stdev * v over the edits, to be added at the components' layer.
+    """Returns the sum of sigma * stdev * v over the edits, to be added at the
+    components' layer.
 
     The layers of an edit have no effect here.
 
     Args:
         components: directions v and standard deviations.
         edits: the edits.
-        activation: activation without the edit. If it is given, its coordinate along v is
-            removed first. The coordinate is over the whole activation; the original
+        activation: activation without the edit. If it is given, its coordinate along v
+            is removed first. The coordinate is over the whole activation; the original
             summed over the last axis only, which is wrong for spatial layers.
     """
     total = jnp.zeros(components.activation_components.shape[1:])
@@ -165,7 +176,9 @@ def activation_offset(
 def strip(
     latents: Float[Array, "layers d"], components: Components, edit: Edit, num_frames: int = 5, *, centred: bool = False
 ) -> Float[Array, "frames layers d"]:
-    """Returns the latents of one image, moved by num_frames even steps from -sigma to +sigma."""
+    """Returns the latents of one image, moved by num_frames even steps from -sigma to
+    +sigma.
+    """
     sigmas = np.linspace(-edit.sigma, edit.sigma, num_frames)
     frames = [
         apply(latents[None], components, [dataclasses.replace(edit, sigma=float(sigma))], centred=centred)[0]

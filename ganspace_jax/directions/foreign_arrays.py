@@ -1,9 +1,10 @@
 """Interprets the arrays in other programs' files of directions as Components.
 
     GANSpace          act_comp, act_mean, act_stdev, lat_comp, lat_mean, lat_stdev, ...
-    encoder4editing   PCA of a StyleGAN2's w: comp [k, d], [k, 1, d] or [k, layers, d]; mean; std
-    rosinality        closed-form factorization: eigvec [d, k], whose columns are directions in w
-    one direction     [d], [1, d], or one row per layer [layers, d]: InterFaceGAN, STIT, Puzer
+    encoder4editing   PCA of a StyleGAN2's w: comp [k, d], [k, 1, d] or [k, layers, d];
+    mean; std rosinality        closed-form factorization: eigvec [d, k], whose columns
+    are directions in w one direction     [d], [1, d], or one row per layer [layers, d]:
+    InterFaceGAN, STIT, Puzer
 
 Directions keep their length: they are not normalised. Figures that a file does not
 contain are NaN, and means None. What is assumed about a file stands in
@@ -43,8 +44,8 @@ def interpret(path: Path, content: Any, latent_space: str | None) -> Components:
     Args:
         path: file, whose name may tell layer and latent space.
         content: one array, or arrays by name.
-        latent_space: space of the directions, "w" or "z", as the user names it; None: as
-            the file or its name tells, else w.
+        latent_space: space of the directions, "w" or "z", as the user names it; None:
+            as the file or its name tells, else w.
 
     Raises:
         InputError: if the file tells another space than the user.
@@ -88,9 +89,10 @@ def _array(content: Mapping[str, Any], name: str) -> np.ndarray:
 def _from_ganspace(path: Path, arrays: Mapping[str, np.ndarray], latent_space: str | None) -> Components:
     """Returns the components of the original's .npz.
 
-    If the components equal the directions, the layer is w. Otherwise layer and space are
-    parsed from the file name: it ends in "_w" if the directions are in w. In a renamed
-    file, standard deviations of 1 tell z, because the original measures z in its own unit.
+    If the components equal the directions, the layer is w. Otherwise layer and space
+    are parsed from the file name: it ends in "_w" if the directions are in w. In a
+    renamed file, standard deviations of 1 tell z, because the original measures z in
+    its own unit.
     """
     match = _FILE_NAME.fullmatch(pathlib.Path(path).stem)
     name = match.groupdict() if match else {}
@@ -123,7 +125,9 @@ def _from_ganspace(path: Path, arrays: Mapping[str, np.ndarray], latent_space: s
 
 
 def _from_encoder4editing(path: Path, content: Mapping[str, Any], latent_space: str | None) -> Components:
-    """Returns a PCA of w, or of the space that the user names; directions by layer are in w."""
+    """Returns a PCA of w, or of the space that the user names; directions by layer are
+    in w.
+    """
     comp, mean, std = (_array(content, name) for name in ("comp", "mean", "std"))
     directions = array_checks.without_axis({"comp": comp}, "comp", 1) if comp.ndim == 3 and comp.shape[1] == 1 else comp
     if directions.ndim not in (2, 3):
@@ -144,7 +148,8 @@ def _is_direction(array: np.ndarray) -> bool:
 
 
 def _from_direction(path: Path, array: np.ndarray, latent_space: str | None) -> Components:
-    """Returns one direction, with a step of 1 for its standard deviation and an unknown mean.
+    """Returns one direction, with a step of 1 for its standard deviation and an unknown
+    mean.
 
     The published boundaries in w are called NAME_w_boundary.npy, those in z
     NAME_boundary.npy; the arrays do not differ. Directions by layer are in w.
@@ -183,7 +188,9 @@ def in_latent_space(
 
 
 def with_unknowns(**known: Any) -> Components:
-    """Returns components with NaN for every unknown figure. Raises ValueError for arrays that do not fit one another."""
+    """Returns components with NaN for every unknown figure. Raises ValueError for
+    arrays that do not fit one another.
+    """
     unknown = {name: np.full(len(known["activation_stdevs"]), np.nan, np.float32) for name in _FIGURES}
     result = Components(**{**unknown, **known})
     components.check_arrays(result)

@@ -33,7 +33,8 @@ _KINDS: dict[type, tuple[type, ...]] = {
 
 
 def load_components(path: str | os.PathLike[str], latent_space: str | None = None) -> Components:
-    """Returns components from a file of this program or of another one. Nothing in it is executed.
+    """Returns components from a file of this program or of another one. Nothing in it
+    is executed.
 
     Args:
         path: the file.
@@ -57,7 +58,9 @@ def load_components(path: str | os.PathLike[str], latent_space: str | None = Non
 
 
 def _read(path: str | os.PathLike[str]) -> Any:
-    """Returns the content of a file of NumPy, torch or pickle, as its first bytes tell, else as its ending tells."""
+    """Returns the content of a file of NumPy, torch or pickle, as its first bytes tell,
+    else as its ending tells.
+    """
     readers = {".pkl": network_pickles.read, ".pt": torch_files.read, ".pth": torch_files.read}
     reader = readers.get(pathlib.Path(path).suffix, components.read_arrays)
     if pathlib.Path(path).is_file():
@@ -78,7 +81,9 @@ def _read(path: str | os.PathLike[str]) -> Any:
 
 
 def _holds_pickle(path: str | os.PathLike[str]) -> bool:
-    """Returns whether a zip archive holds torch's pickle; an archive cut short counts by its ending."""
+    """Returns whether a zip archive holds torch's pickle; an archive cut short counts
+    by its ending.
+    """
     try:
         with zipfile.ZipFile(path) as archive:
             return any(name.endswith("data.pkl") for name in archive.namelist())
@@ -87,7 +92,8 @@ def _holds_pickle(path: str | os.PathLike[str]) -> bool:
 
 
 def load_edit(path: str | os.PathLike[str]) -> dict[str, Any]:
-    """Returns the dictionary of an edit that the original's viewer exported. Nothing in the file is executed.
+    """Returns the dictionary of an edit that the original's viewer exported. Nothing in
+    the file is executed.
 
     Raises:
         InputError: if the file is missing, damaged or no exported edit.
@@ -112,18 +118,24 @@ def _checked_edit(exported: Any) -> dict[str, Any]:
 
 
 def save_edit(path: str | os.PathLike[str], exported: dict[str, Any]) -> None:
-    """Writes an exported edit such that the original reads it, also with an older NumPy."""
+    """Writes an exported edit such that the original reads it, also with an older
+    NumPy.
+    """
     data = pickle.dumps(exported, protocol=3)  # protocol 3 stores module names as lines of text
     pathlib.Path(path).write_bytes(data.replace(b"cnumpy._core.", b"cnumpy.core."))
 
 
 def edit_of(exported: dict[str, Any]) -> Edit:
-    """Returns the edit of an exported file: along component 0 of components_of, in the layers that it names."""
+    """Returns the edit of an exported file: along component 0 of components_of, in the
+    layers that it names.
+    """
     return Edit(0, (int(exported["edit_start"]), int(exported["edit_end"])), float(exported["sigma_range"]))
 
 
 def components_of(exported: dict[str, Any]) -> Components:
-    """Returns the one component of an exported edit. The file does not contain its mean."""
+    """Returns the one component of an exported edit. The file does not contain its
+    mean.
+    """
     run = exported["decomposition"]
     direction, latent = components.channels_last(exported["act_comp"]), exported["lat_comp"].reshape(1, -1)
     layer = "w" if np.array_equal(direction, latent) else printable(str(run.get("layer", UNKNOWN)))

@@ -1,4 +1,5 @@
-"""The edits that the original GANSpace published, by name, as data (published_edits.csv).
+"""The edits that the original GANSpace published, by name, as data
+(published_edits.csv).
 
 The data come from notebooks/figure_edit_zoo.ipynb of harskish/ganspace, (c) 2020 Erik
 Härkönen, Apache-2.0: numbers and spelling as written. The components were computed for
@@ -68,7 +69,8 @@ def _parse(row: dict[str, str]) -> NamedEdit:
 
 
 def find(text: str) -> NamedEdit:
-    """Returns the edit of `ganspace:NAME`, or of `ganspace:DATA/NAME` if several have the name.
+    """Returns the edit of `ganspace:NAME`, or of `ganspace:DATA/NAME` if several have
+    the name.
 
     If one network has a name twice, `NAME` is the first edit and `NAME #2` the second.
 
@@ -88,7 +90,9 @@ def find(text: str) -> NamedEdit:
 
 
 def check(named: NamedEdit, num_components: int, latent_space: str | None) -> None:
-    """Raises InputError if a components file cannot contain the component of the edit."""
+    """Raises InputError if a components file cannot contain the component
+    of the edit.
+    """
     if named.latent_space != latent_space:
         raise InputError(
             f"--edit={PREFIX}{named.name}: its direction is in {named.latent_space}, those of the components are in "

@@ -24,7 +24,9 @@ def random_like(components: Components, seed: int) -> Components:
 
 
 def _unit_like(directions: np.ndarray, num_leading: int, seed: int) -> np.ndarray:
-    """Returns random directions of the same shape; rows over the axes after `num_leading` have unit length."""
+    """Returns random directions of the same shape; rows over the axes after
+    `num_leading` have unit length.
+    """
     count = int(np.prod(directions.shape[:num_leading]))
     size = int(np.prod(directions.shape[num_leading:]))
     return unit_rows(count, size, seed).reshape(directions.shape).astype(np.float32)

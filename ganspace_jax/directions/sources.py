@@ -80,7 +80,9 @@ def check_names(what: str, entries: Any, names: list[str]) -> None:
 
 
 def check_json(value: Any) -> None:
-    """Raises ValueError if a JSON value contains an unprintable character, NaN or infinity."""
+    """Raises ValueError if a JSON value contains an unprintable character, NaN or
+    infinity.
+    """
     if isinstance(value, str) and not value.isprintable():
         raise ValueError(f"{value[:40]!r} contains control characters")
     if isinstance(value, float) and not math.isfinite(value):

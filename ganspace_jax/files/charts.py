@@ -50,7 +50,9 @@ def variance(
 
 
 def effects(path: str | os.PathLike[str], sizes: Float[np.ndarray, "c f"], names: Sequence[str]) -> None:
-    """Draws how far each component (row) moves each value (column), as a field of colours."""
+    """Draws how far each component (row) moves each value (column), as a field of
+    colours.
+    """
     rows, columns = sizes.shape
     figure, axes = _pyplot().subplots(figsize=(1 + 0.55 * columns, 1.6 + 0.28 * rows), layout="constrained")
     field = axes.imshow(sizes, cmap="viridis", vmin=0, aspect="auto")
@@ -69,7 +71,9 @@ def layer_response(
     others: Float[np.ndarray, "c s"],
     num_panels: int = 6,
 ) -> None:
-    """Draws, for the first components, the motion along the own component and along all others against the step."""
+    """Draws, for the first components, the motion along the own component and along all
+    others against the step.
+    """
     count = min(num_panels, len(own))
     figure, axes = _pyplot().subplots(
         1, count, figsize=(2.4 * count + 0.6, 2.8), sharey=True, squeeze=False, layout="constrained"

@@ -4,8 +4,9 @@
     arrays/          the arrays, in Orbax's format
     checksums.json   the SHA-256 checksum of each array, by name
 
-A checkpoint is written beside its target and renamed at the end. So a directory is complete
-or absent. Older checkpoints have no checksums.json. They load without this check.
+A checkpoint is written beside its target and renamed at the end. So a directory is
+complete or absent. Older checkpoints have no checksums.json. They load without this
+check.
 """
 
 import json
@@ -24,7 +25,9 @@ Directory = str | os.PathLike[str]
 
 
 class CheckpointError(InputError):
-    """A checkpoint that is missing, damaged or of other shapes; names the path and the reason."""
+    """A checkpoint that is missing, damaged or of other shapes; names the path and the
+    reason.
+    """
 
 
 def save_arrays(directory: Directory, arrays: Arrays, config: dict[str, Any]) -> None:
@@ -46,7 +49,9 @@ def save_arrays(directory: Directory, arrays: Arrays, config: dict[str, Any]) ->
 
 
 def _native(array: Any) -> np.ndarray:
-    """Returns a NumPy array in the machine's byte order, as TensorStore returns it later."""
+    """Returns a NumPy array in the machine's byte order, as TensorStore returns it
+    later.
+    """
     array = np.asarray(array)
     return array.astype(array.dtype.newbyteorder("="), copy=False)
 
@@ -78,8 +83,8 @@ def load_arrays(directory: Directory, expected: Arrays) -> Arrays:
         expected: Tree of arrays or shapes that the checkpoint must match.
 
     Raises:
-        CheckpointError: A file is missing or damaged, a shape differs from `expected`, or
-            an array differs from its checksum.
+        CheckpointError: A file is missing or damaged, a shape differs from `expected`,
+            or an array differs from its checksum.
     """
     path = (pathlib.Path(directory) / "arrays").absolute()
     if not path.is_dir():
@@ -101,7 +106,9 @@ def _read(path: pathlib.Path) -> Arrays:
 
 
 def _read_json(path: pathlib.Path) -> Any:
-    """Returns the content of a JSON file; raises FileNotFoundError and CheckpointError."""
+    """Returns the content of a JSON file; raises FileNotFoundError and
+    CheckpointError.
+    """
     try:
         return json.loads(path.read_text())
     except FileNotFoundError:

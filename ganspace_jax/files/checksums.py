@@ -1,4 +1,6 @@
-"""Computes SHA-256 checksums of arrays, which reveal damage that Orbax does not detect."""
+"""Computes SHA-256 checksums of arrays, which reveal damage that Orbax does
+not detect.
+"""
 
 import hashlib
 from collections.abc import Mapping
@@ -15,7 +17,8 @@ def named_arrays(arrays: Any) -> dict[str, Any]:
 
 
 def of_array(array: Any) -> str:
-    """Returns the checksum of an array's type, shape and bytes, as 64 hexadecimal digits.
+    """Returns the checksum of an array's type, shape and bytes, as 64 hexadecimal
+    digits.
 
     The digest covers the line "float32 (2, 3)", then the numbers in C order.
     """

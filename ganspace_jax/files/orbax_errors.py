@@ -35,8 +35,8 @@ def silence() -> Iterator[None]:
 def _drop_late_reports() -> None:
     """Drops one kind of traceback for the rest of the process.
 
-    After an error, TensorStore's threads report to an event loop that Orbax has closed. They
-    can do this at any later time, so the hook stays installed.
+    After an error, TensorStore's threads report to an event loop that Orbax has closed.
+    They can do this at any later time, so the hook stays installed.
     """
     hook = sys.unraisablehook
     if getattr(hook, "__module__", None) == __name__:

@@ -23,13 +23,16 @@ _OLD = "old"  # name of the older directory within a scratch directory
 
 @contextlib.contextmanager
 def outputs(workdir: Directory) -> Iterator[pathlib.Path]:
-    """Yields a scratch directory, and moves its files into the work directory at the end.
+    """Yields a scratch directory, and moves its files into the work directory at the
+    end.
 
-    If the block fails, removes the files, and the work directory if it was made for this run.
+    If the block fails, removes the files, and the work directory if it was made for
+    this run.
 
     Raises:
-        InputError: The work directory cannot be written, or another run writes there. Both
-            are found before the block starts. Or its disk is full during the block.
+        InputError: The work directory cannot be written, or another run writes there.
+            Both are found before the block starts. Or its disk is full during the
+            block.
     """
     target = pathlib.Path(workdir)
     with claim(target):
@@ -50,8 +53,8 @@ def outputs(workdir: Directory) -> Iterator[pathlib.Path]:
 def claim(workdir: Directory) -> Iterator[None]:
     """Locks the work directory while the block runs.
 
-    The lock ends with the process, even if the process is killed. A work directory that was
-    made for the claim and is still empty is removed.
+    The lock ends with the process, even if the process is killed. A work directory that
+    was made for the claim and is still empty is removed.
 
     Raises:
         InputError: Another run holds the lock, or the work directory cannot be made.
@@ -82,7 +85,9 @@ def _written(name: str, write: Callable[[], Result]) -> Result:
 
 @contextlib.contextmanager
 def _named_full_disk(name: str) -> Iterator[None]:
-    """Turns the error of a full disk, which often has no file name, into an InputError."""
+    """Turns the error of a full disk, which often has no file name, into an
+    InputError.
+    """
     try:
         yield
     except OSError as error:
@@ -94,8 +99,8 @@ def _named_full_disk(name: str) -> Iterator[None]:
 def _lock(descriptor: int) -> bool | None:
     """Locks an open directory, and returns whether that succeeded.
 
-    Returns False if another process holds the lock. Returns None if the file system has no
-    such locks, like some network file systems.
+    Returns False if another process holds the lock. Returns None if the file system has
+    no such locks, like some network file systems.
     """
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -110,17 +115,18 @@ def _lock(descriptor: int) -> bool | None:
 def replacement(directory: Directory, flag: str = "") -> Iterator[pathlib.Path]:
     """Yields a path where the block makes a directory, which then replaces `directory`.
 
-    If the block fails, the older directory remains. A killed process leaves a hidden scratch
-    directory beside the target. The next replacement of the same target removes it, and moves
-    the older directory back if the process was killed between the two renames.
+    If the block fails, the older directory remains. A killed process leaves a hidden
+    scratch directory beside the target. The next replacement of the same target removes
+    it, and moves the older directory back if the process was killed between the two
+    renames.
 
     Args:
         directory: Target; a link is followed.
         flag: Prefix of error messages that names the flag, such as "--output=".
 
     Raises:
-        InputError: The target is a file or cannot be written. Both are found before the block
-            starts. Or the disk is full during the block.
+        InputError: The target is a file or cannot be written. Both are found before the
+            block starts. Or the disk is full during the block.
     """
     name = f"{flag}{directory}"
     target = _checked_target(directory, name)
@@ -151,7 +157,9 @@ def _checked_target(directory: Directory, name: str) -> pathlib.Path:
 
 @contextlib.contextmanager
 def _scratch(target: pathlib.Path, name: str) -> Iterator[pathlib.Path]:
-    """Yields an empty locked directory beside the target, and discards it at the end."""
+    """Yields an empty locked directory beside the target, and discards it
+    at the end.
+    """
     path, descriptor = _locked_directory(target, name)
     try:
         yield path
@@ -165,8 +173,8 @@ def _scratch(target: pathlib.Path, name: str) -> Iterator[pathlib.Path]:
 def _locked_directory(target: pathlib.Path, name: str) -> tuple[pathlib.Path, int]:
     """Returns the path and the descriptor of a new directory beside the target.
 
-    Until the directory is locked, another process may remove it as a leftover. Then this
-    function makes another one.
+    Until the directory is locked, another process may remove it as a leftover. Then
+    this function makes another one.
     """
     while True:
         path = _written(name, lambda: tempfile.mkdtemp(prefix=_scratch_prefix(target), dir=target.parent))
@@ -184,10 +192,11 @@ def _scratch_prefix(target: pathlib.Path) -> str:
 
 
 def _discard(scratch: pathlib.Path, target: pathlib.Path) -> None:
-    """Removes a scratch directory, but moves the older directory back if the target is missing.
+    """Removes a scratch directory, but moves the older directory back if the target is
+    missing.
 
-    The older directory changes its name before it is removed. So a half removed directory
-    never becomes the target.
+    The older directory changes its name before it is removed. So a half removed
+    directory never becomes the target.
     """
     old = scratch / _OLD
     if old.exists():
@@ -196,7 +205,9 @@ def _discard(scratch: pathlib.Path, target: pathlib.Path) -> None:
 
 
 def _remove_leftovers(target: pathlib.Path) -> None:
-    """Discards the scratch directories of killed processes that wrote the same target."""
+    """Discards the scratch directories of killed processes that wrote the
+    same target.
+    """
     pattern = re.compile(re.escape(_scratch_prefix(target)) + r"[a-z0-9_]{8}")
     with contextlib.suppress(OSError):  # a parent that cannot be listed
         for path in sorted(target.parent.iterdir()):
@@ -205,7 +216,8 @@ def _remove_leftovers(target: pathlib.Path) -> None:
 
 
 def _remove_leftover(path: pathlib.Path, target: pathlib.Path) -> None:
-    """Discards one scratch directory, unless it belongs to a living process or to another user.
+    """Discards one scratch directory, unless it belongs to a living process or to
+    another user.
 
     A living process holds the lock. Another user's files must never become the target.
     """
@@ -222,7 +234,9 @@ def _remove_leftover(path: pathlib.Path, target: pathlib.Path) -> None:
 
 @contextlib.contextmanager
 def _named_target(made: pathlib.Path, directory: str) -> Iterator[None]:
-    """Makes errors name the target in place of the scratch path, which the user never sees."""
+    """Makes errors name the target in place of the scratch path, which the user never
+    sees.
+    """
     try:
         yield
     except InputError as error:

@@ -59,12 +59,16 @@ class Resume:
         """
 
     def begin_sweep(self, like: Tree) -> Tree | None:
-        """Returns the result of the next sweep, in the structure of `like`, if it was finished before."""
+        """Returns the result of the next sweep, in the structure of `like`, if it was
+        finished before.
+        """
         del like
         return None
 
     def resume(self, like: Tree) -> tuple[int, Tree] | None:
-        """Returns the (position, states) from which this sweep continues, if it was unfinished."""
+        """Returns the (position, states) from which this sweep continues, if it was
+        unfinished.
+        """
         del like
         return None
 
@@ -198,7 +202,9 @@ class DirectoryResume(Resume):
                 shutil.rmtree(path, ignore_errors=True)
 
     def _write_about(self) -> None:
-        """Raises FileNotFoundError if the work directory has been deleted, instead of making it again."""
+        """Raises FileNotFoundError if the work directory has been deleted, instead of
+        making it again.
+        """
         if not self._root.parent.is_dir():
             raise FileNotFoundError(f"{self._root.parent} is gone")
         path = self._directory / "about.json"

@@ -49,11 +49,12 @@ class RunCheckpoints:
     def save(self, step: int, state: Any) -> None:
         """Writes the state, and then removes states that are too old.
 
-        First removes states of later steps. `restore` skips such a state only if it is damaged.
+        First removes states of later steps. `restore` skips such a state only if it is
+        damaged.
 
         Raises:
-            CheckpointError: The directory cannot be written, for example on a full disk.
-                The states that were saved before remain.
+            CheckpointError: The directory cannot be written, for example on a full
+                disk. The states that were saved before remain.
         """
         import orbax.checkpoint as ocp
 
@@ -76,7 +77,8 @@ class RunCheckpoints:
             shutil.rmtree(path, ignore_errors=True)
 
     def restore(self, like: Any, first: int = 0, last: int | None = None) -> tuple[int, Any] | None:
-        """Returns (step, state) of the newest readable state, or None if there is no state.
+        """Returns (step, state) of the newest readable state, or None if there is no
+        state.
 
         Logs a warning for each damaged state that it skips.
 

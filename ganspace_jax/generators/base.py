@@ -51,7 +51,9 @@ class Network(Protocol):
     def latent_shape(self) -> tuple[int, int]: ...
 
     def map_latents(self, z: Float[Array, "n z"], label: Float[Array, "n classes"] | None = None) -> Array:
-        """Returns the per-layer latents [n, layers, latent_dim] of z and a one-hot label, not truncated."""
+        """Returns the per-layer latents [n, layers, latent_dim] of z and a one-hot
+        label, not truncated.
+        """
         ...
 
     def __call__(
@@ -66,7 +68,8 @@ class Network(Protocol):
     ) -> tuple[Float[Array, "n height width c"], Activations]:
         """Returns the images of per-layer latents, and the activations by name.
 
-        Truncation happens here, after all edits of the latents, as in the published tools.
+        Truncation happens here, after all edits of the latents, as in the published
+        tools.
 
         Args:
             latents: per-layer latents.
@@ -76,8 +79,8 @@ class Network(Protocol):
                 key per sample for random noise.
             truncation_psi: truncation as defined by the paper. It pulls latents towards
                 the mean latent, or selects batch norm statistics.
-            truncation_cutoff: number of layers, from the first, that are truncated; None
-                for all layers.
+            truncation_cutoff: number of layers, from the first, that are truncated;
+                None for all layers.
         """
         ...
 
@@ -104,21 +107,27 @@ class Configured:
 
 
 class Recorder:
-    """A record of the activations of one forward pass, by name. It also adds offsets to them."""
+    """A record of the activations of one forward pass, by name. It also adds offsets to
+    them.
+    """
 
     def __init__(self, offsets: Mapping[str, Array] | None = None):
         self.offsets = dict(offsets or {})
         self.activations: Activations = {}
 
     def __call__(self, name: str, x: Array) -> Array:
-        """Adds the offset of this name, if there is one, stores the sum and returns it."""
+        """Adds the offset of this name, if there is one, stores the sum and
+        returns it.
+        """
         if name in self.offsets:
             x = x + self.offsets[name].astype(x.dtype)
         self.activations[name] = x
         return x
 
     def finish(self) -> Activations:
-        """Returns the activations. Raises ValueError if an offset's name has not occurred."""
+        """Returns the activations. Raises ValueError if an offset's name has not
+        occurred.
+        """
         unknown = sorted(set(self.offsets) - set(self.activations))
         if unknown:
             raise ValueError(f"offsets: no activation named {unknown[0]!r}; there are {', '.join(self.activations)}")
@@ -126,14 +135,17 @@ class Recorder:
 
 
 def layer_noise(noise: Noise, layer: int) -> Noise:
-    """Returns the noise argument of one layer. Random keys differ from layer to layer."""
+    """Returns the noise argument of one layer. Random keys differ from
+    layer to layer.
+    """
     if noise is None or isinstance(noise, str):
         return noise
     return jax.vmap(lambda key: jax.random.fold_in(key, layer))(noise)
 
 
 class Generator(NamedTuple):
-    """A generator as a user holds it: `gs.load` returns one. It can be passed to jit in two parts.
+    """A generator as a user holds it: `gs.load` returns one. It can be passed to jit in
+    two parts.
 
     Attributes:
         definition: hashable structure and configuration; static under jit.
@@ -199,7 +211,9 @@ class Generator(NamedTuple):
 
     @property
     def latent_size(self) -> int:
-        """Size of a latent in the space that edits move; each layer may hold only a chunk of it."""
+        """Size of a latent in the space that edits move; each layer may hold only a
+        chunk of it.
+        """
         return self.latent_shape[1] if self.has_mapping else self.z_dim
 
     @property
@@ -220,7 +234,8 @@ def merge(definition: nnx.GraphDef, params: dict[str, Any]) -> Network:
 
 
 def activation_shapes(generator: Generator) -> dict[str, tuple[int, ...]]:
-    """Returns the shape of one sample of each activation, in the order of the forward pass.
+    """Returns the shape of one sample of each activation, in the order of the forward
+    pass.
 
     Nothing is computed.
     """

@@ -156,7 +156,8 @@ class Block(nnx.Module):
         y = record(f"{name}.conv1", self.conv1(y))
         y = jax.nn.relu(self.bn2(y, condition, record, f"{name}.bn2"))
         y = record(f"{name}.conv2", self.conv2(y))
-        # A 1x1 convolution commutes with doubling. Done first, it takes a quarter of the
+        # A 1x1 convolution commutes with doubling. Done first, it takes a quarter of
+        # the
         # work.
         shortcut = x if self.conv_sc is None else self.conv_sc(x)
         if self.doubles:

@@ -42,7 +42,8 @@ def in_chunks(run: Callable[[Any], Tree], batch: Any, bytes_per_row: int) -> Tre
 
 
 def largest_activation(generator: Generator, last: str | None = None) -> int:
-    """Returns the bytes of the largest float32 activation [height, width, c] of one sample; 0 if there is none.
+    """Returns the bytes of the largest float32 activation [height, width, c] of one
+    sample; 0 if there is none.
 
     Args:
         generator: generator whose activations are compared.

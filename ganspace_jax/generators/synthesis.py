@@ -1,4 +1,6 @@
-"""The jitted calls of a generator: z to latents, and latents to images and activations."""
+"""The jitted calls of a generator: z to latents, and latents to images and
+activations.
+"""
 
 import dataclasses
 import functools
@@ -127,7 +129,8 @@ def synthesize_with_activations(
     offsets: Mapping[str, Array] | None = None,
     **settings: Any,
 ) -> tuple[Float[Array, "n height width c"], Activations]:
-    """Returns images of latents, and the named activations; arguments as in `synthesize`.
+    """Returns images of latents, and the named activations; arguments as in
+    `synthesize`.
 
     One program is compiled for each set of names, offsets and shapes.
     """
@@ -159,14 +162,18 @@ def activation(
     synthesis: Synthesis = Synthesis(),
     **settings: Any,
 ) -> Array:
-    """Returns one named activation; XLA removes every layer that it does not depend on."""
+    """Returns one named activation; XLA removes every layer that it does
+    not depend on.
+    """
     synthesis = dataclasses.replace(synthesis, **settings)
     label = _weights(generator, synthesis.label, len(latents))
     return _activation(generator.definition, generator.params, latents, label, _truncation(synthesis), name)
 
 
 def check_finite(images: np.ndarray, subject: str) -> None:
-    """Raises InputError if an image contains NaN or infinity. subject: begin of the message."""
+    """Raises InputError if an image contains NaN or infinity. subject: begin of the
+    message.
+    """
     damaged = int(np.sum(~np.isfinite(images).all(axis=tuple(range(1, images.ndim)))))
     if damaged:
         raise InputError(
@@ -190,7 +197,9 @@ def _truncation(synthesis: Synthesis) -> tuple[Any, Any]:
 
 
 def _weights(generator: Generator, label: Any, num_images: int) -> Any:
-    """Returns weights [n, classes] of a class index; other labels are returned as they are."""
+    """Returns weights [n, classes] of a class index; other labels are returned as they
+    are.
+    """
     if not isinstance(label, int | np.integer):
         return label
     return jnp.tile(jax.nn.one_hot(label, generator.num_classes), (num_images, 1))

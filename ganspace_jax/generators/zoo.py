@@ -1,4 +1,6 @@
-"""The generators by name, and the way from a checkpoint directory to a generator and back."""
+"""The generators by name, and the way from a checkpoint directory to a generator and
+back.
+"""
 
 import dataclasses
 import hashlib
@@ -102,7 +104,8 @@ def save(directory: str | os.PathLike[str], generator: Generator) -> None:
 
 
 def fingerprint(generator: Generator) -> str:
-    """Returns twelve hexadecimal digits that identify the configuration and the weights.
+    """Returns twelve hexadecimal digits that identify the configuration and the
+    weights.
 
     The compute dtype does not change them.
     """

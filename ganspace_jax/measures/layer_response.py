@@ -99,7 +99,9 @@ def measure(
 def _coordinates(
     generator: base.Generator, components: Components, label: Array | None, start: Float[Array, "n layers d"]
 ) -> tuple[Float[np.ndarray, "n c"], Float[np.ndarray, "n y"]]:
-    """Returns each sample's coordinates, in standard deviations, and its flattened layer."""
+    """Returns each sample's coordinates, in standard deviations, and its flattened
+    layer.
+    """
     spec = components.spec
     settings = dataclasses.replace(spec.synthesis, label=label)
     activation = synthesis.activation(generator, start, str(spec.layer), settings)

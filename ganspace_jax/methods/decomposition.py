@@ -1,6 +1,8 @@
-"""GANSpace: principal components of a layer over random samples, with directions in latent space.
+"""GANSpace: principal components of a layer over random samples, with directions in
+latent space.
 
-Härkönen et al., "GANSpace: Discovering Interpretable GAN Controls", NeurIPS 2020, section 3.
+Härkönen et al., "GANSpace: Discovering Interpretable GAN Controls", NeurIPS 2020,
+section 3.
 """
 
 import dataclasses
@@ -30,7 +32,8 @@ MAX_SAMPLES = 2_000_000_000  # samples are numbered by 32-bit integers
 
 @dataclasses.dataclass(frozen=True)
 class Decomposition(LayerSpec):
-    """What a decomposition computes. It checks itself, and is stored in the components file.
+    """What a decomposition computes. It checks itself, and is stored in the components
+    file.
 
     Attributes:
         num_samples: number of random samples; with until_stable the largest number.
@@ -72,7 +75,9 @@ class Decomposition(LayerSpec):
 
     @classmethod
     def of(cls, components: Components) -> "Decomposition":
-        """Returns the spec that a decomposition's components were made with. Raises InputError for another method."""
+        """Returns the spec that a decomposition's components were made with. Raises
+        InputError for another method.
+        """
         if components.source.method != METHOD:
             raise InputError(f"--components: made by {components.source.method}, not by a decomposition")
         known = {field.name for field in dataclasses.fields(cls)}
@@ -80,7 +85,8 @@ class Decomposition(LayerSpec):
 
 
 def resolve(spec: Decomposition, generator: Generator, run: Run = Run()) -> Decomposition:
-    """Returns the spec with layer, latent space, label and estimator filled for this generator.
+    """Returns the spec with layer, latent space, label and estimator filled for this
+    generator.
 
     Raises:
         InputError: if the generator or the memory budget does not allow the spec.
@@ -121,7 +127,8 @@ def decompose(
         The components, in float32 as in their file.
 
     Raises:
-        InputError: if the spec does not fit the generator, or an activation is not finite.
+        InputError: if the spec does not fit the generator, or an activation is not
+            finite.
         Interrupted: if run.should_stop returned True; the state is saved.
     """
     spec = resolve(spec, generator, run)
@@ -143,7 +150,9 @@ def decompose(
 
 
 def _execution(samples: Samples, spec: Decomposition, run: Run) -> Execution:
-    """Returns how the sweeps run, with the largest batch that fits into memory if the run names none."""
+    """Returns how the sweeps run, with the largest batch that fits into memory if the
+    run names none.
+    """
     mesh = devices.own_devices()
     execution = Execution(mesh, run.batch_size or mesh.size, run, resume.of(run))
     largest_step = choice.ESTIMATORS[spec.estimator].largest_step
@@ -154,7 +163,9 @@ def _execution(samples: Samples, spec: Decomposition, run: Run) -> Execution:
 
 
 def _identity(source: Source, samples: Samples, execution: Execution) -> dict[str, Any]:
-    """Returns everything on which the bits of a result depend: the generator by its weights, not by its name."""
+    """Returns everything on which the bits of a result depend: the generator by its
+    weights, not by its name.
+    """
     return {
         **source.options,
         "fingerprint": source.fingerprint,
@@ -185,7 +196,8 @@ def _components(estimate: Estimate, shape: tuple[int, ...], spec: Decomposition,
     }
     if spec.latent_space == "z":  # published files measure steps in z in its own unit, from its own centre
         arrays |= {"latent_mean": np.zeros_like(arrays["latent_mean"]), "latent_stdevs": np.ones(count)}
-    # The precision of the file, so that a library call and a file read back give equal arrays.
+    # The precision of the file, so that a library call and a file read back give equal
+    # arrays.
     in_float32: dict[str, Any] = {key: np.asarray(array, np.float32) for key, array in arrays.items()}
     return Components(**in_float32, spec=spec.layer_spec(), source=source)
 

@@ -1,4 +1,6 @@
-"""The largest batch that fits into a device's memory, by the compiler's account and before anything runs."""
+"""The largest batch that fits into a device's memory, by the compiler's account and
+before anything runs.
+"""
 
 import math
 import os
@@ -15,7 +17,8 @@ _BUSY_ROWS, _BUSY_ROWS_CPU = 16_384, 2_048  # rows per device above which throug
 def device_memory(mesh: Mesh) -> int:
     """Returns the bytes that a program may use on each device.
 
-    That is three quarters of the memory of a GPU or TPU, and of a CPU's share a quarter.
+    That is three quarters of the memory of a GPU or TPU, and of a CPU's share a
+    quarter.
     """
     limit = (mesh.devices.flat[0].memory_stats() or {}).get("bytes_limit")
     if limit is not None:
@@ -24,7 +27,9 @@ def device_memory(mesh: Mesh) -> int:
 
 
 def program_memory(program: Any) -> int:
-    """Returns the bytes that a compiled program uses on each device, with its arguments and results."""
+    """Returns the bytes that a compiled program uses on each device, with its arguments
+    and results.
+    """
     sizes = program.memory_analysis()
     held = sizes.argument_size_in_bytes + sizes.output_size_in_bytes - sizes.alias_size_in_bytes
     return held + sizes.temp_size_in_bytes
@@ -74,7 +79,9 @@ def _is_cpu(mesh: Mesh) -> bool:
 
 
 def _bytes(compile_rows: Callable[[int], Any], rows: int) -> int | None:
-    """Returns the memory of a program, or None if the compiler itself runs out of memory."""
+    """Returns the memory of a program, or None if the compiler itself runs out of
+    memory.
+    """
     try:
         return program_memory(compile_rows(rows))
     except jax.errors.JaxRuntimeError as error:

@@ -22,7 +22,8 @@ Tree = TypeVar("Tree")
 
 
 def use_cpu_devices(count: int) -> None:
-    """Makes the CPU look like `count` devices. Must be called before anything else of JAX.
+    """Makes the CPU look like `count` devices. Must be called before anything else of
+    JAX.
 
     One program on two cores leaves the cores idle between its operations. One program
     per core does not, and trains 1.5 times as fast (see the flagfiles).
@@ -53,7 +54,9 @@ def own_devices() -> Mesh:
 
 
 def all_devices(batch_size: int | None = None) -> Mesh:
-    """Returns a mesh of all devices. Raises InputError if they cannot share the batch evenly."""
+    """Returns a mesh of all devices. Raises InputError if they cannot share the batch
+    evenly.
+    """
     devices = jax.devices()
     if batch_size is not None and batch_size % len(devices):
         raise InputError(f"--batch_size={batch_size}: must be a multiple of {len(devices)}, the number of devices")
@@ -78,7 +81,9 @@ def fold_processes(tree: Tree, merge: Callable[[Tree, Tree], Tree]) -> Tree:
 
 
 def _broadcast(tree: Tree, source: int) -> Tree:
-    """Returns the tree of one process in all processes. It travels as bytes, because JAX would round float64."""
+    """Returns the tree of one process in all processes. It travels as bytes, because
+    JAX would round float64.
+    """
     leaves, structure = jax.tree.flatten(tree)
     packed = np.frombuffer(b"".join(np.ascontiguousarray(leaf).tobytes() for leaf in leaves), np.uint8)
     firsts = {device.process_index: device for device in reversed(jax.devices())}
@@ -94,7 +99,9 @@ def _broadcast(tree: Tree, source: int) -> Tree:
 
 @functools.partial(jax.jit, static_argnames="mesh")
 def _row_of(rows, source, mesh):
-    """Returns row `source` of an array whose rows lie on different devices, on each device."""
+    """Returns row `source` of an array whose rows lie on different devices, on each
+    device.
+    """
 
     def pick(own, source):
         return jax.lax.psum(jax.numpy.where(jax.lax.axis_index(AXIS) == source, own[0], 0), AXIS)
@@ -103,7 +110,9 @@ def _row_of(rows, source, mesh):
 
 
 def split_batch(tree: Tree, mesh: Mesh | None) -> Tree:
-    """Splits arrays [batch, ...] over the mesh, inside jit. Without a mesh it returns them unchanged."""
+    """Splits arrays [batch, ...] over the mesh, inside jit. Without a mesh it returns
+    them unchanged.
+    """
     if mesh is None:
         return tree
     return jax.tree.map(functools.partial(jax.lax.with_sharding_constraint, shardings=_sharding(mesh, SPLIT)), tree)
@@ -116,7 +125,9 @@ def replicate(tree: Tree, mesh: Mesh) -> Tree:
 
 @functools.partial(jax.jit, static_argnames="mesh")
 def one_each(tree: Any, mesh: Mesh) -> Any:
-    """Returns arrays [devices, ...] with one copy of every array per device, which that device may change."""
+    """Returns arrays [devices, ...] with one copy of every array per device, which that
+    device may change.
+    """
     return split_batch(jax.tree.map(lambda x: jax.numpy.broadcast_to(x, (mesh.size, *x.shape)), tree), mesh)
 
 
@@ -126,7 +137,9 @@ def ship_rows(array: Any, mesh: Mesh) -> jax.Array:
 
 
 def abstract(tree: Any, mesh: Mesh, spec: PartitionSpec = WHOLE) -> Any:
-    """Returns shapes with a place on the mesh, for programs that are compiled and not run."""
+    """Returns shapes with a place on the mesh, for programs that are compiled and not
+    run.
+    """
     place = _sharding(mesh, spec)
     return jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=place), tree)
 

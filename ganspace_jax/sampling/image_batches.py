@@ -69,7 +69,9 @@ def generate(
 def compile_images(
     generator: Generator, settings: Synthesis, activations: Sequence[str], rows: int, mesh: Mesh
 ) -> Compiled:
-    """Returns the program that makes `rows` images on each device. The devices need not be present."""
+    """Returns the program that makes `rows` images on each device. The devices need not
+    be present.
+    """
     network, count = generator.merge(), rows * mesh.size
     inputs = [jax.ShapeDtypeStruct((count, *network.latent_shape), jnp.float32)]
     inputs += [jax.ShapeDtypeStruct((count, network.num_classes), jnp.float32)] if network.num_classes else []

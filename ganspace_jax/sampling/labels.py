@@ -15,7 +15,8 @@ _NUM_LISTED = 8  # class names in an error message
 
 
 def sample(key: PRNGKey, indices: Int[Array, "n"], label: Label, num_classes: int) -> Float[Array, "n classes"] | None:
-    """Returns the one-hot labels of the samples with these numbers; None without classes.
+    """Returns the one-hot labels of the samples with these numbers; None without
+    classes.
 
     For "all", each sample has a class that is drawn uniformly and independently of its
     z. The class of sample i depends on (key, i) alone.
@@ -38,7 +39,8 @@ def one_hot(label: int | None, num_classes: int, num_samples: int) -> Float[Arra
 
 
 def resolve(label: str | int | None, generator: Generator) -> Label:
-    """Returns the class index, or "all", that a name or number means for this generator.
+    """Returns the class index, or "all", that a name or number means for this
+    generator.
 
     Without a label, a conditional generator gets its first class.
 
@@ -64,7 +66,9 @@ def resolve(label: str | int | None, generator: Generator) -> Label:
 
 
 def describe(label: Label, generator: Generator) -> str:
-    """Returns a label in words: "class cone", "class 3" or "all classes"; "" without classes."""
+    """Returns a label in words: "class cone", "class 3" or "all classes"; "" without
+    classes.
+    """
     if label is None:
         return ""
     if isinstance(label, str):

@@ -1,4 +1,6 @@
-"""The latents from which images are made. They come from published seeds or from a file."""
+"""The latents from which images are made. They come from published seeds or from a
+file.
+"""
 
 import os
 from collections.abc import Sequence
@@ -33,7 +35,9 @@ class Inputs(NamedTuple):
 
 
 def from_seeds(generator: Generator, seeds: Sequence[int], label: Label, truncation_psi: float) -> Inputs:
-    """Returns the inputs of published seeds. For the label "all" the classes take turns."""
+    """Returns the inputs of published seeds. For the label "all" the classes take
+    turns.
+    """
     network = generator.merge()
     z = latents.from_seeds(seeds, network.z_dim, network.prior, truncation_psi)
     weights = None

@@ -1,4 +1,6 @@
-"""Random latents: from counter-based keys, and from the seeds that published figures quote."""
+"""Random latents: from counter-based keys, and from the seeds that published figures
+quote.
+"""
 
 import re
 from collections.abc import Sequence
@@ -43,7 +45,9 @@ def sample(
 
 
 def variance(prior: Prior, truncation_psi: float = 1.0) -> float:
-    """Returns the variance of each coordinate of z: 1, or 0.7737 psi^2 for the truncated normal."""
+    """Returns the variance of each coordinate of z: 1, or 0.7737 psi^2 for the
+    truncated normal.
+    """
     import scipy.stats  # imported here: a quarter of the time that importing this package takes
 
     if prior == "normal":

@@ -1,4 +1,6 @@
-"""Reads one named layer of a generator, and the latent behind it, for a batch of samples."""
+"""Reads one named layer of a generator, and the latent behind it, for a batch of
+samples.
+"""
 
 import dataclasses
 import math
@@ -18,7 +20,8 @@ LATENT_SPACES = ("z", "w")
 
 @dataclasses.dataclass(frozen=True)
 class LayerSpec:
-    """Which layer of which samples is read. Specs of methods that find directions extend it.
+    """Which layer of which samples is read. Specs of methods that find directions
+    extend it.
 
     Attributes:
         layer: "w", or the name of an activation; None: the generator's default layer.
@@ -80,13 +83,17 @@ def resolve(spec: Spec, generator: Generator) -> Spec:
 
 
 def describe(spec: LayerSpec, generator: Generator) -> str:
-    """Returns one line that tells what a resolved spec reads: "layer gen_z, directions in z, class sphere"."""
+    """Returns one line that tells what a resolved spec reads: "layer gen_z, directions
+    in z, class sphere".
+    """
     parts = [f"layer {spec.layer}", f"directions in {spec.latent_space}", labels.describe(spec.label, generator)]
     return ", ".join(filter(None, parts))
 
 
 def layer_shapes(generator: Generator) -> dict[str, tuple[int, ...]]:
-    """Returns the shape of one sample of every layer that can be read: w, and the activations."""
+    """Returns the shape of one sample of every layer that can be read: w, and the
+    activations.
+    """
     mapped = {MAPPED_LATENT: (generator.latent_size,)} if generator.has_mapping else {}
     return {**mapped, **base.activation_shapes(generator)}
 
@@ -97,7 +104,8 @@ def layer_size(generator: Generator, layer: str) -> int:
 
 
 def read(generator: Generator, spec: LayerSpec, key: PRNGKey, indices: Array) -> tuple[Array, Array]:
-    """Returns the flattened layer [n, d] and the latent [n, l] of the samples with these numbers.
+    """Returns the flattened layer [n, d] and the latent [n, l] of the samples with
+    these numbers.
 
     If the layer is the latent space itself, the latent has no columns.
     """

@@ -1,8 +1,9 @@
-"""Sweeps over the samples of a run: each batch is generated, read and folded into a state.
+"""Sweeps over the samples of a run: each batch is generated, read and folded into a
+state.
 
 No sample is stored. Each device folds its share of every batch into a state of its own.
-The states are merged on the host at the end of a sweep; until then devices and processes
-exchange nothing.
+The states are merged on the host at the end of a sweep; until then devices and
+processes exchange nothing.
 """
 
 import functools
@@ -41,7 +42,8 @@ class Statistics(Protocol):
 
 
 class Samples(NamedTuple):
-    """Samples 0 to num_samples - 1 of a seed: equal in every sweep, for every batch size and number of devices.
+    """Samples 0 to num_samples - 1 of a seed: equal in every sweep, for every batch
+    size and number of devices.
 
     Attributes:
         generator: the generator.
@@ -84,7 +86,9 @@ class Execution(NamedTuple):
     note: str = ""
 
     def rows_per_device(self, num_samples: int) -> int:
-        """Returns the rows of a step on each device: no more than a jackknife group has."""
+        """Returns the rows of a step on each device: no more than a jackknife group
+        has.
+        """
         rows = min(self.batch_size, math.ceil(num_samples / NUM_GROUPS))
         return math.ceil(rows / (self.mesh.size * jax.process_count()))
 
@@ -115,7 +119,9 @@ class _Program(NamedTuple):
 
 
 class _Span(NamedTuple):
-    """The batches of one step: `count` batches from sample `first` on, `stride` apart; samples from `stop` on are padding."""
+    """The batches of one step: `count` batches from sample `first` on, `stride` apart;
+    samples from `stop` on are padding.
+    """
 
     first: Any
     stop: Any
@@ -124,7 +130,9 @@ class _Span(NamedTuple):
 
 
 def compile_step(samples: Samples, execution: Execution, step: Step) -> Any:
-    """Returns the program of a step, compiled from arrays or shapes. The devices need not be present."""
+    """Returns the program of a step, compiled from arrays or shapes. The devices need
+    not be present.
+    """
     mesh, number = execution.mesh, jax.ShapeDtypeStruct((), jnp.int32)
     key = devices.abstract(jax.eval_shape(lambda: jax.random.key(0)), mesh)
     params, operands = devices.abstract((samples.generator.params, step.operands), mesh)
@@ -135,7 +143,9 @@ def compile_step(samples: Samples, execution: Execution, step: Step) -> Any:
 
 
 def fit_batch(samples: Samples, execution: Execution, step: Step, limit: int) -> Execution:
-    """Returns the execution with the largest batch whose step fits into `limit` bytes on each device."""
+    """Returns the execution with the largest batch whose step fits into `limit` bytes
+    on each device.
+    """
     num_devices = execution.mesh.size * jax.process_count()
 
     def with_rows(rows: int) -> Execution:
@@ -165,10 +175,11 @@ def group_bounds(num_samples: int) -> list[int]:
 
 
 def doubling_group_bounds(num_samples: int, smallest: int) -> list[list[int]]:
-    """Returns the group bounds of sets of samples that double in size up to num_samples.
+    """Returns the group bounds of sets of samples that double in size up to
+    num_samples.
 
-    The first set has at least `smallest` samples. Two groups of one set are one group of
-    the next set.
+    The first set has at least `smallest` samples. Two groups of one set are one group
+    of the next set.
     """
     num_doublings = max(0, math.floor(math.log2(num_samples / smallest)))
     num_units = NUM_GROUPS * 2**num_doublings
@@ -177,7 +188,8 @@ def doubling_group_bounds(num_samples: int, smallest: int) -> list[list[int]]:
 
 
 def sweep(samples: Samples, execution: Execution, statistics: Statistics, step: Step, start: int, stop: int) -> Any:
-    """Folds samples `start` to `stop` - 1 into a state; returns it in float64, merged over devices and processes.
+    """Folds samples `start` to `stop` - 1 into a state; returns it in float64, merged
+    over devices and processes.
 
     Raises:
         InputError: if an activation is NaN or infinite.
@@ -194,7 +206,9 @@ def sweep(samples: Samples, execution: Execution, statistics: Statistics, step: 
 
 
 def _fold(samples: Samples, execution: Execution, step: Step, start: int, stop: int) -> Any:
-    """Returns the states of this process's devices. It begins where an interrupted sweep ended."""
+    """Returns the states of this process's devices. It begins where an interrupted
+    sweep ended.
+    """
     mesh, program = execution.mesh, _program(samples, execution, step)
     own_rows = program.rows_per_device * mesh.size
     stride, count = own_rows * jax.process_count(), 1
@@ -242,7 +256,9 @@ def _next_count(count: int, took: float, seconds: float) -> int:
 
 @functools.partial(jax.jit, static_argnames=("program",), donate_argnames=("states",))
 def _run_step(program: _Program, params, key, states, span, operands):
-    """Runs several batches in one compiled program. This reuses its buffers; on a CPU, separate calls page-fault again."""
+    """Runs several batches in one compiled program. This reuses its buffers; on a CPU,
+    separate calls page-fault again.
+    """
 
     def run_on_device(params, key, states, span, operands):
         rows = program.rows_per_device

@@ -1,4 +1,6 @@
-"""The converter on the reference files: each is recognized by its content alone and makes the reference's images."""
+"""The converter on the reference files: each is recognized by its content alone and
+makes the reference's images.
+"""
 
 import errno
 import json
@@ -93,7 +95,9 @@ def test_networks_are_chosen_by_name():
 
 
 def test_a_clamp_is_read_from_the_layers():
-    """The constructor arguments of StyleGAN3's files do not name it, and one that they did name would not hold."""
+    """The constructor arguments of StyleGAN3's files do not name it, and one that they
+    did name would not hold.
+    """
     (network, _) = formats.read(GOLDEN / "stylegan3_t_32.pkl").networks
     assert "conv_clamp" not in network.arguments and len(network.clamps) == 15
     layers = network._replace(arguments={**network.arguments, "conv_clamp": 1.0}, clamps={"a": 0.5, "b": 0.5})
@@ -102,7 +106,9 @@ def test_a_clamp_is_read_from_the_layers():
 
 
 def test_the_class_of_a_network_says_how_its_kernels_lie():
-    """Fused kernels the other way round, under the class of the code that stores them so: the same ProGAN."""
+    """Fused kernels the other way round, under the class of the code that stores them
+    so: the same ProGAN.
+    """
     (network, _) = formats.read(GOLDEN / "progan_32.pkl").networks
     kept = {name: array for name, array in network.arrays.items() if "32x32" not in name and "lod0" not in name}
     lower = {name.replace("lod1", "lod0"): array for name, array in kept.items()}  # where all layers are of one width
@@ -127,7 +133,9 @@ def test_the_functions_that_built_a_network_are_read_from_its_components():
 
 
 def test_wrappers_are_seen_through():
-    """A training checkpoint: the generator is found, its moving average before it, and no discriminator taken for it."""
+    """A training checkpoint: the generator is found, its moving average before it, and
+    no discriminator taken for it.
+    """
     (state,) = formats.read(GOLDEN / "dcgan_64.pth").networks
     judge = {"main.0.weight": np.zeros((8, 3, 4, 4), np.float32), "main.2.weight": np.zeros((16, 8, 4, 4), np.float32)}
     own = {f"module.{key}": value for key, value in state.arrays.items()}

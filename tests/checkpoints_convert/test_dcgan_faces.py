@@ -1,4 +1,6 @@
-"""The README's real weights: a DCGAN trained on faces, fetched from the package index, or skipped where there is none."""
+"""The README's real weights: a DCGAN trained on faces, fetched from the package index,
+or skipped where there is none.
+"""
 
 import subprocess
 import sys
@@ -28,7 +30,9 @@ def faces(tmp_path_factory):
 
 
 def test_the_first_layer_has_the_components_of_trained_weights(faces):
-    """Random weights of this shape spread the variance evenly over 100 directions; these put 86 % of it into 40."""
+    """Random weights of this shape spread the variance evenly over 100 directions;
+    these put 86 % of it into 40.
+    """
     analytic = calls.decompose(faces, layer="main.0", latent_space="z", num_components=40, estimator="analytic")
     assert faces.merge().config.resolution == 64
     assert np.sum(analytic.variance_ratio) == pytest.approx(0.86, abs=0.01)

@@ -1,4 +1,6 @@
-"""StyleGAN2's three layouts: what they say of a network becomes ours, against the reference and against float64."""
+"""StyleGAN2's three layouts: what they say of a network becomes ours, against the
+reference and against float64.
+"""
 
 import dataclasses
 import functools
@@ -197,7 +199,9 @@ def test_labels_are_joined_to_z_as_either_tensorflow_code_does(labels, normalize
 
 
 def test_what_the_first_code_does_not_know_it_ignores():
-    """StyleGAN2-ADA's conv_clamp and use_noise; which code it is says the function that built the synthesis network."""
+    """StyleGAN2-ADA's conv_clamp and use_noise; which code it is says the function that
+    built the synthesis network.
+    """
     arrays, static = stylegan2_files.as_tensorflow(_drawn(TINY))
     static |= {"conv_clamp": 0.5, "use_noise": False}
     for function in ("G_synthesis_stylegan2", "G_synthesis_stylegan_revised"):
@@ -311,7 +315,9 @@ def test_a_rosinality_file_may_blur_its_convolutions_otherwise_than_its_image():
 
 
 def test_what_a_training_runs_file_has_not_is_made_always_the_same():
-    """Noise images, and the mean w: against another sample, within five standard errors in every coordinate."""
+    """Noise images, and the mean w: against another sample, within five standard errors
+    in every coordinate.
+    """
     config = stylegan2.Config(z_dim=5, w_dim=5, channels=(2, 2, 2, 2), mapping_layers=2, scaled_demodulation=True)
     generator = _drawn(config)
     state = stylegan2_files.as_rosinality(generator)["g_ema"]

@@ -85,7 +85,9 @@ def test_a_centred_edit_sets_the_coordinate(basis, latents):
 
 
 def test_layers_with_a_piece_of_z_each_move_their_pieces(basis, latents):
-    """Six numbers shared by three layers: an edit of all layers moves z, one of some moves only their numbers."""
+    """Six numbers shared by three layers: an edit of all layers moves z, one of some
+    moves only their numbers.
+    """
     z = latents.reshape(-1, 6)
     step = 0.5 * basis.latent_stdevs[1] * basis.latent_components[1]
     everywhere = edits.apply(z.reshape(-1, 3, 2), basis, [Edit(1, None, 0.5)])

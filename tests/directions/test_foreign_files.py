@@ -1,4 +1,6 @@
-"""Files of the original, of encoder4editing and of InterFaceGAN: read as they are, written back bit for bit."""
+"""Files of the original, of encoder4editing and of InterFaceGAN: read as they are,
+written back bit for bit.
+"""
 
 import os
 import pathlib
@@ -64,7 +66,9 @@ def test_the_originals_components_come_back_bit_for_bit(tmp_path, name, layer, i
 
 
 def test_encoder4editings_components():
-    """Those of FFHQ: unit rows, falling standard deviations, and the layer is w itself."""
+    """Those of FFHQ: unit rows, falling standard deviations, and the layer
+    is w itself.
+    """
     found = foreign_files.load_components(PUBLISHED / "ffhq_pca.npz")
     with np.load(PUBLISHED / "ffhq_pca.npz") as file:
         np.testing.assert_array_equal(found.latent_components, file["comp"][:, 0])
@@ -95,7 +99,9 @@ def test_an_exported_edit_comes_back_bit_for_bit(tmp_path):
 
 
 def test_an_exported_edit_is_of_the_published_component():
-    """The file's component 15 of FFHQ and encoder4editing's: two runs of one analysis, as SOURCES.md says."""
+    """The file's component 15 of FFHQ and encoder4editing's: two runs of one analysis,
+    as SOURCES.md says.
+    """
     own = foreign_files.load_components(EDIT)
     other = foreign_files.load_components(PUBLISHED / "ffhq_pca.npz")
     assert own.latent_components[0] @ other.latent_components[15] == pytest.approx(0.9998, abs=1e-4)
@@ -118,7 +124,9 @@ def test_our_edit_reads_as_the_originals(tmp_path):
 
 
 def test_a_published_edit_that_is_exported_again_stays_of_its_network():
-    """The viewer looks for the network's name, class and layer, and for the component's number."""
+    """The viewer looks for the network's name, class and layer, and for the component's
+    number.
+    """
     published = foreign_files.load_edit(EDIT)
     found, edit = foreign_files.components_of(published), Edit(0, (2, 5), 3.5)
     again = foreign_files.export(found, edit, name="x", num_layers=18, truncation=0.5, seed=7, published=published)

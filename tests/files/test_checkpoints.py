@@ -1,4 +1,6 @@
-"""Checkpoints: what is written comes back bit-equal; what is damaged, missing or of another shape is named."""
+"""Checkpoints: what is written comes back bit-equal; what is damaged, missing or of
+another shape is named.
+"""
 
 import errno
 import hashlib
@@ -188,7 +190,9 @@ def test_a_full_disk_is_one_error_that_names_the_directory(directory, monkeypatc
 
 
 def test_orbax_prints_nothing_before_the_error(directory, capfd, caplog):
-    """A limit on the size of files stands for a full disk: writing fails in the same place, with another number."""
+    """A limit on the size of files stands for a full disk: writing fails in the same
+    place, with another number.
+    """
     numbers = np.random.default_rng(0).standard_normal(2**17)  # 1 MB
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     try:

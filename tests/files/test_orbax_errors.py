@@ -1,4 +1,6 @@
-"""What Orbax prints before it raises is dropped, and the messages of other code are not."""
+"""What Orbax prints before it raises is dropped, and the messages of other code are
+not.
+"""
 
 import errno
 import logging

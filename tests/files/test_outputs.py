@@ -24,7 +24,9 @@ def test_files_arrive_together_and_others_stay(tmp_path):
 
 
 def test_a_failure_leaves_nothing(tmp_path):
-    """Neither files nor the directories made for them, however deep; what was there stays."""
+    """Neither files nor the directories made for them, however deep; what was there
+    stays.
+    """
     target = tmp_path / "one" / "two"
     with pytest.raises(RuntimeError), outputs.outputs(target) as scratch:
         (scratch / "a.txt").write_text("half")
@@ -74,7 +76,8 @@ def test_a_directory_takes_anothers_place_or_leaves_it(tmp_path, monkeypatch):
 
 ROOT = pathlib.Path(__file__).parents[2]
 
-# Arguments: the target, and the name of the path whose renaming the process never finishes, or "block".
+# Arguments: the target, and the name of the path whose renaming the process never
+# finishes, or "block".
 WRITER = """
 import pathlib, sys
 from ganspace_jax.files import outputs
@@ -154,7 +157,9 @@ def test_a_living_process_keeps_its_files(tmp_path):
 
 
 def _leave(path):
-    """Makes a scratch directory as a process leaves it that is killed between the renames."""
+    """Makes a scratch directory as a process leaves it that is killed between the
+    renames.
+    """
     (path / "old").mkdir(parents=True)
     (path / "old" / "planted").write_text("planted")
 
@@ -224,7 +229,9 @@ def test_errors_name_the_target_and_not_the_scratch_path(tmp_path):
 
 
 def test_flagfile_is_read_back_alike(tmp_path):
-    """Through absl itself: lists, booleans, numbers and words; what was not given stays away."""
+    """Through absl itself: lists, booleans, numbers and words; what was not given stays
+    away.
+    """
 
     def define():
         values = flags.FlagValues()

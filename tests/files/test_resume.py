@@ -1,4 +1,6 @@
-"""Interruptions: a run that was stopped, killed, or lost its disk goes on, to the very bits of an uninterrupted one."""
+"""Interruptions: a run that was stopped, killed, or lost its disk goes on, to the very
+bits of an uninterrupted one.
+"""
 
 import contextlib
 import logging
@@ -40,7 +42,9 @@ def whole(generator):
 
 @pytest.fixture(autouse=True)
 def one_batch_a_step(monkeypatch):
-    """So that what is stopped at some step is stopped within a group; the commands below run as they are."""
+    """So that what is stopped at some step is stopped within a group; the commands
+    below run as they are.
+    """
     monkeypatch.setattr(sweeps, "STEP_SECONDS", 0.0)
 
 
@@ -62,7 +66,9 @@ class Stop:
 
 @pytest.mark.parametrize("estimator", ESTIMATORS)
 def test_a_run_that_is_stopped_again_and_again_ends_bit_equal(tmp_path, generator, whole, estimator):
-    """At every seventh step of what is left, so within groups, at their ends, and between sweeps over all samples."""
+    """At every seventh step of what is left, so within groups, at their ends, and
+    between sweeps over all samples.
+    """
     attempts = 0
     while True:
         attempts += 1
@@ -92,7 +98,9 @@ def test_a_resumed_run_does_not_sample_again(tmp_path, generator, whole):
 
 @pytest.mark.parametrize(("seconds", "asked"), [(0.0, 32), (1e9, 16)])
 def test_a_step_takes_no_longer_than_the_time_between_saves(tmp_path, generator, monkeypatch, seconds, asked):
-    """With 4 batches in each of 8 groups: one by one, or the first and the other three."""
+    """With 4 batches in each of 8 groups: one by one, or the first and the
+    other three.
+    """
     monkeypatch.setattr(sweeps, "STEP_SECONDS", 1e9)
     stop = Stop()
     calls.decompose(generator, state=tmp_path / "state", save_every=seconds, should_stop=stop, **SETTINGS)
@@ -118,7 +126,9 @@ def _damage(directory):
 
 @pytest.mark.parametrize("part", ["running", "finished", "both of running"])
 def test_damaged_states_cost_time_only(tmp_path, generator, whole, caplog, part):
-    """The state before the last, or the beginning of the sweep, takes its place, and the log says so."""
+    """The state before the last, or the beginning of the sweep, takes its place, and
+    the log says so.
+    """
     with pytest.raises(Interrupted):
         calls.decompose(generator, state=tmp_path, save_every=0.0, should_stop=Stop(11), **SETTINGS)
     steps = sorted(tmp_path.glob(f"{part.split()[-1]}*/*"), key=lambda path: int(path.name))
@@ -131,7 +141,9 @@ def test_damaged_states_cost_time_only(tmp_path, generator, whole, caplog, part)
 
 
 def test_a_full_disk_leaves_the_last_good_state(tmp_path, generator, whole):
-    """A limit on the size of files stands for it: writing fails in the same place, with another number."""
+    """A limit on the size of files stands for it: writing fails in the same place, with
+    another number.
+    """
     with pytest.raises(Interrupted):
         calls.decompose(generator, state=tmp_path / "state", save_every=1e9, should_stop=Stop(9), **SETTINGS)
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
@@ -209,7 +221,9 @@ def test_killed_commands_end_where_whole_ones_end(commands, tmp_path, pytestconf
 
 
 def test_sigterm_saves_and_ends_and_two_runs_are_one_too_many(commands, tmp_path):
-    """Status 143, one line, and the same command goes on; while it runs, another one in its workdir is refused."""
+    """Status 143, one line, and the same command goes on; while it runs, another one in
+    its workdir is refused.
+    """
     directory, written = commands
     command = _command(tmp_path / "work", directory / "model", "exact", 0.0)
     first = _start(command, tmp_path / "work")

@@ -1,4 +1,6 @@
-"""States of a run: the newest sound one comes back bit-equal, and a damaged one gives way to the one before."""
+"""States of a run: the newest sound one comes back bit-equal, and a damaged one gives
+way to the one before.
+"""
 
 import errno
 import logging
@@ -52,7 +54,9 @@ def test_a_damaged_state_gives_way_to_the_one_before(tmp_path, caplog):
 
 
 def test_a_run_that_fell_back_saves_again(tmp_path):
-    """Also at a step before the damaged one, which goes; and from some steps only, where these are asked for."""
+    """Also at a step before the damaged one, which goes; and from some steps only,
+    where these are asked for.
+    """
     saved = run_states.RunCheckpoints(tmp_path)
     saved.save(4, _state(4))
     saved.save(8, _state(8))
@@ -83,7 +87,9 @@ def test_states_of_another_run_are_not_overwritten(tmp_path):
 
 
 def test_of_several_runs_the_state_with_the_right_shapes_is_restored(tmp_path):
-    """Damage can change the shapes of a state, which then looks like the state of another run."""
+    """Damage can change the shapes of a state, which then looks like the state of
+    another run.
+    """
     saved = run_states.RunCheckpoints(tmp_path)
     saved.save(1, _state(1))
     saved.save(2, (np.zeros(4, np.float32), {"step": np.int32(2)}))
@@ -92,7 +98,9 @@ def test_of_several_runs_the_state_with_the_right_shapes_is_restored(tmp_path):
 
 
 def _swap_arrays(tmp_path):
-    """Gives the arrays of step 3 the checksum of step 2, by writing with the checksum of another state."""
+    """Gives the arrays of step 3 the checksum of step 2, by writing with the checksum
+    of another state.
+    """
     saved = run_states.RunCheckpoints(tmp_path)
     saved.save(2, _state(2))
     of_arrays = checksums.of_arrays
@@ -156,7 +164,9 @@ def test_a_full_disk_is_named_and_the_states_before_remain(tmp_path, monkeypatch
 
 
 def test_orbax_prints_nothing_before_the_error_and_saves_again_afterwards(tmp_path, capfd, caplog):
-    """A limit on the size of files stands for a full disk: writing fails in the same place, with another number."""
+    """A limit on the size of files stands for a full disk: writing fails in the same
+    place, with another number.
+    """
     state = {"a": np.random.default_rng(0).standard_normal(2**17)}  # 1 MB
     saved = run_states.RunCheckpoints(tmp_path)
     saved.save(1, state)

@@ -1,4 +1,6 @@
-"""The catalogue: properties of every entry, the lookup of names, and the printed table."""
+"""The catalogue: properties of every entry, the lookup of names, and the
+printed table.
+"""
 
 import os
 import pathlib
@@ -53,7 +55,9 @@ def test_no_two_files_have_an_address_or_a_checksum_in_common():
 
 
 def test_an_address_ends_in_the_resolution_and_the_name_of_its_entry():
-    """Names of NVIDIA's files contain data set and resolution, so a swapped file shows."""
+    """Names of NVIDIA's files contain data set and resolution, so a swapped
+    file shows.
+    """
     num_matches = 0
     for checkpoint in catalogue.PUBLISHED:
         data = checkpoint.name.split("-")[2 if checkpoint.family == "stylegan3" else 1]

@@ -44,7 +44,9 @@ def test_other_devices_take_the_batch_whole():
 
 
 def test_images_and_activations_are_those_of_whole_batches(monkeypatch):
-    """With random noise, an offset for all rows and one for each; a row a piece, as where one image fills the cache."""
+    """With random noise, an offset for all rows and one for each; a row a piece, as
+    where one image fills the cache.
+    """
     config = stylegan2.Config(z_dim=4, w_dim=4, channels=(6, 5, 3), mapping_layers=2)
     generator = base.split(stylegan2.StyleGAN2(config, key=jax.random.key(0)))
     shapes = base.activation_shapes(generator)

@@ -324,7 +324,9 @@ def test_a_conditional_mapping_joins_two_normalised_halves():
 
 
 def test_an_alpha_channel_is_one_more_channel_of_the_image(golden):
-    """RGBA from the reference: ToRGB is linear, so an alpha of half red and half green follows from its weights."""
+    """RGBA from the reference: ToRGB is linear, so an alpha of half red and half green
+    follows from its weights.
+    """
     arrays, _, latents, run = golden
     state, kwargs = _parameters(arrays), {**arrays["config"]["generator_init_kwargs"], "img_channels": 4}
     state = {re.sub(r"(L\d+_32)_3\.", r"\1_4.", name): array for name, array in state.items()}

@@ -1,4 +1,6 @@
-"""The zoo: names and directories become generators, and anything else is answered with what would be right."""
+"""The zoo: names and directories become generators, and anything else is answered with
+what would be right.
+"""
 
 import json
 import shutil

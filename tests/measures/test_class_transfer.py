@@ -1,4 +1,6 @@
-"""Transfer: equal effects correlate, independent ones do not, and the interval is as wide as the noise."""
+"""Transfer: equal effects correlate, independent ones do not, and the interval is as
+wide as the noise.
+"""
 
 import numpy as np
 
@@ -22,13 +24,16 @@ def test_equal_effects_transfer_and_opposite_ones_do_the_contrary():
 
 
 def test_the_interval_holds_the_truth_as_often_as_it_says():
-    """Over data sets: the correlation of the true effects lies in nearly all intervals, and these are not all wide."""
+    """Over data sets: the correlation of the true effects lies in nearly all intervals,
+    and these are not all wide.
+    """
     other = 0.6 * EFFECT + 0.8 * np.random.default_rng(9).standard_normal(EFFECT.shape)
     truth = np.array([np.corrcoef(a, b)[0, 1] for a, b in zip(EFFECT, other, strict=True)])
     inside, widths = [], []
     for seed in range(20):
         found = class_transfer.between(_changes(EFFECT, 2.0, 100, seed), _changes(other, 2.0, 100, 1000 + seed))
-        # The noise of the means draws correlations towards 0, by less than its share of the variance.
+        # The noise of the means draws correlations towards 0, by less than its share of
+        # the variance.
         inside.append((found.low - 0.06 <= truth) & (truth <= found.high + 0.06))
         widths.append(found.high - found.low)
     assert np.mean(inside) > 0.88

@@ -1,4 +1,6 @@
-"""Effects: they grow with the step, stay in the moved layers, and have the known size of an affine generator."""
+"""Effects: they grow with the step, stay in the moved layers, and have the known size
+of an affine generator.
+"""
 
 import jax
 import jax.numpy as jnp
@@ -15,7 +17,9 @@ NAMES = ("bright", "red", "left", "hidden")
 
 
 def _read(images):
-    """Mean, the sign of the mean as a category, a half's mean; and a value that only some images show."""
+    """Mean, the sign of the mean as a category, a half's mean; and a value that only
+    some images show.
+    """
     images = np.asarray(images, np.float64)
     bright = images.mean((1, 2, 3))
     hidden = np.where(np.arange(len(images)) % 2, bright, np.nan)
@@ -48,7 +52,9 @@ def components(generator):
 
 
 def test_changes_are_those_of_the_images_at_both_ends(generator, components):
-    """Edits written out by hand give the images; the changes are the differences of the readings."""
+    """Edits written out by hand give the images; the changes are the differences of the
+    readings.
+    """
     module = generator.merge()
     found = effects.measure(generator, components, SCORER, num_samples=6, sigma=1.5, seed=4)
     assert found.shape == (2, 6, 4)
@@ -64,7 +70,9 @@ def test_changes_are_those_of_the_images_at_both_ends(generator, components):
 
 
 def test_measure_follows_sigma_and_layers(generator, components):
-    """No step has no effect; a longer step has a larger effect; unmoved layers make a difference."""
+    """No step has no effect; a longer step has a larger effect; unmoved layers make a
+    difference.
+    """
     none, some, more, early = (
         effects.summarize(
             effects.measure(generator, components, SCORER, num_samples=16, sigma=sigma, layers=layers), NAMES

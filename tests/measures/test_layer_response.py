@@ -1,4 +1,6 @@
-"""Response of a layer: an affine layer follows its direction, a nonlinear layer follows it less."""
+"""Response of a layer: an affine layer follows its direction, a nonlinear layer follows
+it less.
+"""
 
 import dataclasses
 
@@ -17,7 +19,9 @@ SIGMAS = (-2.0, 0.0, 1.0, 2.0)
 
 @pytest.fixture(scope="module")
 def generator():
-    """DCGAN's first layer with orthogonal columns of different lengths: its principal directions are z's axes."""
+    """DCGAN's first layer with orthogonal columns of different lengths: its principal
+    directions are z's axes.
+    """
     made = base.split(dcgan.DCGAN(dcgan.Config(4, (6, 3)), key=jax.random.key(0)))
     columns = (
         jnp.linalg.qr(jax.random.normal(jax.random.key(1), (96, 4)))[0].T * jnp.array([4.0, 3.0, 2.0, 1.0])[:, None]
@@ -27,7 +31,9 @@ def generator():
 
 
 def test_an_affine_layer_moves_along_its_own_component_alone(generator):
-    """One standard deviation for a step of one, for every sample alike, nothing along the others, all of the motion."""
+    """One standard deviation for a step of one, for every sample alike, nothing along
+    the others, all of the motion.
+    """
     found = calls.decompose(generator, layer="main.0", latent_space="z", num_components=4, estimator="analytic")
     measured = layer_response.measure(generator, found, sigmas=SIGMAS, num_samples=16)
     np.testing.assert_allclose(measured.own, np.tile(SIGMAS, (4, 1)), atol=1e-3)
@@ -37,7 +43,9 @@ def test_an_affine_layer_moves_along_its_own_component_alone(generator):
 
 
 def test_a_wrong_direction_shows(generator):
-    """Half of the step along another direction: that much less of its own, that much of the other."""
+    """Half of the step along another direction: that much less of its own, that much of
+    the other.
+    """
     found = calls.decompose(generator, layer="main.0", latent_space="z", num_components=2, estimator="analytic")
     first, second = found.latent_components
     wrong = dataclasses.replace(found, latent_components=np.stack([0.6 * first + 0.8 * second, second]))

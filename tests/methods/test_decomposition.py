@@ -60,7 +60,9 @@ def test_it_equals_float64_numpy_on_the_same_samples(generator, layer):
 
 
 def test_the_randomized_estimator_agrees_with_the_exact_one(generator):
-    """On the same samples: subspace, variances, directions in z and all figures; the exact one never takes its place."""
+    """On the same samples: subspace, variances, directions in z and all figures; the
+    exact one never takes its place.
+    """
     settings = dict(layer="b8.conv0", latent_space="z", num_samples=SAMPLES, num_components=5, batch_size=700, seed=7)
     exact = calls.decompose(generator, estimator="exact", **settings)
     reports = []
@@ -98,7 +100,9 @@ def test_the_incremental_estimator_is_near_the_exact_one(generator):
 
 @pytest.mark.parametrize("estimator", ["exact", "randomized"])
 def test_sampling_ends_when_the_components_are_stable(generator, estimator):
-    """As soon as the angle asked for is reached, after a power of two of the first set, with the result of so many samples."""
+    """As soon as the angle asked for is reached, after a power of two of the first set,
+    with the result of so many samples.
+    """
     settings = dict(layer="b8.conv0", num_components=2, estimator=estimator, seed=7, batch_size=500)
     found = calls.decompose(generator, num_samples=64_000, until_stable=1.5, **settings)
     count = found.source.num_samples
@@ -122,7 +126,9 @@ def test_the_memory_budget_chooses_the_estimator(generator):
 
 
 def test_time_chooses_the_estimator_where_both_fit(monkeypatch, generator):
-    """Few samples of a large layer: a few sweeps cost less than D x D products and their eigenvectors."""
+    """Few samples of a large layer: a few sweeps cost less than D x D products and
+    their eigenvectors.
+    """
     samples = Samples(generator, LayerSpec("b8.conv0", "z"), 3000, 0)
     monkeypatch.setattr(choice, "sample_cost", lambda samples: 1e5)
     monkeypatch.setattr(Samples, "sizes", lambda self: (8192, 6))
@@ -262,7 +268,9 @@ def test_random_directions_are_unit_rows_with_the_same_stdevs(generator):
 
 
 def test_mixing_keeps_the_kept_layers(generator):
-    """Early layers kept: the row's own early activations in every column. All kept: the row's image throughout."""
+    """Early layers kept: the row's own early activations in every column. All kept: the
+    row's image throughout.
+    """
     num_layers = generator.merge().latent_shape[0]
     view = Synthesis()
     whole = edited_images.mixed_rows(generator, [1, 2], 3, (0, num_layers), view)

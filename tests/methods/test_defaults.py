@@ -1,4 +1,6 @@
-"""The defaults: a generator of every family is decomposed and drawn with nothing named but the generator."""
+"""The defaults: a generator of every family is decomposed and drawn with nothing named
+but the generator.
+"""
 
 import jax
 import numpy as np

@@ -1,4 +1,6 @@
-"""Batches by the compiler's account of memory: what is chosen fits, and twice as much would not."""
+"""Batches by the compiler's account of memory: what is chosen fits, and twice as much
+would not.
+"""
 
 import jax
 import jax.numpy as jnp
@@ -27,7 +29,9 @@ def _program(rows):
 
 @pytest.mark.parametrize("cpu", [True, False])
 def test_what_is_of_use_or_a_power_of_two_that_fits_is_chosen(monkeypatch, cpu):
-    """A CPU's programs are compiled as they will run, others with few rows first; what is found is the same."""
+    """A CPU's programs are compiled as they will run, others with few rows first; what
+    is found is the same.
+    """
     mesh, compiled = devices.own_devices(), []
 
     def program(rows):

@@ -1,4 +1,6 @@
-"""Images of given latents: what goes in comes out as the reference computes it, and what does not fit is refused."""
+"""Images of given latents: what goes in comes out as the reference computes it, and
+what does not fit is refused.
+"""
 
 import os
 import zipfile
@@ -41,7 +43,9 @@ def _made(generator, inputs, batch_size=16, activations=(), **settings):
 
 
 def test_a_file_of_z_gives_the_reference_images(golden, tmp_path):
-    """Two batches of unequal size; image and activation of every sample, w before truncation."""
+    """Two batches of unequal size; image and activation of every sample, w before
+    truncation.
+    """
     arrays, generator = golden
     path = _write(tmp_path, z=arrays["input/z"], label=arrays["input/label"])
     inputs = latent_files.from_file(generator, path, None)
@@ -71,7 +75,9 @@ def test_random_noise_is_its_seeds_and_the_samples_own(golden):
 
 
 def test_latents_of_a_file_are_used_as_they_are(biggan, tmp_path):
-    """BigGAN: the truncation of seeds scales z; that of a file's z only chooses the statistics."""
+    """BigGAN: the truncation of seeds scales z; that of a file's z only chooses the
+    statistics.
+    """
     z = latents.from_seeds([1, 2], 4, "truncated_normal")
     from_file = latent_files.from_file(biggan, _write(tmp_path, z=z), 2)
     np.testing.assert_array_equal(from_file.latents[:, 0], z)
@@ -109,7 +115,9 @@ def test_files_that_do_not_fit_are_refused(biggan, tmp_path, arrays, message):
 
 
 def _hostile_files(directory):
-    """Files of NumPy's kind, each of which raises something else within NumPy, zipfile or zlib."""
+    """Files of NumPy's kind, each of which raises something else within NumPy, zipfile
+    or zlib.
+    """
     np.savez_compressed(directory / "sound.npz", z=np.random.default_rng(0).normal(size=(40, 40)))
     sound = (directory / "sound.npz").read_bytes()
     yield "text.npz", b"no arrays", "neither an .npz nor an .npy"

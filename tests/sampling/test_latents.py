@@ -1,4 +1,6 @@
-"""Latents: a sample depends on its number alone, and published seeds mean what they meant."""
+"""Latents: a sample depends on its number alone, and published seeds mean what they
+meant.
+"""
 
 import jax
 import jax.numpy as jnp
@@ -18,7 +20,9 @@ def test_a_sample_does_not_depend_on_its_batch():
 
 
 def test_samples_are_standard_normal():
-    """Mean, covariance and fourth moment of 40,000 samples, within five standard errors."""
+    """Mean, covariance and fourth moment of 40,000 samples, within five standard
+    errors.
+    """
     z = np.asarray(latents.sample(jax.random.key(0), jnp.arange(40_000), 3), np.float64)
     assert np.all(np.abs(z.mean(0)) < 5 / 200)
     np.testing.assert_allclose(z.T @ z / len(z), np.eye(3), atol=5 * np.sqrt(2) / 200)
@@ -48,7 +52,9 @@ def test_too_many_seeds_are_refused_at_once():
 
 
 def test_truncated_normal_prior():
-    """Bounded by 2 psi, with the variance that the estimator uses; published seeds are SciPy's."""
+    """Bounded by 2 psi, with the variance that the estimator uses; published seeds are
+    SciPy's.
+    """
     z = np.asarray(latents.sample(jax.random.key(0), jnp.arange(20_000), 2, "truncated_normal", 0.5), np.float64)
     assert 0.95 < np.abs(z).max() <= 1.0
     assert latents.variance("truncated_normal", 0.5) == pytest.approx(0.7737413 * 0.25, rel=1e-6)

@@ -1,4 +1,6 @@
-"""Sweeps over samples: the same whatever the devices, which have nothing to tell one another on the way."""
+"""Sweeps over samples: the same whatever the devices, which have nothing to tell one
+another on the way.
+"""
 
 import itertools
 import os
@@ -51,7 +53,9 @@ def _mesh(count):
 
 
 def test_a_sweep_sees_every_sample_once():
-    """Against all samples at once in float64, with devices that get unequal shares of the last batch."""
+    """Against all samples at once in float64, with devices that get unequal shares of
+    the last batch.
+    """
     samples, execution = _samples(), Execution(_mesh(2), 64)
     z = latents.sample(jax.random.key(5), jnp.arange(SAMPLES), 4)
     activation = synthesis.activation(samples.generator, synthesis.map_latents(samples.generator, z), "b8.conv1")
@@ -98,7 +102,9 @@ def test_not_finite_activations_are_found_on_every_device():
 
 
 def test_eight_devices_agree_with_one():
-    """1, 2, 4 and 8 devices in a process of its own, as a process cannot change their number."""
+    """1, 2, 4 and 8 devices in a process of its own, as a process cannot change their
+    number.
+    """
     code = (
         "import jax; jax.config.update('jax_num_cpu_devices', 8)\n"
         "import numpy as np\n"
@@ -127,7 +133,9 @@ def test_sets_double_and_their_groups_nest():
 
 
 def test_two_processes_of_four_devices_agree_with_one(tmp_path):
-    """The command itself, over the loopback; the second process writes nothing, and no state is left."""
+    """The command itself, over the loopback; the second process writes nothing, and no
+    state is left.
+    """
     flags = ["--latent_space=z", "--num_samples=1001", "--num_components=4", "--batch_size=64", "--until_stable=0.01"]
     environment = {**os.environ, "JAX_NUM_CPU_DEVICES": "4"}
     with socket.socket() as free:

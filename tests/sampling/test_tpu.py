@@ -1,7 +1,9 @@
-"""Programs for TPUs, compiled ahead of time on a machine without one: `make test-tpu` installs the compiler and runs these.
+"""Programs for TPUs, compiled ahead of time on a machine without one: `make test-tpu`
+installs the compiler and runs these.
 
-Compiled for slices of v5e chips, whose memory is 16 GB. What is compiled is what a run executes: the step of a decomposition,
-and the synthesis of images, on a mesh of all chips of the slice.
+Compiled for slices of v5e chips, whose memory is 16 GB. What is compiled is what a run
+executes: the step of a decomposition, and the synthesis of images, on a mesh of all
+chips of the slice.
 """
 
 import functools
@@ -29,7 +31,9 @@ COLLECTIVES = ("all-reduce", "all-gather", "all-to-all", "collective-permute", "
 
 @pytest.fixture(scope="module", autouse=True)
 def no_machine():
-    """The compiler asks the cloud what machine it is on, where nobody answers, and locks a TPU that is not there."""
+    """The compiler asks the cloud what machine it is on, where nobody answers, and
+    locks a TPU that is not there.
+    """
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("TPU_SKIP_MDS_QUERY", "1")
         patch.setenv("ALLOW_MULTIPLE_LIBTPU_LOAD", "1")
@@ -78,7 +82,9 @@ def _compile(name, chips, batch_size):
 
 @pytest.mark.parametrize("name", STEPS)
 def test_steps_of_a_decomposition_fit_at_the_default_batch(name):
-    """On 4 chips and on 256, where nothing but the batch is different; and no chip waits for another."""
+    """On 4 chips and on 256, where nothing but the batch is different; and no chip
+    waits for another.
+    """
     few = _slice("2x2")
     samples = _samples(name)
     execution = sweeps.fit_batch(samples, Execution(few, few.size), _step(name, samples), LIMIT)

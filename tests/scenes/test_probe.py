@@ -33,7 +33,9 @@ def reader():
 
 @pytest.mark.parametrize("name", CIRCULAR)
 def test_circular_codes_repeat_after_a_period_and_not_before(factors, name):
-    """Value and value + period are one angle; half a period further is the opposite one."""
+    """Value and value + period are one angle; half a period further is the opposite
+    one.
+    """
     low, high = RANGES[name]
     values = getattr(factors, name)
     code = probe.encode_factor(name, values)
@@ -76,7 +78,9 @@ def test_saved_probe_comes_back_bit_equal(tmp_path, reader):
     ],
 )
 def test_what_is_not_a_probe_is_refused(tmp_path, config, reason):
-    """Another family, an unknown entry, a size that cannot be halved: the message names the directory and the reason."""
+    """Another family, an unknown entry, a size that cannot be halved: the message names
+    the directory and the reason.
+    """
     (tmp_path / "config.json").write_text(json.dumps(config))
     with pytest.raises(checkpoints.CheckpointError, match=f"{tmp_path.name}.*{reason}"):
         probe.load(tmp_path)
@@ -119,7 +123,9 @@ def test_the_scales_are_the_standard_deviations_of_the_factors(reader):
 
 
 def _change(name, before, after):
-    """The change of one factor in each image by its definition, one factor at a time."""
+    """The change of one factor in each image by its definition, one factor
+    at a time.
+    """
     if name == "shape":
         return (np.asarray(before.shape) != np.asarray(after.shape)).astype(np.float64)
     low, high = RANGES[name]
@@ -140,7 +146,9 @@ def test_changes_of_the_scorer_are_exactly_those_of_the_factors(factors, reader)
 
 
 def test_shipped_probe_reads_fresh_scenes():
-    """The figures of its model card hold on scenes that neither training nor the card used."""
+    """The figures of its model card hold on scenes that neither training nor the card
+    used.
+    """
     shipped = probe.load(SHIPPED)
     true = sample_factors(jax.random.key(20_240_531), 512)
     read = probe.read_factors(shipped, render_in_chunks(true, resolution=32, supersampling=2))

@@ -36,7 +36,9 @@ def test_accuracy_of_circular_factors_has_the_period(factors):
 
 @pytest.mark.parametrize(("shape", "counts"), [(SPHERE, False), (CUBE, True)])
 def test_rotation_counts_only_where_it_shows(factors, shape, counts):
-    """A wrong rotation of spheres changes neither loss nor accuracy; a wrong rotation of cubes does."""
+    """A wrong rotation of spheres changes neither loss nor accuracy; a wrong rotation
+    of cubes does.
+    """
     turned = factors._replace(rotation=jnp.where(factors.shape == shape, factors.rotation + 0.5, factors.rotation))
     _, terms = probe_training.loss(probe.encode(turned), factors)
     assert (float(terms["rotation"]) > 0.1) == counts
@@ -56,7 +58,9 @@ def test_loss_is_the_unexplained_fraction_of_variance(factors):
 
 
 def test_training_learns_and_compiles_once():
-    """A short training at 8x8 learns the colours; the second step runs the first one's program."""
+    """A short training at 8x8 learns the colours; the second step runs the first one's
+    program.
+    """
     recipe = probe_training.Recipe(num_images=6400, batch_size=64, learning_rate=1e-2)
     traces = []
 

@@ -60,14 +60,18 @@ def test_gate_names_the_factor_and_the_shape_that_are_missing(reader):
 
 
 def test_redrawing_tells_scenes_from_noise(reader):
-    """Images that are no scenes are far from what the renderer makes of their reading."""
+    """Images that are no scenes are far from what the renderer makes of
+    their reading.
+    """
     noise = np.random.default_rng(0).uniform(-1, 1, (64, 32, 32, 3)).astype(np.float32)
     _, redrawn = quality.redraw(noise, reader, supersampling=2)
     assert np.median(quality.psnr(noise, redrawn)) < 12.0
 
 
 def test_blurred_objects_leave_the_probe_in_doubt(reader):
-    """At an eighth of the size and enlarged again, scenes keep their colours and lose their shapes."""
+    """At an eighth of the size and enlarged again, scenes keep their colours and lose
+    their shapes.
+    """
     small = render_in_chunks(_scenes(256), resolution=4, supersampling=4)
     blurred = np.asarray(small).repeat(8, axis=1).repeat(8, axis=2)
     report = quality.measure(blurred, None, reader, supersampling=2)
@@ -76,7 +80,9 @@ def test_blurred_objects_leave_the_probe_in_doubt(reader):
 
 @pytest.mark.parametrize("value", [0.0, float("nan")])
 def test_gate_names_every_requirement_and_lets_no_nan_through(value):
-    """One line for each figure that is too small or not a number; none for a perfect report."""
+    """One line for each figure that is too small or not a number; none for a perfect
+    report.
+    """
     assert quality.shortfalls(PERFECT) == []
     assert _missed({**PERFECT, "median_psnr": value}) == ["median PSNR"]
     coverage = {**PERFECT["coverage"], "depth": value, "rotation": value}

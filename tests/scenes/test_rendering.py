@@ -60,7 +60,9 @@ def test_the_picture_does_not_depend_on_the_resolution(render, middle):
 
 
 def test_the_sphere_is_where_the_projection_of_its_centre_is(render, middle):
-    """An independent check of camera and ray casting: project the centre by hand, compare with the centroid of its mask."""
+    """An independent check of camera and ray casting: project the centre by hand,
+    compare with the centroid of its mask.
+    """
     plain = middle._replace(shape=jnp.asarray(0), light_intensity=jnp.asarray(0.4), object_hue=jnp.asarray(0.0))
     for x, depth in ((-0.8, 0.0), (0.5, 1.0)):
         moved = plain._replace(horizontal=jnp.asarray(x), depth=jnp.asarray(depth))

@@ -1,7 +1,7 @@
 """Bounds the memory, the time and the nesting that reading a hostile file can cost.
 
-Python's own reader reserves the memory that a file announces, and hashes and visits nested
-values by recursion. The checks here come first.
+Python's own reader reserves the memory that a file announces, and hashes and visits
+nested values by recursion. The checks here come first.
 """
 
 import io
@@ -22,8 +22,9 @@ BYTES_PER_ITEM = 64  # of memory, per item of a dictionary or a set
 class Allowance:
     """The instructions and the bytes that reading one file may still cost.
 
-    All pickles in the file share one allowance, however often the file repeats them. The
-    bytes are a few times the size of the file, so a file cannot have a part copied forever.
+    All pickles in the file share one allowance, however often the file repeats them.
+    The bytes are a few times the size of the file, so a file cannot have a part copied
+    forever.
     """
 
     def __init__(self, file_size: int):
@@ -61,9 +62,9 @@ def as_key(value: Any) -> Any:
     """Returns a value that is safe as a key of a dictionary or an item of a set.
 
     Raises:
-        ValueError: The value is nested, because its hash is computed by recursion. Or it is
-            an unprintable or long text, because keys appear in messages. Or it is a long
-            integer, because many of these share one hash.
+        ValueError: The value is nested, because its hash is computed by recursion. Or
+            it is an unprintable or long text, because keys appear in messages. Or it is
+            a long integer, because many of these share one hash.
     """
     if isinstance(value, str) and not (value.isprintable() and len(value) <= MAX_NAME):
         raise ValueError("has a key that is no name")
@@ -91,8 +92,8 @@ def of_type(value: Any, *types: type) -> Any:
 def check_extent(value: Any, file_size: int) -> None:
     """Raises ValueError if a visit of all nested values would be too deep or too long.
 
-    A value in several places counts in each of them, because a visitor meets it there. So
-    code that reads the value afterwards may use recursion.
+    A value in several places counts in each of them, because a visitor meets it there.
+    So code that reads the value afterwards may use recursion.
     """
     if _extent(value, 0, {}).size > MAX_GROWTH * file_size:
         raise ValueError("the same values in so many places that they are many times the file")

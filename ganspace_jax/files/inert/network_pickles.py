@@ -1,7 +1,9 @@
-"""Reads NVIDIA's network pickles, of PyTorch and of TensorFlow, as inert records and arrays.
+"""Reads NVIDIA's network pickles, of PyTorch and of TensorFlow, as inert records and
+arrays.
 
-Such a pickle contains whole objects and the source code of their classes. Here an object
-becomes the dictionary of its attributes, and the source code is dropped. See unpickler.py.
+Such a pickle contains whole objects and the source code of their classes. Here an
+object becomes the dictionary of its attributes, and the source code is dropped. See
+unpickler.py.
 """
 
 import functools

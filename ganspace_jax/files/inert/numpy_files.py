@@ -36,8 +36,8 @@ def _checked(array: Any) -> np.ndarray:
     """Returns the array.
 
     Raises:
-        ValueError: The value is no array. Or it is an array of empty texts, which can have
-            any shape without a byte in the file.
+        ValueError: The value is no array. Or it is an array of empty texts, which can
+            have any shape without a byte in the file.
     """
     if not isinstance(array, np.ndarray) or not array.dtype.itemsize:
         raise ValueError("holds something else than arrays of numbers and text")

@@ -1,4 +1,6 @@
-"""Defines the names in NumPy's pickles: arrays, numbers and types, and Python's sets and bytes."""
+"""Defines the names in NumPy's pickles: arrays, numbers and types, and Python's sets
+and bytes.
+"""
 
 import functools
 import math
@@ -67,7 +69,9 @@ def _set(allowance: Allowance, items: Any = ()) -> set[Any]:
 
 
 def _encode(allowance: Allowance, text: Any, encoding: Any) -> bytes:
-    """Returns the bytes that Python 3 wrote as text, because protocol 2 has no bytes."""
+    """Returns the bytes that Python 3 wrote as text, because protocol 2 has
+    no bytes.
+    """
     if not isinstance(text, str) or encoding not in ("latin1", "latin-1"):
         raise ValueError("bytes that are not written as Latin-1")
     allowance.spend(len(text))
@@ -81,7 +85,9 @@ def _unfilled(array_type: Any, *_: Any) -> np.ndarray:
 
 
 def _fill(allowance: Allowance, array: np.ndarray, state: Any) -> None:
-    """Sets the numbers of an array in place, because other values may refer to it already."""
+    """Sets the numbers of an array in place, because other values may refer to it
+    already.
+    """
     _, shape, dtype, fortran_order, data = state
     shape, dtype, data = _checked(allowance, shape, dtype, data)
     array.__setstate__((1, shape, dtype, bool(fortran_order), data))  # type: ignore[arg-type]

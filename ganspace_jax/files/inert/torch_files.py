@@ -1,7 +1,8 @@
 """Reads the files of torch.save without torch; executes nothing in them.
 
-A torch file is a pickle with references to storages. Since torch 1.6 the storages are records
-of a zip archive. Before, they are bytes behind the pickle. See unpickler.py for the pickle.
+A torch file is a pickle with references to storages. Since torch 1.6 the storages are
+records of a zip archive. Before, they are bytes behind the pickle. See unpickler.py for
+the pickle.
 """
 
 import io
@@ -52,7 +53,9 @@ def _read(path: pathlib.Path) -> Any:
 
 
 class _Archive:
-    """A file for zipfile, which reads the whole index as it opens; refuses a large index."""
+    """A file for zipfile, which reads the whole index as it opens; refuses a large
+    index.
+    """
 
     def __init__(self, file: io.BufferedIOBase):
         self._file, self.is_open = file, False
@@ -97,8 +100,8 @@ def _stored(archive: zipfile.ZipFile, name: str, size: int) -> bytes:
     """Returns a record of an archive of `size` bytes.
 
     Raises:
-        ValueError: The record is larger than the archive. Or it is compressed: torch writes no
-            such records, and they could expand to any size.
+        ValueError: The record is larger than the archive. Or it is compressed: torch
+            writes no such records, and they could expand to any size.
     """
     if archive.getinfo(name).compress_type != zipfile.ZIP_STORED:
         raise ValueError(f"its record {name} is compressed")
@@ -141,7 +144,8 @@ def _fill(values: np.ndarray, file: io.BufferedIOBase, key: Any) -> None:
 
 
 def read_blob(path: str, allowance: Allowance, blob: Any) -> Storage:
-    """Returns a storage that a pickle contains as the bytes of a whole older torch file.
+    """Returns a storage that a pickle contains as the bytes of a whole older torch
+    file.
 
     Args:
         path: Path of the pickle, for messages.

@@ -48,13 +48,16 @@ class Storages:
 
         Args:
             size: Size of the file in bytes.
-            read_numbers: Function (key, dtype, count) that returns the numbers of a storage.
+            read_numbers: Function (key, dtype, count) that returns the numbers of a
+                storage.
         """
         self._left, self._read_numbers = size, read_numbers
         self.by_key: dict[str, Storage] = {}
 
     def refer(self, identifier: Any) -> Storage:
-        """Returns the storage of a reference ("storage", type, key, location, count[, view])."""
+        """Returns the storage of a reference ("storage", type, key, location, count[,
+        view]).
+        """
         kind, storage_type, key, _, count = identifier[:5]
         if kind != "storage" or not isinstance(storage_type, Name) or storage_type not in _STORAGES:
             raise ValueError("refers to an unknown kind of record")
@@ -72,13 +75,15 @@ class Storages:
 
 
 def vocabulary(allowance: Allowance, record: Callable[[Any], Any] | None = None) -> Vocabulary:
-    """Returns the names in a pickle of tensors, and in the objects that are saved with them.
+    """Returns the names in a pickle of tensors, and in the objects that are saved with
+    them.
 
     Attributes of dictionaries, such as `_metadata`, are dropped.
 
     Args:
         allowance: What the file may still cost.
-        record: Function that returns the storage of a reference, or None for pickles without.
+        record: Function that returns the storage of a reference, or None for pickles
+            without.
     """
     numbers = numpy_pickles.vocabulary(allowance)
     return Vocabulary(
@@ -103,13 +108,17 @@ def vocabulary(allowance: Allowance, record: Callable[[Any], Any] | None = None)
 
 
 def _dict(allowance: Allowance, pairs: Any = ()) -> dict[Any, Any]:
-    """Replaces an OrderedDict. Python 2 passes its pairs here; Python 3 adds them later."""
+    """Replaces an OrderedDict. Python 2 passes its pairs here; Python 3 adds them
+    later.
+    """
     allowance.spend(limits.BYTES_PER_ITEM * len(pairs))
     return {limits.as_key(key): value for key, value in pairs}
 
 
 def _default_dict(*_: Any) -> dict[Any, Any]:
-    """Replaces a defaultdict. The pickle adds its items later, and its factory is dropped."""
+    """Replaces a defaultdict. The pickle adds its items later, and its factory is
+    dropped.
+    """
     return {}
 
 

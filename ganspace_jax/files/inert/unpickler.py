@@ -1,8 +1,9 @@
 """Reads pickles as plain values; imports and calls nothing that a file names.
 
-Python's unpickler imports every name in a file, calls functions and sets attributes as the
-file orders. Here a name is two words on the stack. A `Vocabulary` lists the names of a
-format, and a function of this package for each call. Any other name ends the reading.
+Python's unpickler imports every name in a file, calls functions and sets attributes as
+the file orders. Here a name is two words on the stack. A `Vocabulary` lists the names
+of a format, and a function of this package for each call. Any other name ends the
+reading.
 """
 
 import io
@@ -32,11 +33,12 @@ class Vocabulary(NamedTuple):
     """The names that a pickle may contain.
 
     Attributes:
-        calls: Function that runs in place of a call, by the callee's name. None allows the
-            name as an argument only.
-        states: Function (object, state) that stores an object's state, by the object's type.
-        record: Function that returns the value of a reference to data outside the pickle, or
-            None if such references are not allowed.
+        calls: Function that runs in place of a call, by the callee's name. None allows
+            the name as an argument only.
+        states: Function (object, state) that stores an object's state, by the object's
+            type.
+        record: Function that returns the value of a reference to data outside the
+            pickle, or None if such references are not allowed.
     """
 
     calls: Mapping[Name, Callable[..., Any] | None] = {}
@@ -48,8 +50,9 @@ def read_or_refuse(path: pathlib.Path, reader: Callable[[pathlib.Path], Any]) ->
     """Returns reader(path).
 
     Raises:
-        InputError: The file is damaged, so that the reader raised any exception. Or the path
-            is no regular file: reading a pipe could block, and a device could be endless.
+        InputError: The file is damaged, so that the reader raised any exception. Or the
+            path is no regular file: reading a pipe could block, and a device could be
+            endless.
     """
     if os.path.lexists(path) and not path.is_file():
         raise InputError(f"{path}: is no regular file")
@@ -66,7 +69,8 @@ def read_or_refuse(path: pathlib.Path, reader: Callable[[pathlib.Path], Any]) ->
 
 
 def load(file: io.BufferedIOBase, path: str, vocabulary: Vocabulary, allowance: Allowance) -> Any:
-    """Returns the value of the pickle at the file's position, and moves to the pickle's end.
+    """Returns the value of the pickle at the file's position, and moves to the pickle's
+    end.
 
     Args:
         file: Open file.
@@ -106,7 +110,9 @@ class _Machine:
         self.memo: dict[int, Any] = {}
 
     def step(self, instruction: str, argument: Any) -> None:
-        """Follows one instruction; raises ValueError for instructions that no checkpoint contains."""
+        """Follows one instruction; raises ValueError for instructions that no
+        checkpoint contains.
+        """
         if instruction in _LITERALS:
             self.push(argument)
         elif instruction in _CONSTANTS:

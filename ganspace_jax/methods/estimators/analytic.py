@@ -1,6 +1,8 @@
-"""The analytic estimator: a layer that is affine in z, read off the network instead of sampled.
+"""The analytic estimator: a layer that is affine in z, read off the network instead of
+sampled.
 
-    y = slopes z + offset(label),  cov y = var(z) slopes slopes^T + cov over labels of the offsets
+    y = slopes z + offset(label),  cov y = var(z) slopes slopes^T + cov over labels of
+    the offsets
 
 Such layers are BigGAN's gen_z and DCGAN's first layer.
 """

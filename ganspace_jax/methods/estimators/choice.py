@@ -76,7 +76,9 @@ def exact_cost(samples: Samples, num_components: int) -> float:
 
 
 def randomized_cost(samples: Samples, num_components: int) -> float:
-    """Returns about how many operations the randomized estimator needs: a few sweeps with products of D x width."""
+    """Returns about how many operations the randomized estimator needs: a few sweeps
+    with products of D x width.
+    """
     size, latent_size = samples.sizes()
     width = randomized.block_width(num_components, size)
     products = 2.0 * size * (2 * width + num_components + latent_size)
@@ -86,7 +88,9 @@ def randomized_cost(samples: Samples, num_components: int) -> float:
 
 
 def sample_cost(samples: Samples) -> float:
-    """Returns the operations that one sample of the layer needs, by XLA's account of the uncompiled program."""
+    """Returns the operations that one sample of the layer needs, by XLA's account of
+    the uncompiled program.
+    """
     definition, params = samples.generator
 
     def read(params, key, indices):

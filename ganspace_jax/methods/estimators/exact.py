@@ -15,7 +15,9 @@ from ganspace_jax.statistics import jackknife, moments, pca
 
 
 def estimate(samples: Samples, task: Task, execution: Execution) -> Estimate:
-    """Computes the joint moments of (layer, latent), one set for each group of the jackknife."""
+    """Computes the joint moments of (layer, latent), one set for each group of the
+    jackknife.
+    """
     result, groups, sizes = None, [], samples.sizes()
     step = Step(_add_to_moments, moments.init(sum(sizes)))
     for bounds in task.sample_sets(samples.num_samples):
@@ -51,7 +53,9 @@ def _from_groups(groups: list[moments.Float64Moments], size: int, task: Task) ->
 
 
 def largest_step(samples: Samples, num_components: int) -> Step:
-    """Returns the step of the sweep, with shapes in place of arrays; it does not depend on num_components."""
+    """Returns the step of the sweep, with shapes in place of arrays; it does not depend
+    on num_components.
+    """
     del num_components
     size = sum(samples.sizes())
     return Step(_add_to_moments, jax.eval_shape(lambda: moments.init(size)))
@@ -62,7 +66,9 @@ def _add_to_moments(state, activation, latent, weight):
 
 
 def host_bytes(dimension: int, num_components: int) -> int:
-    """Returns the bytes of the D x D arrays: a scatter per group, and six more while they are merged and factored."""
+    """Returns the bytes of the D x D arrays: a scatter per group, and six more while
+    they are merged and factored.
+    """
     del num_components
     return 8 * (NUM_GROUPS + 6) * dimension**2
 

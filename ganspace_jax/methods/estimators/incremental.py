@@ -1,4 +1,6 @@
-"""The incremental estimator: what the original GANSpace does, in one sweep, for comparison with it."""
+"""The incremental estimator: what the original GANSpace does, in one sweep, for
+comparison with it.
+"""
 
 import functools
 import itertools
@@ -14,7 +16,9 @@ from ganspace_jax.statistics import cross_moments, incremental_pca, jackknife, p
 
 
 def estimate(samples: Samples, task: Task, execution: Execution) -> Estimate:
-    """Keeps more directions than asked for while sampling; the jackknife merges all groups but one."""
+    """Keeps more directions than asked for while sampling; the jackknife merges all
+    groups but one.
+    """
     size, latent_size = samples.sizes()
     count = task.num_components
     state = incremental_pca.init(size, num_rows(count), count + latent_size)
@@ -50,7 +54,9 @@ def largest_step(samples: Samples, num_components: int) -> Step:
 
 
 def host_bytes(dimension: int, num_components: int) -> int:
-    """Returns the bytes of the D x rows arrays: a state per group, and the merged ones."""
+    """Returns the bytes of the D x rows arrays: a state per group, and the
+    merged ones.
+    """
     rows = num_rows(num_components) + num_components
     return 8 * (NUM_GROUPS + 6) * dimension * rows
 

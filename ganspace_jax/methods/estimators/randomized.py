@@ -1,8 +1,9 @@
-"""The randomized estimator: products of the covariance with blocks of vectors, in a few sweeps.
+"""The randomized estimator: products of the covariance with blocks of vectors, in a few
+sweeps.
 
-It serves layers whose D x D covariance does not fit into memory; it needs O(D components).
-Three phases: a small share of the samples shows roughly where the leading subspace is;
-sweeps over all samples refine it; one more sweep measures in it.
+It serves layers whose D x D covariance does not fit into memory; it needs O(D
+components). Three phases: a small share of the samples shows roughly where the leading
+subspace is; sweeps over all samples refine it; one more sweep measures in it.
 """
 
 import functools
@@ -38,11 +39,12 @@ class _Found(NamedTuple):
 
 
 def estimate(samples: Samples, task: Task, execution: Execution) -> Estimate:
-    """Finds the leading subspace, and measures components, errors and latent covariances in it.
+    """Finds the leading subspace, and measures components, errors and latent
+    covariances in it.
 
     In a layer of low rank, the warm-up share already shows the subspace of all samples.
-    Then one sweep over all samples is enough. Each larger set of samples begins with the
-    subspace of the set before.
+    Then one sweep over all samples is enough. Each larger set of samples begins with
+    the subspace of the set before.
     """
     sets = task.sample_sets(samples.num_samples)
     found = warm_up(samples, task, execution, sets[0][-1])
@@ -61,7 +63,9 @@ def estimate(samples: Samples, task: Task, execution: Execution) -> Estimate:
 
 
 def warm_up(samples: Samples, task: Task, execution: Execution, num_samples: int) -> _Found:
-    """Finds the subspace of a small share of the first set's samples. If the set is small, returns a random block."""
+    """Finds the subspace of a small share of the first set's samples. If the set is
+    small, returns a random block.
+    """
     size = samples.sizes()[0]
     basis = lobpcg.random_block(size, block_width(task.num_components, size))
     share = max(num_samples // _WARM_UP_SHARE, 4 * basis.shape[1])
@@ -78,7 +82,9 @@ def warm_up(samples: Samples, task: Task, execution: Execution, num_samples: int
 def refine(
     samples: Samples, task: Task, execution: Execution, bounds: list[int], found: _Found
 ) -> tuple[_Found, list[cross_moments.Float64Sketch]]:
-    """Measures in the basis, and if it is not yet the leading subspace, improves it and measures again."""
+    """Measures in the basis, and if it is not yet the leading subspace, improves it and
+    measures again.
+    """
     counter = _SweepCounter(execution, found.num_sweeps)
     groups = _measure(samples, task, counter.execution(), bounds, found.basis)
     image = functools.reduce(cross_moments.merge, groups).cross.T / (bounds[-1] - 1)
@@ -98,7 +104,9 @@ def refine(
 
 
 class _SweepCounter:
-    """The number of finished sweeps, which the note of the progress shows with the present error."""
+    """The number of finished sweeps, which the note of the progress shows with the
+    present error.
+    """
 
     def __init__(self, execution: Execution, num_sweeps: int):
         self._execution, self.num_sweeps, self._error = execution, num_sweeps, math.pi / 2
@@ -116,7 +124,9 @@ class _SweepCounter:
 
 
 def _product(samples: Samples, counter: _SweepCounter, num_samples: int) -> Callable[[Basis], Basis]:
-    """Returns the function C block, with C the covariance of the first samples; one call is one sweep."""
+    """Returns the function C block, with C the covariance of the first samples; one
+    call is one sweep.
+    """
 
     def apply(block: Basis) -> Basis:
         size, width = block.shape
@@ -134,7 +144,9 @@ def _add_to_bare_sketch(state, activation, latent, weight, block):
 def _measure(
     samples: Samples, task: Task, execution: Execution, bounds: list[int], basis: Basis
 ) -> list[cross_moments.Float64Sketch]:
-    """Sketches each group with the block (basis, random directions), crossed with the basis alone, in one sweep."""
+    """Sketches each group with the block (basis, random directions), crossed with the
+    basis alone, in one sweep.
+    """
     size, latent_size = samples.sizes()
     block = jnp.asarray(np.concatenate([basis.T, task.random_directions]), jnp.float32)
     step = Step(cross_moments.update, cross_moments.init(size, len(block) + latent_size, basis.shape[1]), (block,))
@@ -161,8 +173,8 @@ def _nystrom(sketch: cross_moments.Float64Sketch, basis: Basis, num_components: 
     """Returns the components of C ~ (C B) (B^T C B)^-1 (C B)^T.
 
     This is exact if B is invariant under C, and of second order if it is nearly so.
-    Therefore a subspace of all samples also shows how the components turn out of it when
-    a group is left out.
+    Therefore a subspace of all samples also shows how the components turn out of it
+    when a group is left out.
     """
     image = sketch.cross.T / (sketch.count - 1)
     inner = basis.T @ image
@@ -174,7 +186,9 @@ def _nystrom(sketch: cross_moments.Float64Sketch, basis: Basis, num_components: 
 
 
 def block_width(num_components: int, size: int) -> int:
-    """Returns the block width: num_components plus oversampling, which speeds up convergence."""
+    """Returns the block width: num_components plus oversampling, which speeds up
+    convergence.
+    """
     return min(size, num_components + 10 + num_components // 2)
 
 
@@ -188,7 +202,9 @@ def largest_step(samples: Samples, num_components: int) -> Step:
 
 
 def host_bytes(dimension: int, num_components: int) -> int:
-    """Returns the bytes of the D x width arrays: a sketch per group, and 24 while a subspace is refined."""
+    """Returns the bytes of the D x width arrays: a sketch per group, and 24 while a
+    subspace is refined.
+    """
     return 8 * (NUM_GROUPS + 24) * dimension * block_width(num_components, dimension)
 
 

@@ -168,7 +168,9 @@ def _converged_vectors(params: nnx.State, key: PRNGKey) -> spectral_norm.Vectors
 
 
 def averaged_generator(networks: Networks, state: TrainState) -> Network:
-    """Returns the generator to ship: averaged weights, divided by their spectral norms."""
+    """Returns the generator to ship: averaged weights, divided by their
+    spectral norms.
+    """
     divided, _ = spectral_norm.normalize(state.average, state.generator_spectral, num_iterations=50)
     return nnx.merge(networks.generator, divided, state.buffers)
 

@@ -1,6 +1,8 @@
-"""Fuzzing the converter: whatever is done to a file, it is read, or refused in one line that names it, in bounded memory.
+"""Fuzzing the converter: whatever is done to a file, it is read, or refused in one line
+that names it, in bounded memory.
 
-A few hundred mutations in the suite; `pytest tests/files/inert/test_hostile_files.py --mutations=20000` for a long run.
+A few hundred mutations in the suite; `pytest tests/files/inert/test_hostile_files.py
+--mutations=20000` for a long run.
 """
 
 import pathlib
@@ -73,7 +75,9 @@ MUTATIONS = (_flip_bits, _flip_bits_at_an_end, _cut, _remove, _repeat, _exchange
 
 
 def _outcome(path):
-    """What was said, or "read"; anything but an InputError of one line that names the file fails the test."""
+    """What was said, or "read"; anything but an InputError of one line that names the
+    file fails the test.
+    """
     try:
         formats.recognize(formats.read(path))
     except InputError as error:
@@ -104,7 +108,9 @@ def test_mutated_files_are_read_or_refused_in_one_line(tmp_path, num_mutations):
 
 
 def _changes(rng, arrays):
-    """One mutation of the arrays that a sound file holds: missing, extra, exchanged, longer or deeper."""
+    """One mutation of the arrays that a sound file holds: missing, extra, exchanged,
+    longer or deeper.
+    """
     names = list(arrays)
     name, other = (names[i] for i in rng.integers(0, len(names), 2))
     kind = rng.integers(5)
@@ -120,7 +126,9 @@ def _changes(rng, arrays):
 
 
 def test_mutated_networks_are_converted_or_refused_in_one_line(num_mutations):
-    """Missing, extra, exchanged and wrongly shaped arrays: refused by name, but where the exchange cannot be seen."""
+    """Missing, extra, exchanged and wrongly shaped arrays: refused by name, but where
+    the exchange cannot be seen.
+    """
     rng = np.random.default_rng(1)
     known = {name: formats.recognize(formats.read(GOLDEN / name)) for name in FILES}
     for count in range(num_mutations // 10):

@@ -1,4 +1,6 @@
-"""Network pickles: the reference's numbers come out, and nothing that a file asks for is imported, called or reserved."""
+"""Network pickles: the reference's numbers come out, and nothing that a file asks for
+is imported, called or reserved.
+"""
 
 import contextlib
 import os
@@ -121,7 +123,9 @@ def test_numbers_are_read_in_every_protocol(tmp_path, protocol):
 
 
 def test_numbers_that_python_2_wrote_are_read(tmp_path):
-    """There bytes are text; also a class of the old kind, whose instances have an instruction of their own."""
+    """There bytes are text; also a class of the old kind, whose instances have an
+    instruction of their own.
+    """
     numbers = np.array([-1.5, 3e7], np.float32)
     array = b"cnumpy.core.multiarray\n_reconstruct\ncnumpy\nndarray\nK\x00\x85U\x01b\x87R(K\x01K\x02\x85"
     array += b"cnumpy\ndtype\nU\x02f4K\x00K\x01\x87R(K\x03U\x01<NNNJ\xff\xff\xff\xffJ\xff\xff\xff\xffK\x00tb\x89U\x08"
@@ -231,7 +235,9 @@ def _blob_tensor(offset=0, shape=(2,), strides=(1,), announced=None):
 
 
 def _repeated(instructions, count):
-    """A text of a million letters, and instructions that use it time and again: by place 0 of the memo."""
+    """A text of a million letters, and instructions that use it time and again: by
+    place 0 of the memo.
+    """
     return b"\x80\x02X" + struct.pack("<I", 10**6) + b"a" * 10**6 + b"q\x000" + instructions * count + b"N."
 
 
@@ -364,7 +370,9 @@ def test_cut_files_are_refused(tmp_path, name):
 
 @pytest.mark.parametrize("name", ["progan_32", "stylegan3_t_32"])
 def test_changed_files_are_read_or_refused(tmp_path, name):
-    """One byte elsewhere than in the numbers, which are most of a file: whatever comes, it is a value or one line."""
+    """One byte elsewhere than in the numbers, which are most of a file: whatever comes,
+    it is a value or one line.
+    """
     data = (GOLDEN / f"{name}.pkl").read_bytes()
     rng, refused = np.random.default_rng(1), 0
     for place in rng.integers(0, 4000, 60):

@@ -1,4 +1,6 @@
-"""Torch's files without torch: both formats give the reference's numbers, and nothing in a file is ever executed."""
+"""Torch's files without torch: both formats give the reference's numbers, and nothing
+in a file is ever executed.
+"""
 
 import argparse
 import collections
@@ -46,7 +48,9 @@ def test_the_flags_of_a_training_run_are_a_dictionary(tmp_path):
 
 
 def test_what_training_runs_keep_beside_their_networks_is_read_inertly(tmp_path):
-    """Numbers and arrays of NumPy, and what torch pickles by these names, which become text and names."""
+    """Numbers and arrays of NumPy, and what torch pickles by these names, which become
+    text and names.
+    """
     beside = {
         "loss": np.float64(0.5),
         "mean": np.arange(3.0),
@@ -113,7 +117,9 @@ def test_a_chain_of_calls_is_refused_at_its_first_name(tmp_path):
 
 
 def _tensor_file(path, offset, shape, strides, numbers=(1.0, 2.0, 3.0, 4.0, 5.0, 6.0)):
-    """One tensor, written by hand: the pickle's text protocol names torch without having it."""
+    """One tensor, written by hand: the pickle's text protocol names torch without
+    having it.
+    """
     storage = f"(S'storage'\nctorch\nFloatStorage\nS'0'\nS'cpu'\nI{len(numbers)}\ntQ"
     arguments = f"({storage}I{offset}\n(" + "".join(f"I{n}\n" for n in shape) + "t("
     arguments += "".join(f"I{n}\n" for n in strides) + "tI00\nccollections\nOrderedDict\n(tRt"

@@ -31,7 +31,9 @@ def test_the_factor_is_the_weights_z_block(biggan):
 
 
 def test_components_are_the_singular_vectors(biggan):
-    """Variances are 0.7737 psi^2 times the squared singular values, directions their right vectors, r2 is 1."""
+    """Variances are 0.7737 psi^2 times the squared singular values, directions their
+    right vectors, r2 is 1.
+    """
     found = calls.decompose(
         biggan, layer="gen_z", latent_space="z", num_components=5, label=0, truncation_psi=0.5, estimator="analytic"
     )
@@ -45,7 +47,9 @@ def test_components_are_the_singular_vectors(biggan):
 
 @pytest.mark.parametrize("label", [2, "all"])
 def test_sampling_tends_to_it_as_one_over_the_root(biggan, label):
-    """16 times the samples, a quarter of the difference of the subspaces and of the means."""
+    """16 times the samples, a quarter of the difference of the subspaces and of the
+    means.
+    """
     settings = {"layer": "gen_z", "latent_space": "z", "num_components": 3, "label": label}
     limit = calls.decompose(biggan, estimator="analytic", **settings)
 
@@ -102,7 +106,9 @@ def test_components_beyond_the_rank_complete_a_basis():
 
 
 def test_a_layer_of_low_rank_needs_little_more_than_one_sweep(biggan):
-    """The share that the randomized estimator begins with shows the whole subspace; from a random block it would be two."""
+    """The share that the randomized estimator begins with shows the whole subspace;
+    from a random block it would be two.
+    """
     reports = []
     settings = dict(layer="gen_z", latent_space="z", num_samples=3001, num_components=3, label=1)
     found = calls.decompose(biggan, estimator="randomized", report=reports.append, **settings)

@@ -35,7 +35,9 @@ class Counted:
 
 @pytest.fixture(scope="module")
 def steps():
-    """The first nine states and their metrics, with R1 every fourth step, and how often the step was traced."""
+    """The first nine states and their metrics, with R1 every fourth step, and how often
+    the step was traced.
+    """
     render = Counted()
     networks, state = adversarial.init(*_networks(), RECIPE)
     history = [(jax.tree.map(np.asarray, state), None)]
@@ -68,7 +70,9 @@ def test_penalty_only_where_it_is_asked_for(steps):
 
 
 def test_average_has_its_half_life(steps):
-    """Against the recursion in float64; the half-life grows with the images seen, up to that of the recipe."""
+    """Against the recursion in float64; the half-life grows with the images seen, up to
+    that of the recipe.
+    """
     history, _ = steps
     average = [np.float64(x) for x in jax.tree.leaves(history[0][0].average)]
     for step, (state, _) in enumerate(history[1:]):
@@ -113,7 +117,9 @@ def test_discriminator_comes_to_tell_real_from_generated():
 
 
 def test_a_conditional_step_with_spectral_norm():
-    """BigGAN's recipe: both networks learn, every normalised weight is divided, batch statistics leave the buffers alone."""
+    """BigGAN's recipe: both networks learn, every normalised weight is divided, batch
+    statistics leave the buffers alone.
+    """
     blocks = ((False, 2, 2), (True, 2, 1))
     config = biggan_deep.Config(4, 3, 8, blocks, attention_position=1, num_statistics=2)
     judge = discriminators.Config((4, 6), num_classes=3, equalized=False)

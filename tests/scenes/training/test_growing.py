@@ -54,7 +54,9 @@ def test_grown_discriminator_judges_larger_pixels_alike(small):
 
 
 def test_new_layers_learn(small):
-    """The identity is a start, not a dead end: a gradient reaches every parameter of the new blocks' output layers."""
+    """The identity is a start, not a dead end: a gradient reaches every parameter of
+    the new blocks' output layers.
+    """
     _, _, directory = small
     z = jax.random.normal(jax.random.key(4), (4, 8))
     generator = growing.grow_generator(_generator((12, 8, 4), 3), directory / "generator")
@@ -79,7 +81,9 @@ def test_same_resolution_continues(small):
 
 
 def test_what_does_not_fit_is_refused(small):
-    """Four times the resolution, other widths, and a first block that cannot be the identity: each is named."""
+    """Four times the resolution, other widths, and a first block that cannot be the
+    identity: each is named.
+    """
     directory = small[2]
     with pytest.raises(InputError, match="has 8 pixels; to grow to 32, it must have 16 or 32"):
         growing.grow_generator(_generator((12, 8, 4, 4), 3), directory / "generator")
@@ -90,7 +94,9 @@ def test_what_does_not_fit_is_refused(small):
 
 
 def test_the_shipped_stylegan2_can_be_trained_on():
-    """They fit the present code, and the discriminator tells rendered scenes from the generator's blurred ones."""
+    """They fit the present code, and the discriminator tells rendered scenes from the
+    generator's blurred ones.
+    """
     shipped = zoo.ZOO["stylegan2-scenes"]
     channels = tuple(checkpoints.load_config(shipped / "discriminator")["channels"])
     discriminator = growing.grow_discriminator(_discriminator(channels, 0), shipped / "discriminator")
@@ -109,7 +115,9 @@ def test_the_shipped_biggan_draws_what_it_is_asked_for():
 
 
 def test_the_shipped_biggan_can_be_trained_on():
-    """Its discriminator fits the present code, and prefers a rendered scene with its own label to others."""
+    """Its discriminator fits the present code, and prefers a rendered scene with its
+    own label to others.
+    """
     shipped = zoo.ZOO["biggan-deep-scenes"]
     config = {k: v for k, v in checkpoints.load_config(shipped / "discriminator").items() if k != "family"}
     empty = discriminators.Discriminator(
@@ -130,7 +138,9 @@ def _biggan(blocks, seed):
 
 
 def test_a_grown_biggan_hands_the_old_activations_on(tmp_path):
-    """Every trained array is kept, and without what the new block adds the image is the old one, larger."""
+    """Every trained array is kept, and without what the new block adds the image is the
+    old one, larger.
+    """
     old, grown = _biggan(["4-4", "4-2up"], 1), _biggan(["4-4", "4-2up", "2-2up"], 2)
     zoo.save(tmp_path, base.split(old))
     grown = growing.grow_generator(grown, tmp_path)

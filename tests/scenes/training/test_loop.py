@@ -54,7 +54,9 @@ def _command(workdir):
 
 
 def test_a_killed_run_ends_where_the_whole_run_ends(tmp_path):
-    """Killed soon after its first save, the same command goes on to bit-equal networks, metrics and pictures."""
+    """Killed soon after its first save, the same command goes on to bit-equal networks,
+    metrics and pictures.
+    """
     environment = {**os.environ, "JAX_PLATFORMS": "cpu"}
     whole = subprocess.run(_command(tmp_path / "whole"), cwd=ROOT, env=environment, capture_output=True, text=True)
     assert whole.returncode == 0, whole.stderr

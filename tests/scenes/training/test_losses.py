@@ -21,7 +21,9 @@ def test_gradient_penalty_of_a_known_function():
 
 
 def test_logistic_losses_are_cross_entropies():
-    """The discriminator classifies; the generator's images are to be classified as real."""
+    """The discriminator classifies; the generator's images are to be classified as
+    real.
+    """
     real, fake = jnp.asarray(REAL, jnp.float32), jnp.asarray(FAKE, jnp.float32)
     probability = lambda logits: 1.0 / (1.0 + np.exp(-logits))  # noqa: E731
     expected = -np.log(probability(REAL)).mean() - np.log(1.0 - probability(FAKE)).mean()

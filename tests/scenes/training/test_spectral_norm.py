@@ -1,4 +1,6 @@
-"""Spectral norm: the largest singular value, its gradient, and which arrays it is for."""
+"""Spectral norm: the largest singular value, its gradient, and which arrays
+it is for.
+"""
 
 import jax
 import jax.numpy as jnp
@@ -41,7 +43,9 @@ def test_one_iteration_a_step_converges():
 
 
 def test_gradient_does_not_see_the_scale():
-    """W / sigma(W) does not change with the length of W, so the gradient has no part along W."""
+    """W / sigma(W) does not change with the length of W, so the gradient has no part
+    along W.
+    """
     _, vectors = spectral_norm.normalize(PARAMS, spectral_norm.init(PARAMS, jax.random.key(3)), num_iterations=200)
     target = jax.random.normal(jax.random.key(4), (7, 5))
     loss = lambda params: jnp.sum(target * spectral_norm.normalize(params, vectors)[0]["b"]["weight"])  # noqa: E731

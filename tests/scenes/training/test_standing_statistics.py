@@ -1,4 +1,6 @@
-"""Standing statistics: those of all samples together, at each truncation, whatever the batches."""
+"""Standing statistics: those of all samples together, at each truncation, whatever the
+batches.
+"""
 
 import jax
 import jax.numpy as jnp
@@ -17,7 +19,9 @@ def generator():
 
 
 def _first_input(generator, psi, count):
-    """gen_z's output for the samples that `collect` draws: the input of the first batch norm, known in closed form."""
+    """gen_z's output for the samples that `collect` draws: the input of the first batch
+    norm, known in closed form.
+    """
     key, indices = jax.random.key(5), jnp.arange(count)
     z = psi * latents.sample(key, indices, 4, "truncated_normal")
     label = labels.sample(key, indices, "all", 3)
@@ -36,7 +40,9 @@ def test_statistics_are_those_of_all_samples(generator, batches):
 
 
 def test_images_no_longer_depend_on_their_batch(generator):
-    """And with one batch's own statistics stored, that batch's images are those of training."""
+    """And with one batch's own statistics stored, that batch's images are those of
+    training.
+    """
     collected = standing_statistics.collect(generator, jax.random.key(5), num_batches=1, batch_size=16)
     key, indices = jax.random.key(5), jnp.arange(16)
     mapped = collected.map_latents(latents.sample(key, indices, 4, "truncated_normal"))

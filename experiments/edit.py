@@ -72,7 +72,7 @@ def main():
 
 def _strips(generator, found, chosen, seeds, view):
     shares = np.linspace(-1.0, 1.0, FLAGS.num_columns)
-    columns = [[dataclasses.replace(edit, sigma=edit.sigma * share) for edit in chosen] for share in shares]
+    columns = [[dataclasses.replace(edit, sigma=edit.sigma * share + 0.0) for edit in chosen] for share in shares]
     starts = [edited_images.start_of_seed(generator, seed, view.synthesis) for seed in seeds]
     rows = [edited_images.edited_images(generator, found, start, columns, view) for start in starts]
     labels = [" ".join(f"{edit.sigma:+.1f}" for edit in column) for column in columns]

@@ -144,10 +144,10 @@ def from_arrays(arrays: Any) -> Components:
     spec, source = _read_about(str(arrays["about"]))
     components = Components(
         activation_components=channels_last(array_checks.without_axis(arrays, "act_comp", 1)),
-        activation_mean=channels_last(arrays["act_mean"])[0] if "act_mean" in arrays else None,
+        activation_mean=_read_mean(arrays, "act_mean"),
         activation_stdevs=arrays["act_stdev"],
         latent_components=array_checks.without_axis(arrays, "lat_comp", 1),
-        latent_mean=array_checks.without_axis(arrays, "lat_mean", 0) if "lat_mean" in arrays else None,
+        latent_mean=_read_mean(arrays, "lat_mean"),
         latent_stdevs=arrays["lat_stdev"],
         variance_ratio=arrays["var_ratio"],
         random_stdevs=arrays["random_stdevs"],
@@ -159,6 +159,11 @@ def from_arrays(arrays: Any) -> Components:
     )
     check_arrays(components)
     return components
+
+
+def _read_mean(arrays: Mapping[str, np.ndarray], name: str) -> np.ndarray | None:
+    """Returns a mean without its first axis, or None if the file has none."""
+    return channels_last(array_checks.without_axis(arrays, name, 0)[None])[0] if name in arrays else None
 
 
 def _read_about(text: str) -> tuple[LayerSpec, Source]:
@@ -271,7 +276,7 @@ def _known(value: np.floating) -> float | None:
     return None if np.isnan(value) else float(value)
 
 
-def figure(value: float, form: str) -> str:
+def figure(value: float | np.floating, form: str) -> str:
     """Returns a number as text, or "unknown" for NaN."""
     return UNKNOWN if np.isnan(value) else format(value, form)
 

@@ -1,5 +1,7 @@
 """Edits: their text form, and what they do to latents and activations."""
 
+import dataclasses
+
 import jax
 import numpy as np
 import pytest
@@ -128,3 +130,18 @@ def test_a_strip_goes_from_minus_sigma_to_sigma(basis, latents):
     np.testing.assert_allclose(frames[2], latents[0], atol=1e-6)
     np.testing.assert_allclose(frames[0] + frames[4], 2 * latents[0], atol=1e-5)
     np.testing.assert_array_equal(frames[4], edits.apply(latents[:1], basis, [Edit(0, None, 2.0)])[0])
+
+
+def test_each_layer_moves_along_its_own_direction_and_has_its_own_coordinate(basis, latents):
+    """Directions of any length: after a centred edit the residual to the step is orthogonal to the direction."""
+    rng = np.random.default_rng(3)
+    directions, mean = rng.standard_normal((2, 3, 5, 6)).astype(np.float32) * 3
+    own = dataclasses.replace(basis, latent_components=directions, latent_mean=mean[0])
+    step = 0.5 * own.latent_stdevs[1] * directions[1]
+    moved = edits.apply(latents, own, [Edit(1, (1, 4), 0.5)])
+    inside = np.isin(np.arange(5), (1, 2, 3))[:, None]
+    np.testing.assert_allclose(moved - latents, np.where(inside, step, 0.0)[None].repeat(2, 0), atol=1e-4)
+    centred = np.asarray(edits.apply(latents, own, [Edit(1, (1, 4), 0.5)], centred=True))
+    residual = np.einsum("nld,ld->nl", centred - mean[0] - step, directions[1])
+    np.testing.assert_allclose(residual[:, 1:4], 0.0, atol=2e-3)
+    np.testing.assert_array_equal(centred[:, [0, 4]], latents[:, [0, 4]])

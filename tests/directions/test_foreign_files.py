@@ -5,8 +5,10 @@ written back bit for bit.
 import os
 import pathlib
 import pickle
+from typing import Any
 
 import jax
+import jaxtyping
 import numpy as np
 import pytest
 
@@ -18,6 +20,14 @@ from tests import calls
 
 PUBLISHED = pathlib.Path(__file__).parents[1] / "golden" / "published"
 EDIT = PUBLISHED / "StyleGAN2-Light_direction-ffhq-ipca-w-style-comp15-range8-9.pkl"
+
+
+@pytest.fixture(autouse=True)
+def as_users_run():
+    """Turns the annotations' checks off, which would refuse arrays before the checks that users have."""
+    jaxtyping.config.update("jaxtyping_disable", True)
+    yield
+    jaxtyping.config.update("jaxtyping_disable", False)
 
 
 def _original(rng, layer, latent, in_w=False):
@@ -163,7 +173,7 @@ def test_nothing_in_an_edit_is_executed(tmp_path, monkeypatch):
 def test_other_files_are_refused_by_name(tmp_path):
     np.savez(tmp_path / "a.npz", comp=np.zeros((2, 1, 4)), mean=np.zeros((1, 4)), std=np.zeros(3))
     np.savez(tmp_path / "b.npz", act_comp=np.zeros((2, 1, 4)), lat_comp=np.zeros((2, 1, 4)))
-    np.save(tmp_path / "c.npy", np.zeros(4))
+    np.save(tmp_path / "c.npy", np.zeros((2, 3, 4)))
     (tmp_path / "d.pkl").write_bytes(pickle.dumps({"name": "x", "sigma_range": "wide"}))
     exported = foreign_files.load_edit(EDIT)
     foreign_files.save_edit(tmp_path / "e.pkl", {**exported, "act_comp": np.zeros((0, 512))})
@@ -171,11 +181,11 @@ def test_other_files_are_refused_by_name(tmp_path):
     foreign_files.save_edit(tmp_path / "g.pkl", {**exported, "edit_start": True})
     np.savez(tmp_path / "h.npz", comp=np.full((2, 1, 4), "a"), mean=np.zeros((1, 4)), std=np.zeros(2))
     messages = {
-        "a.npz": "cannot reshape array of size 3 into shape",
+        "a.npz": r"std has shape \(3,\), must hold 2 numbers",
         "b.npz": "it has no array 'act_mean'",
-        "c.npy": r"a boundary has the shape \[1, d\]",
+        "c.npy": r"one direction has the shape \[d\], \[1, d\]",
         "d.pkl": "not an exported edit: sigma_range is str, not float",
-        "e.pkl": "activation_components: has shape .*, there are 1 standard deviations",
+        "e.pkl": "activation_components: has shape .*, which holds no numbers",
         "f.pkl": "not a components file: invalid literal",
         "g.pkl": "edit_start is bool, not int",
         "h.npz": "activation_components: must hold numbers, holds <U1",
@@ -184,3 +194,99 @@ def test_other_files_are_refused_by_name(tmp_path):
     for name, message in messages.items():
         with pytest.raises(InputError, match=rf"{name}: .*{message}"):
             foreign_files.load_components(tmp_path / name)
+
+
+def _save_torch(path, content):
+    torch = pytest.importorskip("torch")
+    torch.save({key: torch.tensor(value) for key, value in content.items()}, path)
+
+
+@pytest.mark.parametrize("layers", [(), (1,), (5,)])
+@pytest.mark.parametrize("column", [False, True])
+def test_a_pca_is_flat_or_by_layer(tmp_path, layers, column):
+    rng = np.random.default_rng(0)
+    comp, std = rng.standard_normal((3, *layers, 4)), np.array([3.0, 2.0, 1.0])
+    shape = (5, 4) if layers == (5,) else (4,)
+    means = [rng.standard_normal(size) for size in {(4,), (1, 4), (1, *shape), shape}]
+    for mean in means:
+        np.savez(tmp_path / "pca.npz", comp=comp, mean=mean, std=std[:, None] if column else std)
+        found = foreign_files.load_components(tmp_path / "pca.npz")
+        np.testing.assert_array_equal(found.latent_components, comp.reshape(3, *shape))
+        expected = np.broadcast_to(mean.reshape(-1, 4), (comp[0].size // 4, 4)).reshape(shape)
+        np.testing.assert_array_equal(found.latent_mean, expected)
+        np.testing.assert_array_equal(found.latent_stdevs, std)
+        assert found.spec.latent_space == "w"
+
+
+DIRECTIONS = {"flat": (4,), "row": (1, 4), "by layer": (5, 4), "by layer in a batch": (1, 5, 4)}
+
+
+@pytest.mark.parametrize("kind", DIRECTIONS)
+@pytest.mark.parametrize("ending", ["npy", "npz", "pkl"])
+def test_one_direction_keeps_its_length_and_has_no_mean(tmp_path, kind, ending):
+    direction = np.random.default_rng(0).standard_normal(DIRECTIONS[kind])
+    path = tmp_path / f"age.{ending}"
+    if ending == "pkl":
+        path.write_bytes(pickle.dumps(direction))
+    else:
+        (np.save if ending == "npy" else np.savez)(path, direction)
+    found = foreign_files.load_components(path)
+    np.testing.assert_array_equal(found.latent_components[0], direction.reshape(DIRECTIONS[kind][-2:]).squeeze())
+    assert len(found) == 1 and found.latent_stdevs == 1 and found.latent_mean is None
+    assert len(found.source.assumptions) == (direction.size == 4)
+
+
+@pytest.mark.parametrize(
+    ("stem", "named", "space", "is_told"),
+    [
+        ("smile_boundary", None, "z", True), ("smile_w_boundary", None, "w", True), ("w_boundary", None, "w", True),
+        ("smile_boundary", "w", "w", False), ("smile_w_boundary", "z", "z", False), ("smile", None, "w", True),
+        ("smile", "z", "z", False), ("new_boundary", None, "z", True),
+    ],
+)  # fmt: skip
+def test_the_name_of_a_boundary_tells_its_space_and_the_user_overrides_it(tmp_path, stem, named, space, is_told):
+    np.save(tmp_path / f"{stem}.npy", np.ones((1, 4)))
+    found = foreign_files.load_components(tmp_path / f"{stem}.npy", named)
+    assert found.spec.latent_space == found.spec.layer == space
+    assert bool(found.source.assumptions) == is_told
+
+
+def test_directions_by_layer_are_not_in_z(tmp_path):
+    np.save(tmp_path / "age.npy", np.ones((5, 4)))
+    with pytest.raises(InputError, match="--latent_space=z: the directions of .*age.npy are in w"):
+        foreign_files.load_components(tmp_path / "age.npy", "z")
+
+
+def test_the_directions_of_a_factorization_are_columns(tmp_path):
+    columns = np.random.default_rng(0).standard_normal((4, 3))
+    np.savez(tmp_path / "factor.npz", eigvec=columns, ckpt="550000.pt")
+    found = foreign_files.load_components(tmp_path / "factor.npz")
+    np.testing.assert_array_equal(found.latent_components, columns.T)
+
+
+def test_the_content_tells_the_format_and_not_the_ending(tmp_path):
+    np.save(tmp_path / "a.npy", np.ones((1, 4)))
+    for ending in ("pt", "pkl", "npz"):
+        (tmp_path / f"a.{ending}").write_bytes((tmp_path / "a.npy").read_bytes())
+        assert len(foreign_files.load_components(tmp_path / f"a.{ending}")) == 1
+
+
+def test_files_of_torch_hold_the_same_kinds(tmp_path):
+    comp, mean, std = np.ones((2, 4)), np.zeros(4), np.ones((2, 1))
+    for ending in ("pt", "npy"):
+        _save_torch(tmp_path / f"pca.{ending}", {"comp": comp, "mean": mean, "std": std})
+        assert foreign_files.load_components(tmp_path / f"pca.{ending}").latent_components.shape == (2, 4)
+
+
+def test_a_network_is_refused_with_the_names_in_it(tmp_path):
+    arrays: dict[str, Any] = {"linear.weight": np.ones((4, 4))}
+    np.savez(tmp_path / "a.npz", **arrays)
+    with pytest.raises(InputError, match=r"a\.npz: not a components file: it holds linear\.weight; must hold"):
+        foreign_files.load_components(tmp_path / "a.npz")
+
+
+@pytest.mark.parametrize("number", [np.nan, np.inf, 1e30])
+def test_a_direction_of_numbers_that_cannot_be_used_is_refused(tmp_path, number):
+    np.save(tmp_path / "a.npy", np.array([[1.0, number]]))
+    with pytest.raises(InputError, match=r"a\.npy: not a components file: activation_components: contains"):
+        foreign_files.load_components(tmp_path / "a.npy")

@@ -1,0 +1,75 @@
+"""Images of edited latents: means that a file lacks, directions in z of a generator with w, and starts of rows."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from ganspace_jax.directions import edited_images, foreign_files
+from ganspace_jax.directions.edited_images import View
+from ganspace_jax.directions.edits import Edit
+from ganspace_jax.errors import InputError
+from ganspace_jax.generators import base, progan, stylegan2, synthesis
+from ganspace_jax.generators.synthesis import Synthesis
+
+
+@pytest.fixture(scope="module")
+def generator():
+    config = stylegan2.Config(z_dim=6, w_dim=6, channels=(4, 4), mapping_layers=2)
+    made = base.split(stylegan2.StyleGAN2(config, key=jax.random.key(0)))
+    average = jnp.linspace(-1.0, 2.0, 6)
+    return made._replace(params={**made.params, "mapping": {**made.params["mapping"], "w_avg": average}})
+
+
+def _load(path, name, array, latent_space=None):
+    np.save(path / f"{name}.npy", array)
+    return foreign_files.load_components(path / f"{name}.npy", latent_space)
+
+
+@pytest.mark.parametrize("by_layer", [False, True])
+def test_rows_and_centred_edits_without_a_mean_start_at_the_generators(generator, tmp_path, by_layer):
+    layers = generator.latent_shape[0]
+    direction = np.random.default_rng(0).standard_normal((layers if by_layer else 1, 6)).astype(np.float32)
+    loaded = _load(tmp_path, "smile_w_boundary", direction)
+    average = np.tile(generator.mean_latent, (layers, 1))
+    start = edited_images.default_start(generator, loaded, Synthesis())
+    np.testing.assert_array_equal(start.latents, average)
+    found, view = edited_images.resolve(loaded, View(centred=True), generator)
+    start = edited_images.start_of_seed(generator, 3, view.synthesis)
+    moved = np.asarray(edited_images.move(generator, found, start, [Edit(0, None, 0.0)], view))
+    coordinates = ((moved - average) * direction).sum(1)
+    np.testing.assert_allclose(coordinates, 0.0, atol=1e-5)
+
+
+@pytest.mark.parametrize("layers", [None, (1, 3)])
+def test_directions_in_z_move_z_and_map_it(generator, tmp_path, layers):
+    normal = np.random.default_rng(0).standard_normal((1, 6)).astype(np.float32)
+    found, view = edited_images.resolve(_load(tmp_path, "smile_boundary", normal), View(), generator)
+    start = edited_images.start_of_seed(generator, 3, view.synthesis)
+    moved = edited_images.move(generator, found, start, [Edit(0, layers, 1.5)], view)
+    assert start.z is not None
+    expected = np.array(synthesis.map_latents(generator, (start.z + 1.5 * normal[0])[None])[0])
+    if layers is not None:
+        expected[[0, *range(3, len(expected))]] = start.latents[jnp.array([0, *range(3, len(expected))])]
+    np.testing.assert_allclose(moved, expected, rtol=1e-5, atol=1e-5)
+    assert not np.allclose(moved[1], start.latents[1], atol=1e-3)
+
+
+def test_directions_in_z_start_from_a_seed(generator, tmp_path):
+    loaded = _load(tmp_path, "smile_boundary", np.ones((1, 6)))
+    assert edited_images.default_start(generator, loaded, Synthesis()).name == "seed 1"
+
+
+def test_a_generator_without_w_starts_from_a_seed_and_refuses_directions_in_w(tmp_path):
+    config = progan.Config(z_dim=6, channels=(4, 4))
+    only_z = base.split(progan.ProGAN(config, key=jax.random.key(0)))
+    found, view = edited_images.resolve(_load(tmp_path, "age", np.ones(6), "z"), View(), only_z)
+    assert edited_images.default_start(only_z, found, view.synthesis).name == "seed 1"
+    with pytest.raises(InputError, match="this generator has only z; give --latent_space=z"):
+        edited_images.resolve(_load(tmp_path, "age", np.ones(6)), View(), only_z)
+
+
+@pytest.mark.parametrize("shape", [(99, 6), (1, 7)])
+def test_directions_of_another_shape_are_refused(generator, tmp_path, shape):
+    with pytest.raises(InputError, match="--components: directions of"):
+        edited_images.resolve(_load(tmp_path, "age", np.ones(shape)), View(), generator)

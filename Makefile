@@ -20,7 +20,7 @@ test: lint  ## Lints, then runs all tests.
 	$(RUN) -m pytest --numprocesses=2 --dist=loadfile
 
 test-tpu: .venv/installed-tpu  ## Compiles the programs of big runs for slices of TPUs, with no TPU present: half an hour.
-	$(RUN) -m pytest --numprocesses=2 --dist=load tests/test_tpu.py
+	$(RUN) -m pytest --numprocesses=2 --dist=load tests/sampling/test_tpu.py
 
 lint: .venv/installed-dev  ## Checks style, format and types.
 	$(RUN) -m ruff check

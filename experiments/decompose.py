@@ -44,7 +44,7 @@ def main():
         print(_layers())
         return
     if FLAGS.workdir is None:
-        raise InputError("--workdir: needed; for example --workdir=runs/decomposition")
+        raise InputError(f"--workdir: needed, or --list_layers{command_line.example()}")
     if FLAGS.distributed:
         devices.start_distributed(FLAGS.coordinator_address, FLAGS.num_processes, FLAGS.process_id)
     spec = shared_flags.spec_from_flags(Decomposition)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from ganspace_jax.directions.components import Components
+    from ganspace_jax.directions.components import save as save_components
     from ganspace_jax.directions.edits import Edit, apply
     from ganspace_jax.directions.foreign_files import load_components
     from ganspace_jax.errors import InputError
@@ -39,6 +40,7 @@ _PLACES = {
     "load": "generators.zoo",
     "load_components": "directions.foreign_files",
     "map_latents": "generators.synthesis",
+    "save_components": "directions.components:save",
     "save_png": "files.pictures",
     "synthesize": "generators.synthesis",
 }
@@ -60,6 +62,7 @@ __all__ = [
     "load",
     "load_components",
     "map_latents",
+    "save_components",
     "save_png",
     "synthesize",
 ]

@@ -7,6 +7,7 @@ A command defines its flags with shared_flags, and ends with
 """
 
 import contextlib
+import pathlib
 import re
 import signal
 import sys
@@ -29,16 +30,32 @@ from ganspace_jax.run import Interrupted, Progress
 flags.disclaim_key_flags()  # the flag defined here belongs to the command that runs
 
 FLAGS = flags.FLAGS
+_FLAGFILES = pathlib.Path("experiments") / "flags"  # in a checkout, which is the working directory
 
 
 def load_components() -> Components:
     """Returns the components of --components. What their file does not tell
     is printed.
     """
+    _check_made(pathlib.Path(FLAGS.components))
     loaded = foreign_files.load_components(FLAGS.components, FLAGS.latent_space)
     for sentence in loaded.source.assumptions:
         print(f"{FLAGS.components}: {sentence}")
     return loaded
+
+
+def _check_made(path: pathlib.Path) -> None:
+    """Raises InputError for a missing components file that a flagfile would make, and
+    names the flagfile.
+    """
+    if path.exists():
+        return
+    for flagfile_path in sorted(_FLAGFILES.glob("*.flags")):
+        if f"--workdir={path.parent}" in flagfile_path.read_text().splitlines():
+            raise InputError(
+                f"--components={path}: no such file; make it first: python -m experiments.decompose "
+                f"--flagfile={flagfile_path}"
+            )
 
 
 def load_generator(components: Components | None = None) -> tuple[str, Generator]:

@@ -7,9 +7,10 @@ import numpy as np
 from PIL import Image
 
 from ganspace_jax.files import pictures
+from ganspace_jax.shapes import Array
 
 
-def save_gif(path: str | pathlib.Path, frames: np.ndarray, *, seconds: float = 2.0, size: int = 128) -> None:
+def save_gif(path: str | pathlib.Path, frames: Array | np.ndarray, *, seconds: float = 2.0, size: int = 128) -> None:
     """Writes an endless animation that runs through the frames and back.
 
     A GIF has no partial transparency. So RGBA frames are drawn over white.

@@ -12,6 +12,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from ganspace_jax.errors import InputError
+from ganspace_jax.shapes import Array
 
 CHANNELS = (1, 3, 4)  # grey, RGB, RGBA
 
@@ -20,7 +21,7 @@ _INK = (40, 40, 40)
 _TITLE_HEIGHT, _LABEL_HEIGHT = 20, 22
 
 
-def to_uint8(images: np.ndarray) -> np.ndarray:
+def to_uint8(images: Array | np.ndarray) -> np.ndarray:
     """Returns pixels 0..255 of images in [-1, 1], clipped and rounded.
 
     Grey images become RGB. RGBA images keep their alpha channel.
@@ -48,7 +49,7 @@ def to_uint8(images: np.ndarray) -> np.ndarray:
     return np.broadcast_to(pixels, (*pixels.shape[:-1], max(3, channels)))
 
 
-def grid(images: np.ndarray, num_columns: int) -> np.ndarray:
+def grid(images: Array | np.ndarray, num_columns: int) -> np.ndarray:
     """Returns one picture of the images, row by row; opaque white fills the last row.
 
     Args:
@@ -63,7 +64,12 @@ def grid(images: np.ndarray, num_columns: int) -> np.ndarray:
 
 
 def labelled_rows(
-    rows: np.ndarray, row_labels: Sequence[str], column_labels: Sequence[str], *, cell: int = 64, title: str = ""
+    rows: Array | np.ndarray,
+    row_labels: Sequence[str],
+    column_labels: Sequence[str],
+    *,
+    cell: int = 64,
+    title: str = "",
 ) -> np.ndarray:
     """Returns one picture of rows of images, with labels at the left and above.
 

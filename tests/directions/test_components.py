@@ -1,4 +1,6 @@
-"""The components file: earlier versions load, and changed arrays or fields are the same components or one line."""
+"""The components file: earlier versions load, and changed arrays or fields are the same
+components or one line.
+"""
 
 import dataclasses
 import json
@@ -19,7 +21,9 @@ USED = KEYS[:6]  # the arrays that make images
 
 @pytest.fixture(autouse=True)
 def as_users_run():
-    """Turns the annotations' checks off, which would refuse arrays before the checks that users have."""
+    """Turns the annotations' checks off, which would refuse arrays before the checks
+    that users have.
+    """
     jaxtyping.config.update("jaxtyping_disable", True)
     yield
     jaxtyping.config.update("jaxtyping_disable", False)

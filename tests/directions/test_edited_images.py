@@ -1,4 +1,6 @@
-"""Images of edited latents: means that a file lacks, directions in z of a generator with w, and starts of rows."""
+"""Images of edited latents: means that a file lacks, directions in z of a generator
+with w, and starts of rows.
+"""
 
 import jax
 import jax.numpy as jnp

@@ -133,7 +133,9 @@ def test_a_strip_goes_from_minus_sigma_to_sigma(basis, latents):
 
 
 def test_each_layer_moves_along_its_own_direction_and_has_its_own_coordinate(basis, latents):
-    """Directions of any length: after a centred edit the residual to the step is orthogonal to the direction."""
+    """Directions of any length: after a centred edit the residual to the step is
+    orthogonal to the direction.
+    """
     rng = np.random.default_rng(3)
     directions, mean = rng.standard_normal((2, 3, 5, 6)).astype(np.float32) * 3
     own = dataclasses.replace(basis, latent_components=directions, latent_mean=mean[0])

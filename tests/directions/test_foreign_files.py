@@ -24,7 +24,9 @@ EDIT = PUBLISHED / "StyleGAN2-Light_direction-ffhq-ipca-w-style-comp15-range8-9.
 
 @pytest.fixture(autouse=True)
 def as_users_run():
-    """Turns the annotations' checks off, which would refuse arrays before the checks that users have."""
+    """Turns the annotations' checks off, which would refuse arrays before the checks
+    that users have.
+    """
     jaxtyping.config.update("jaxtyping_disable", True)
     yield
     jaxtyping.config.update("jaxtyping_disable", False)

@@ -1,10 +1,7 @@
 """Training of a generator against a discriminator, as pure functions over a state.
 
-A step uses one of the losses in losses.py, and R1 every few steps (lazy regularization,
-StyleGAN2, section 3.1). It keeps a moving average of the generator's weights and mixes
-styles (StyleGAN1, section 3.1). Both networks learn from the same generated images:
-the generator runs forward once, and a pullback later gives its gradient.
-
+A step uses a loss of losses.py, lazy R1 (StyleGAN2, section 3.1), averaged weights and
+style mixing (StyleGAN1, section 3.1). Both networks learn from the same images.
 BigGAN's recipe (Brock et al. 2019) is the same step with hinge loss, labels, spectral
 normalisation and batch statistics.
 """
@@ -27,6 +24,11 @@ from ganspace_jax.sampling import devices as device_meshes
 from ganspace_jax.scenes.training import losses, spectral_norm, style_mixing
 from ganspace_jax.scenes.training.discriminator import Discriminator
 from ganspace_jax.shapes import Array, Float, PRNGKey
+
+_RANGES = {
+    "num_images": (1, 2**31), "batch_size": (1, 2**20), "learning_rate": (0, 1), "decay": (0, 1),
+    "r1_weight": (0, 1e6), "average_images": (1, 1e9), "style_mixing": (0, 1),
+}  # fmt: skip
 
 
 @dataclasses.dataclass(frozen=True)
@@ -64,11 +66,7 @@ class Recipe:
 
     def __post_init__(self):
         """Checks the numbers. Raises InputError."""
-        ranges = {
-            "num_images": (1, 2**31), "batch_size": (1, 2**20), "learning_rate": (0, 1), "decay": (0, 1),
-            "r1_weight": (0, 1e6), "average_images": (1, 1e9), "style_mixing": (0, 1),
-        }  # fmt: skip
-        for name, (lowest, highest) in ranges.items():
+        for name, (lowest, highest) in _RANGES.items():
             if not lowest <= getattr(self, name) <= highest:
                 raise InputError(f"--{name}={getattr(self, name)}: must be from {lowest} to {highest:g}")
 

@@ -64,7 +64,7 @@ def _original(rng, layer, latent, in_w=False):
 )
 def test_the_originals_components_come_back_bit_for_bit(tmp_path, name, layer, in_w, source):
     arrays = _original(np.random.default_rng(0), layer, 6, in_w)
-    np.savez(tmp_path / f"{name}.npz", **arrays)
+    np.savez(tmp_path / f"{name}.npz", allow_pickle=False, **arrays)
     found = foreign_files.load_components(tmp_path / f"{name}.npz")
     about, spec = found.source, found.spec
     assert (spec.layer, spec.latent_space, about.num_samples, about.seed, about.estimator) == source

@@ -1,9 +1,10 @@
-"""Finds the principal directions of a generator's layer.
+r"""Finds the principal directions of a generator's layer.
 
-    python -m experiments.decompose --generator=stylegan2-scenes
-    --workdir=runs/stylegan2_scenes_w python -m experiments.decompose
-    --flagfile=experiments/flags/stylegan2_scenes_w.flags python -m
-    experiments.decompose --generator=biggan-deep-scenes --list_layers
+    python -m experiments.decompose --generator=stylegan2-scenes \
+        --workdir=runs/stylegan2_scenes_w
+    python -m experiments.decompose \
+        --flagfile=experiments/flags/stylegan2_scenes_w.flags
+    python -m experiments.decompose --generator=biggan-deep-scenes --list_layers
 
 Writes into workdir: components.npz, summary.json, variance.png, and run.flags, which
 repeats the run. To continue a run that was killed, repeat its command: it saves its

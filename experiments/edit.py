@@ -1,8 +1,7 @@
 r"""Applies edits to images of chosen seeds: one strip per seed.
 
     python -m experiments.edit --components=runs/stylegan2_scenes_w/components.npz \
-        --edit="E(v3, 0-4)=2.5" --seeds=1,2,3 \
-        --workdir=runs/edit
+        --edit="E(v3, 0-4)=2.5" --seeds=1,2,3 --workdir=runs/edit
     python -m experiments.edit --list
 
 Writes into workdir: edit.png (rows: seeds; columns: steps from -sigma to +sigma),

@@ -1,10 +1,11 @@
-"""Measures how far a layer really moves along its components when latents move along
+r"""Measures how far a layer really moves along its components when latents move along
 their directions.
 
-    python -m experiments.faithfulness
-    --components=runs/biggan_deep_scenes_cone/components.npz --workdir=runs/faithfulness
-    python -m experiments.faithfulness
-    --flagfile=experiments/flags/faithfulness_biggan_deep_scenes.flags
+    python -m experiments.faithfulness \
+        --components=runs/biggan_deep_scenes_cone/components.npz \
+        --workdir=runs/faithfulness
+    python -m experiments.faithfulness \
+        --flagfile=experiments/flags/faithfulness_biggan_deep_scenes.flags
 
 Writes into workdir: faithfulness.json, faithfulness.md (a table at one standard
 deviation), faithfulness.png and run.flags.

@@ -1,8 +1,9 @@
-"""Makes images of seeds or of given latents, and on request the arrays behind them.
+r"""Makes images of seeds or of given latents, and on request the arrays behind them.
 
-    python -m experiments.generate --generator=stylegan2-scenes --seeds=0-63
-    --workdir=runs/images python -m experiments.generate --generator=DIR
-    --latents=FILE.npz --save_arrays --activations=a,b --workdir=runs/images
+    python -m experiments.generate --generator=stylegan2-scenes --seeds=0-63 \
+        --workdir=runs/images
+    python -m experiments.generate --generator=DIR --latents=FILE.npz --save_arrays \
+        --activations=a,b --workdir=runs/images
 
 Writes into workdir: one PNG per image, run.flags, and with --save_arrays arrays.npz:
 `image` (float32, NHWC, before clipping), `w` if it is equal in all layers, and the

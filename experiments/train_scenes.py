@@ -1,9 +1,11 @@
-"""Trains a generator on the procedural scenes.
+r"""Trains a generator on the procedural scenes.
 
-    python -m experiments.train_scenes
-    --flagfile=experiments/flags/train_stylegan2_scenes.flags --workdir=runs/stylegan2
-    python -m experiments.train_scenes
-    --flagfile=experiments/flags/train_biggan_deep_scenes.flags --workdir=runs/biggan
+    python -m experiments.train_scenes \
+        --flagfile=experiments/flags/train_stylegan2_scenes.flags \
+        --workdir=runs/stylegan2
+    python -m experiments.train_scenes \
+        --flagfile=experiments/flags/train_biggan_deep_scenes.flags \
+        --workdir=runs/biggan
 
 Writes into workdir: samples/*.png during training, metrics.jsonl, state/ (the same
 command continues a run that was stopped), generator/ (the averaged weights, a

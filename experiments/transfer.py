@@ -1,10 +1,11 @@
-"""Applies directions that were found on one class to all classes: numbers and pictures
+r"""Applies directions that were found on one class to all classes: numbers and pictures
 of what transfers.
 
-    python -m experiments.transfer
-    --components=runs/biggan_deep_scenes_cone/components.npz --workdir=runs/transfer
-    python -m experiments.transfer
-    --flagfile=experiments/flags/transfer_biggan_deep_scenes.flags
+    python -m experiments.transfer \
+        --components=runs/biggan_deep_scenes_cone/components.npz \
+        --workdir=runs/transfer
+    python -m experiments.transfer \
+        --flagfile=experiments/flags/transfer_biggan_deep_scenes.flags
 
 Writes into workdir: transfer.json, transfer.md (a table of correlations with bootstrap
 intervals), for each of the first components transfer_v*.png (rows: classes; columns:

@@ -1,8 +1,10 @@
-"""Draws what components do: one row of images per component.
+r"""Draws what components do: one row of images per component.
 
-    python -m experiments.visualize --components=runs/stylegan2_scenes_w/components.npz
-    --workdir=runs/stylegan2_scenes_w python -m experiments.visualize
-    --flagfile=experiments/flags/visualize_stylegan2_scenes.flags
+    python -m experiments.visualize \
+        --components=runs/stylegan2_scenes_w/components.npz \
+        --workdir=runs/stylegan2_scenes_w
+    python -m experiments.visualize \
+        --flagfile=experiments/flags/visualize_stylegan2_scenes.flags
 
 Writes into workdir: components.png, from the mean latent, and random.png, the same
 start with random directions, the baseline. Rows of directions in z start from seed 1

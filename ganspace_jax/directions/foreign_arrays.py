@@ -2,9 +2,11 @@
 
     GANSpace          act_comp, act_mean, act_stdev, lat_comp, lat_mean, lat_stdev, ...
     encoder4editing   PCA of a StyleGAN2's w: comp [k, d], [k, 1, d] or [k, layers, d];
-    mean; std rosinality        closed-form factorization: eigvec [d, k], whose columns
-    are directions in w one direction     [d], [1, d], or one row per layer [layers, d]:
-    InterFaceGAN, STIT, Puzer
+                      mean; std
+    rosinality        closed-form factorization: eigvec [d, k], whose columns are
+                      directions in w
+    one direction     [d], [1, d], or one row per layer [layers, d]: InterFaceGAN, STIT,
+                      Puzer
 
 Directions keep their length: they are not normalised. Figures that a file does not
 contain are NaN, and means None. What is assumed about a file stands in

@@ -21,7 +21,7 @@ from ganspace_jax import compilation_cache
 from ganspace_jax.directions import components as components_file
 from ganspace_jax.directions import foreign_files
 from ganspace_jax.directions.components import Components
-from ganspace_jax.errors import InputError
+from ganspace_jax.errors import InputError, printable
 from ganspace_jax.files import outputs as output_files
 from ganspace_jax.generators import zoo
 from ganspace_jax.generators.base import Generator
@@ -155,11 +155,11 @@ def start(main: Callable[[], None], *, needs: Sequence[str] = ()) -> None:
         module_name=sys.argv[0],
     )  # fmt: skip
 
-    def run(_: Any) -> None:
+    def run() -> None:
         compilation_cache.use(FLAGS.compilation_cache)
         main()
 
-    app.run(lambda argv: _one_line_errors(run, argv), flags_parser=lambda argv: _parse(argv, needs))
+    app.run(lambda argv: exit_with_one_line(run), flags_parser=lambda argv: _parse(argv, needs))
 
 
 def _parse(argv: list[str], needs: Sequence[str]) -> list[str]:
@@ -185,13 +185,14 @@ def example() -> str:
     return f"; for example: {' '.join(found[1].split())}" if found else ""
 
 
-def _one_line_errors(run: Callable[[Any], None], argv: Any) -> None:
+def exit_with_one_line(run: Callable[[], None]) -> None:
+    """Calls a function. Its errors end the process with one printable line."""
     try:
-        run(argv)
+        run()
     except InputError as error:
         sys.exit(f"error: {error}")
     except Interrupted as error:
         print(error, file=sys.stderr)
         sys.exit(128 + signal.SIGTERM)
     except OSError as error:
-        sys.exit(f"error: {error.filename or 'file'}: {error.strerror or error}")
+        sys.exit(printable(f"error: {error.filename or 'file'}: {error.strerror or error}"))

@@ -124,8 +124,10 @@ def _integer(name: str, text: str, lowest: int, default: int | None = None) -> C
     return lambda default=default: flags.DEFINE_integer(name, default, text, lower_bound=lowest, upper_bound=2**31 - 1)
 
 
-def _number(name: str, text: str, default: float, lowest: float = -MAX_NUMBER) -> Callable[..., Any]:
-    return lambda default=default: flags.DEFINE_float(name, default, text, lower_bound=lowest, upper_bound=MAX_NUMBER)
+def _number(
+    name: str, text: str, default: float, lowest: float = -MAX_NUMBER, highest: float = MAX_NUMBER
+) -> Callable[..., Any]:
+    return lambda default=default: flags.DEFINE_float(name, default, text, lower_bound=lowest, upper_bound=highest)
 
 
 def _choice(name: str, text: str, values: Sequence[str], default: str | None) -> Callable[..., Any]:
@@ -161,5 +163,5 @@ _SHARED: dict[str, Callable[..., Any]] = {
     "batch_size": _integer("batch_size", "Samples or images per step; by default as many as fit into memory.", 1),
     "compute_dtype": _choice("compute_dtype", "Number type of the convolutions.", ["float32", "bfloat16"], None),
     "memory_budget_gb": _number("memory_budget_gb", "Host memory for the arrays of an estimator, in GB.", 4.0, 0.0),
-    "checkpoint_every": _number("checkpoint_every", "Seconds between two saves of an unfinished run.", 300.0, 0.0),
+    "checkpoint_every": _number("checkpoint_every", "Seconds between two saves of an unfinished run.", 300.0, 0.0, 1e12),
 }  # fmt: skip

@@ -36,7 +36,8 @@ MODULES = [
     *pkgutil.iter_modules([str(PACKAGE)], "ganspace_jax."),
     *pkgutil.iter_modules([str(PACKAGE / "files")], "ganspace_jax.files."),
 ]
-UNCHECKED = ("ganspace_jax.files", "ganspace_jax.files.inert")
+# shared_flags: absl would see the checker in place of the command that defines a flag.
+UNCHECKED = ("ganspace_jax.files", "ganspace_jax.files.inert", "ganspace_jax.shared_flags", "ganspace_jax.command_line")
 jaxtyping.install_import_hook([one.name for one in MODULES if one.name not in UNCHECKED], CHECKER)
 
 jax.config.update("jax_num_cpu_devices", 2)  # for the tests of what is spread over devices; others use the first
@@ -46,6 +47,19 @@ def pytest_addoption(parser):
     """For runs that take longer than a suite should."""
     parser.addoption("--mutations", type=int, default=300, help="Mutations of the fuzz test.")
     parser.addoption("--kills", type=int, default=1, help="Moments at which test_resume.py kills each kind of run.")
+
+
+# The files that take longest begin first, so that no process is left alone with one.
+LONGEST = ("scenes/training", "files/test_resume", "generators/test_stylegan", "methods", "scenes", "experiments")
+
+
+def pytest_collection_modifyitems(items):
+    """Puts the tests of the longest files first; all other tests keep their order."""
+
+    def rank(item):
+        return next((k for k, name in enumerate(LONGEST) if f"tests/{name}" in str(item.path)), len(LONGEST))
+
+    items.sort(key=rank)
 
 
 @pytest.fixture

@@ -43,7 +43,7 @@ def test_the_first_layer_has_the_components_of_trained_weights(faces):
 def test_sampling_finds_what_the_weights_say(faces):
     settings = dict(layer="main.0", latent_space="z", num_components=4)
     analytic = calls.decompose(faces, estimator="analytic", **settings)
-    sampled = calls.decompose(faces, num_samples=4000, memory_budget_gb=0.1, **settings)
+    sampled = calls.decompose(faces, num_samples=4000, memory_gb=0.1, **settings)
     rows = [one.activation_components.reshape(4, -1) for one in (analytic, sampled)]
     assert np.linalg.svd(rows[0] @ rows[1].T, compute_uv=False).min() > 0.98
     np.testing.assert_allclose(sampled.activation_stdevs, analytic.activation_stdevs, rtol=0.05)

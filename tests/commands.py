@@ -26,7 +26,7 @@ class Result(NamedTuple):
 def run(experiment, *arguments):
     """Returns the result of `python -m experiments.EXPERIMENT ARGUMENTS`."""
     module = experiment if "." in experiment or experiment == "checkpoints_convert" else f"experiments.{experiment}"
-    assert app  # absl's own flags are defined before those of the command
+    others = _take_flags()
     logger, handlers = logging.getLogger(), list(logging.getLogger().handlers)
     out, err, argv = io.StringIO(), io.StringIO(), sys.argv
     sys.argv = [module, *map(str, arguments)]
@@ -34,22 +34,30 @@ def run(experiment, *arguments):
         with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
             status = _status(module, err)
     finally:
-        _forget_flags(module)
         sys.argv = argv
         logger.handlers[:] = handlers
+        _take_flags()
+        for name, flag in others.items():
+            flags.FLAGS[name] = flag
         flags.FLAGS.unparse_flags()
     return Result(status, out.getvalue(), err.getvalue())
 
 
-def _forget_flags(module):
-    """Removes the flags that the command defined, because the next one has flags of the
+def _take_flags():
+    """Removes all flags but absl's own, and returns them. Commands have flags of the
     same names.
     """
-    path = module.replace(".", "/")
-    for name, defined in flags.FLAGS.flags_by_module_dict().items():
-        if name.endswith((f"{path}.py", f"{path}/__main__.py")):
-            for flag in list(defined):
-                delattr(flags.FLAGS, flag.name)
+    assert app  # absl's own flags are defined by now
+    own = {flag.name for name, defined in _by_module().items() if name.startswith("absl.") for flag in defined}
+    taken = {name: flags.FLAGS[name] for name in flags.FLAGS if name not in own}
+    for name in taken:
+        if name in flags.FLAGS:  # a short name goes with the long one
+            delattr(flags.FLAGS, name)
+    return taken
+
+
+def _by_module():
+    return flags.FLAGS.flags_by_module_dict()
 
 
 def _status(module, err):

@@ -1,9 +1,10 @@
 """How all tests run: on the CPU, with every annotation of the package checked at run
 time.
 
-Programs are compiled afresh, once in a session: the processes that share its work, and
-those that tests start, share a cache. They are compiled without most optimizations, in
-a fifth of the time; the comparisons with reference images are the exception.
+Compiled programs are kept in the user's cache directory. The processes that share the
+work, those that tests start, and later sessions read them there. Programs are compiled
+without most optimizations, in a fifth of the time; the comparisons with reference
+images are the exception.
 
 The import hook must come before the first import of `ganspace_jax`; pytest loads this
 file first.
@@ -13,11 +14,14 @@ import os
 import pathlib
 import pkgutil
 import shutil
-import tempfile
 
 os.environ["JAX_PLATFORMS"] = "cpu"
+CACHE = pathlib.Path(os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache") / "ganspace_jax" / "tests"
+MAX_CACHE_BYTES = 2_000_000_000  # a larger cache begins anew
 if "PYTEST_XDIST_WORKER" not in os.environ:
-    os.environ["JAX_COMPILATION_CACHE_DIR"] = tempfile.mkdtemp(prefix="compiled-")
+    if sum(path.stat().st_size for path in CACHE.glob("*")) > MAX_CACHE_BYTES:
+        shutil.rmtree(CACHE, ignore_errors=True)
+    os.environ["JAX_COMPILATION_CACHE_DIR"] = str(CACHE)
 os.environ["JAX_DISABLE_MOST_OPTIMIZATIONS"] = "true"
 os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"
 os.environ["JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES"] = "-1"
@@ -70,9 +74,3 @@ def optimized():
     yield
     jax.config.update("jax_disable_most_optimizations", True)
     jax.clear_caches()
-
-
-def pytest_unconfigure():
-    """The process that made the cache removes it."""
-    if "PYTEST_XDIST_WORKER" not in os.environ:
-        shutil.rmtree(os.environ["JAX_COMPILATION_CACHE_DIR"], ignore_errors=True)

@@ -26,9 +26,9 @@ os.environ["JAX_DISABLE_MOST_OPTIMIZATIONS"] = "true"
 os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"
 os.environ["JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES"] = "-1"
 
-import jax
-import jaxtyping
-import pytest
+import jax  # noqa: E402 - after the environment
+import jaxtyping  # noqa: E402
+import pytest  # noqa: E402
 
 # The numeric tower: an int is good where a float is asked for, as type checkers have it
 # (PEP 484).

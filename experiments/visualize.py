@@ -14,6 +14,8 @@ components_seedN.png and random_seedN.png; with --animate one GIF per component;
 visualize.flags, which repeats the run.
 """
 
+import pathlib
+
 import numpy as np
 from absl import flags
 
@@ -45,7 +47,7 @@ def main():
         starts += [(f"_seed{seed}", edited_images.start_of_seed(generator, seed, view.synthesis)) for seed in seeds]
         random = random_directions.random_like(found, seed=0)
         for suffix, start in starts:
-            title = f"{name}, {found.spec.layer}, {start.name}"
+            title = f"{pathlib.Path(name).name}, {found.spec.layer}, {start.name}"
             for file_name, basis in (("components", found), ("random", random)):
                 _draw(directory / f"{file_name}{suffix}.png", (generator, basis, start, view), file_name, title)
         if FLAGS.animate:

@@ -14,7 +14,7 @@ import jax
 
 OFF = "off"
 _MAX_BYTES = 2_000_000_000  # beyond it the oldest programs are removed
-_MIN_SECONDS = 0.5  # programs that compile faster are not kept
+_MIN_SECONDS = 0.2  # programs that compile faster are not kept
 
 
 def use(directory: str | None) -> None:

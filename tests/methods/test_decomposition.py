@@ -117,7 +117,7 @@ def test_sampling_ends_when_the_components_are_stable(generator, estimator):
 def test_the_memory_budget_chooses_the_estimator(generator):
     """An estimator that is named is held to the budget, too."""
     samples = Samples(generator, LayerSpec("b8.conv0", "z"), 100_000, 0)  # 256 dimensions
-    needed = choice.ESTIMATORS["exact"].host_bytes(256, 3) / 1e9
+    needed = choice.ESTIMATORS["exact"].host_bytes(samples.sizes(), 3) / 1e9
     assert choice.choose("auto", samples, 3, 1.01 * needed) == "exact"
     assert choice.choose("auto", samples, 3, 0.99 * needed) == "randomized"
     with pytest.raises(InputError, match="--estimator=exact: needs 0.0 GB for layer b8.conv0, --memory_budget_gb"):

@@ -120,9 +120,9 @@ def estimate(samples: Samples, task: Task, execution: Execution) -> Estimate:
     )
 
 
-def host_bytes(dimension: int, num_components: int) -> int:
+def host_bytes(sizes: tuple[int, int], num_components: int) -> int:
     """Returns 0: the arrays are as large as the weights of the layer."""
-    del dimension, num_components
+    del sizes, num_components
     return 0
 
 

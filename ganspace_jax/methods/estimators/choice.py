@@ -36,7 +36,7 @@ def choose(name: str, samples: Samples, num_components: int, memory_gb: float) -
     """
     if name == AUTO:
         return _choose(samples, num_components, memory_gb)
-    needed = ESTIMATORS[name].host_bytes(samples.sizes()[0], num_components) / 1e9
+    needed = ESTIMATORS[name].host_bytes(samples.sizes(), num_components) / 1e9
     if needed > memory_gb:
         raise InputError(
             f"--estimator={name}: needs {needed:.1f} GB for layer {samples.spec.layer}, --memory_budget_gb is "
@@ -50,7 +50,7 @@ def _choose(samples: Samples, num_components: int, memory_gb: float) -> str:
     if _is_first_layer(generator, spec) and analytic.is_affine(generator, spec):
         return "analytic"
     size = samples.sizes()[0]
-    if exact.host_bytes(size, num_components) > memory_gb * 1e9:
+    if exact.host_bytes(samples.sizes(), num_components) > memory_gb * 1e9:
         return "randomized"
     if size <= _SMALL:
         return "exact"

@@ -76,13 +76,13 @@ class Estimator(NamedTuple):
         largest_step: function that returns the largest step of the sweeps, with shapes
             in place of arrays; None if the estimator uses no samples.
         estimate: function that computes the Estimate.
-        host_bytes: function of (dimension, num_components) that returns the host memory
-            of the estimator's arrays.
+        host_bytes: function of (sizes of layer and latent, num_components) that returns
+            the host memory of the estimator's arrays.
     """
 
     largest_step: Callable[[Samples, int], Step] | None
     estimate: Callable[[Samples, Task, Execution], Estimate]
-    host_bytes: Callable[[int, int], int]
+    host_bytes: Callable[[tuple[int, int], int], int]
 
 
 def operand_shape(*shape: int) -> jax.ShapeDtypeStruct:

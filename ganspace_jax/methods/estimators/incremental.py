@@ -53,12 +53,12 @@ def largest_step(samples: Samples, num_components: int) -> Step:
     return Step(incremental_pca.update, state, (operand_shape(num_components, size),))
 
 
-def host_bytes(dimension: int, num_components: int) -> int:
+def host_bytes(sizes: tuple[int, int], num_components: int) -> int:
     """Returns the bytes of the D x rows arrays: a state per group, and the
     merged ones.
     """
     rows = num_rows(num_components) + num_components
-    return 8 * (NUM_GROUPS + 6) * dimension * rows
+    return 8 * (NUM_GROUPS + 6) * sizes[0] * rows
 
 
 ESTIMATOR = Estimator(largest_step, estimate, host_bytes)

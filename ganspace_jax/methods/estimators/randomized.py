@@ -201,11 +201,11 @@ def largest_step(samples: Samples, num_components: int) -> Step:
     return Step(cross_moments.update, state, (operand_shape(width + num_components, size),))
 
 
-def host_bytes(dimension: int, num_components: int) -> int:
+def host_bytes(sizes: tuple[int, int], num_components: int) -> int:
     """Returns the bytes of the D x width arrays: a sketch per group, and 24 while a
     subspace is refined.
     """
-    return 8 * (NUM_GROUPS + 24) * dimension * block_width(num_components, dimension)
+    return 8 * (NUM_GROUPS + 24) * sizes[0] * block_width(num_components, sizes[0])
 
 
 ESTIMATOR = Estimator(largest_step, estimate, host_bytes)

@@ -19,9 +19,9 @@ class Transfer(NamedTuple):
     """Transfer of each component from a source class to a target class.
 
     Attributes:
-      correlation: correlation of the component's effects on the two classes.
-      low: lower bound of the correlation's 95 % interval.
-      high: upper bound of the correlation's 95 % interval.
+        correlation: correlation of the component's effects on the two classes.
+        low: lower bound of the correlation's 95 % interval.
+        high: upper bound of the correlation's 95 % interval.
     """
 
     correlation: Float[np.ndarray, "c"]
@@ -35,9 +35,9 @@ def between(source: Float[np.ndarray, "c n f"], target: Float[np.ndarray, "c m f
     A value does not count if one of the classes never shows it (all NaN).
 
     Args:
-      source: changes in images of the source class, from `effects.measure`.
-      target: changes in images of the target class, from `effects.measure`.
-      seed: seed of the bootstrap.
+        source: changes in images of the source class, from `effects.measure`.
+        target: changes in images of the target class, from `effects.measure`.
+        seed: seed of the bootstrap.
     """
     seen = ~(np.isnan(source).all((0, 1)) | np.isnan(target).all((0, 1)))
     source, target = source[..., seen], target[..., seen]

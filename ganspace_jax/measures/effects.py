@@ -31,9 +31,9 @@ class Effects(NamedTuple):
     in which the category changes.
 
     Attributes:
-      names: names of the values.
-      size: root mean square change over images, in the value's standard deviations.
-      slope: mean signed change over images, in the value's standard deviations.
+        names: names of the values.
+        size: root mean square change over images, in the value's standard deviations.
+        slope: mean signed change over images, in the value's standard deviations.
     """
 
     names: tuple[str, ...]
@@ -57,13 +57,13 @@ def measure(
     The change is that of a step from -sigma to +sigma; see `scorers.changes`.
 
     Args:
-      num_samples: number of images.
-      sigma: half length of the step, in the component's standard deviations.
-      layers: [start, stop) of the moved layers; None moves all layers.
-      label: class of the images; None uses the components' class.
+        num_samples: number of images.
+        sigma: half length of the step, in the component's standard deviations.
+        layers: [start, stop) of the moved layers; None moves all layers.
+        label: class of the images; None uses the components' class.
 
     Raises:
-      InputError: the components do not fit the generator.
+        InputError: the components do not fit the generator.
     """
     edited_images.check_layer_latents(components, generator)
     network = generator.merge()
@@ -86,8 +86,8 @@ def summarize(changes: Float[np.ndarray, "c n f"], names: Sequence[str]) -> Effe
     """Returns the effects over images. NaNs do not count; a column of NaNs gives 0.
 
     Args:
-      changes: changes from `measure`.
-      names: names of the values, which are the columns of `changes`.
+        changes: changes from `measure`.
+        names: names of the values, which are the columns of `changes`.
     """
     seen = ~np.isnan(changes)
     count = np.maximum(seen.sum(1), 1)

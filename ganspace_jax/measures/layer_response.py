@@ -28,14 +28,14 @@ class LayerResponse(NamedTuple):
     """Motion of the layer over random samples, for each component and each step.
 
     Attributes:
-      sigmas: steps along the direction, in the component's standard deviations.
-      own: mean motion along the direction's own component, in that component's
-        standard deviations.
-      spread: standard deviation of `own` over samples.
-      others: root mean square length of the motion along all other kept components,
-        each in its own standard deviations.
-      share: fraction of the layer's squared motion that lies along the own component.
-        It is 0 if the layer does not move.
+        sigmas: steps along the direction, in the component's standard deviations.
+        own: mean motion along the direction's own component, in that component's
+            standard deviations.
+        spread: standard deviation of `own` over samples.
+        others: root mean square length of the motion along all other kept components,
+            each in its own standard deviations.
+        share: fraction of the layer's squared motion that lies along the own component.
+            It is 0 if the layer does not move.
     """
 
     sigmas: tuple[float, ...]
@@ -66,11 +66,11 @@ def measure(
     """Moves the same samples by every step along every direction.
 
     Args:
-      sigmas: steps, in the component's standard deviations.
-      layers: [start, stop) of the moved layers; None moves all layers.
+        sigmas: steps, in the component's standard deviations.
+        layers: [start, stop) of the moved layers; None moves all layers.
 
     Raises:
-      InputError: the components do not fit the generator.
+        InputError: the components do not fit the generator.
     """
     edited_images.check_layer_latents(components, generator)
     network, spec = generator.merge(), components.spec
@@ -116,9 +116,9 @@ def _step_response(
     """Summarizes the motion of one step over samples.
 
     Args:
-      k: index of the component.
-      motion: motion of the coordinates, in standard deviations.
-      layer: motion of the flattened layer.
+        k: index of the component.
+        motion: motion of the coordinates, in standard deviations.
+        layer: motion of the flattened layer.
     """
     own, other_motion = motion[:, k], np.delete(motion, k, axis=1)
     whole = np.sum(layer**2)

@@ -15,13 +15,13 @@ class Scorer(NamedTuple):
     """Scorer: reads named values from images.
 
     Attributes:
-      names: names of the values, in the order of the columns that `read` returns.
-      scales: standard deviation of each value over reference images. A category's
-        scale is not used.
-      periods: period of each circular value, None for every other value.
-      categories: names of the categories. The change of a category is 0 or 1.
-      read: function that maps images [n, h, w, c] in [-1, 1] to values [n, f]. A value
-        is NaN if the image does not show it.
+        names: names of the values, in the order of the columns that `read` returns.
+        scales: standard deviation of each value over reference images. A category's
+            scale is not used.
+        periods: period of each circular value, None for every other value.
+        categories: names of the categories. The change of a category is 0 or 1.
+        read: function that maps images [n, h, w, c] in [-1, 1] to values [n, f]. A
+            value is NaN if the image does not show it.
     """
 
     names: tuple[str, ...]

@@ -18,9 +18,10 @@ def map_chunks(function: Callable[[Any], Any], arrays: Any, size: int = CHUNK) -
     compiles once.
 
     Args:
-      function: function of a tree of arrays [size, ...] that treats rows independently.
-      arrays: tree of arrays [n, ...].
-      size: rows per chunk.
+        function: function of a tree of arrays [size, ...] that treats rows
+            independently.
+        arrays: tree of arrays [n, ...].
+        size: rows per chunk.
     """
     arrays = jax.tree.map(np.asarray, arrays)
     num_rows = len(jax.tree.leaves(arrays)[0])

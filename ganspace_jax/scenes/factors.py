@@ -19,7 +19,7 @@ class Factors(NamedTuple):
     RANGES states the unit and the range of each continuous factor.
 
     Attributes:
-      shape: index into SHAPES.
+        shape: index into SHAPES.
     """
 
     shape: Int[Array, "*batch"]

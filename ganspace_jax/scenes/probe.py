@@ -40,10 +40,10 @@ class Config:
     Such a network would lose pixels.
 
     Attributes:
-      resolution: side of the images, pixels.
-      channels: channels of the two convolutions at each size, from half the resolution
-        downwards.
-      dense_width: width of the dense layer after the convolutions.
+        resolution: side of the images, pixels.
+        channels: channels of the two convolutions at each size, from half the
+            resolution downwards.
+        dense_width: width of the dense layer after the convolutions.
     """
 
     resolution: int = 32
@@ -60,8 +60,8 @@ class Outputs(NamedTuple):
     """Outputs of the network.
 
     Attributes:
-      shape: logits of the shapes, or one-hot shapes of known scenes.
-      codes: codes of the continuous factors by name; see `encode_factor`.
+        shape: logits of the shapes, or one-hot shapes of known scenes.
+        codes: codes of the continuous factors by name; see `encode_factor`.
     """
 
     shape: Float[Array, "n shapes"]
@@ -129,8 +129,8 @@ class Probe(NamedTuple):
     """A probe as two parts.
 
     Attributes:
-      definition: hashable structure of the network, static under jit.
-      params: nested dict of arrays.
+        definition: hashable structure of the network, static under jit.
+        params: nested dict of arrays.
     """
 
     definition: nnx.GraphDef
@@ -200,7 +200,7 @@ def read_factors(probe: Probe, images: Images) -> Factors:
     """Reads the factors of any number of images in [-1, 1].
 
     Raises:
-      InputError: the images do not have the probe's resolution.
+        InputError: the images do not have the probe's resolution.
     """
     return read_with_certainty(probe, images)[0]
 
@@ -209,7 +209,7 @@ def read_with_certainty(probe: Probe, images: Images) -> tuple[Factors, Float[Ar
     """Reads the factors of images in [-1, 1], and the probabilities of their shapes.
 
     Raises:
-      InputError: the images do not have the probe's resolution.
+        InputError: the images do not have the probe's resolution.
     """
     side = probe.config.resolution
     if images.ndim != 4 or images.shape[1:] != (side, side, 3):
@@ -259,7 +259,7 @@ def load(directory: str | os.PathLike[str]) -> Probe:
     """Loads a probe from its checkpoint directory.
 
     Raises:
-      CheckpointError: the directory does not hold a readable probe.
+        CheckpointError: the directory does not hold a readable probe.
     """
     entry = dict(checkpoints.load_config(directory))
     family = entry.pop("family")

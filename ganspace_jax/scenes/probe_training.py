@@ -25,9 +25,9 @@ class Recipe:
     a cosine to zero.
 
     Attributes:
-      num_images: length of the training, images.
-      batch_size: images per step.
-      learning_rate: highest learning rate.
+        num_images: length of the training, images.
+        batch_size: images per step.
+        learning_rate: highest learning rate.
     """
 
     num_images: int = 400_000

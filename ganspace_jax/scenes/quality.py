@@ -47,8 +47,8 @@ def measure(images: Images, labels: Labels, probe: Probe, supersampling: int) ->
     or uniformly random shapes without labels.
 
     Args:
-      labels: shapes that a conditional generator was given, or None.
-      supersampling: rays per pixel and axis.
+        labels: shapes that a conditional generator was given, or None.
+        supersampling: rays per pixel and axis.
     """
     read, certainty = read_with_certainty(probe, images)
     redrawn = render_in_chunks(read, images.shape[1], supersampling)

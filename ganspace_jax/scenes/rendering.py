@@ -39,7 +39,7 @@ class _Solid(NamedTuple):
     normal . x <= distance for each plane.
 
     Attributes:
-      planes: (normal x, normal y, normal z, distance) of each plane.
+        planes: (normal x, normal y, normal z, distance) of each plane.
     """
 
     square: tuple[float, float, float] = (0.0, 0.0, 0.0)
@@ -102,8 +102,8 @@ def render(factors: Factors, resolution: int = 64, supersampling: int = 3) -> Fl
     """Renders scenes, with values in [-1, 1].
 
     Args:
-      resolution: side of the images, pixels.
-      supersampling: rays per pixel and axis. A pixel is the mean of its rays.
+        resolution: side of the images, pixels.
+        supersampling: rays per pixel and axis. A pixel is the mean of its rays.
     """
     batch_shape = jnp.shape(factors.shape)
     flat = jax.tree.map(lambda x: jnp.reshape(x, -1), factors)

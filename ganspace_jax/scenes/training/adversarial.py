@@ -39,17 +39,17 @@ class Recipe:
     it falls linearly to a twentieth.
 
     Attributes:
-      num_images: length of the run, real images.
-      batch_size: images per step.
-      learning_rate: initial learning rate of both networks.
-      decay: fraction of the run over which the learning rate falls.
-      r1_weight: weight of the gradient penalty R1.
-      r1_interval: steps from one gradient penalty to the next.
-      average_images: half-life of the moving average of the weights, images.
-      style_mixing: fraction of the images with two styles.
-      loss: name of the adversarial loss.
-      spectral_norm: whether both networks use spectral normalisation.
-      batch_statistics: whether batch norm uses the statistics of the current batch.
+        num_images: length of the run, real images.
+        batch_size: images per step.
+        learning_rate: initial learning rate of both networks.
+        decay: fraction of the run over which the learning rate falls.
+        r1_weight: weight of the gradient penalty R1.
+        r1_interval: steps from one gradient penalty to the next.
+        average_images: half-life of the moving average of the weights, images.
+        style_mixing: fraction of the images with two styles.
+        loss: name of the adversarial loss.
+        spectral_norm: whether both networks use spectral normalisation.
+        batch_statistics: whether batch norm uses the statistics of the current batch.
     """
 
     num_images: int = 1_000_000
@@ -94,13 +94,13 @@ class TrainState(NamedTuple):
     """State of a training run: everything that a step changes.
 
     Attributes:
-      step: number of finished steps.
-      generator: trained parameters of the generator.
-      buffers: arrays of the generator that have no gradient.
-      discriminator: parameters of the discriminator.
-      average: moving average of `generator`.
-      generator_spectral: singular vectors of the generator's weights.
-      discriminator_spectral: singular vectors of the discriminator's weights.
+        step: number of finished steps.
+        generator: trained parameters of the generator.
+        buffers: arrays of the generator that have no gradient.
+        discriminator: parameters of the discriminator.
+        average: moving average of `generator`.
+        generator_spectral: singular vectors of the generator's weights.
+        discriminator_spectral: singular vectors of the discriminator's weights.
     """
 
     step: Array
@@ -188,9 +188,9 @@ def update(
     """Takes one training step. Generated images have the labels of the real images.
 
     Args:
-      render: function of (key, batch size) that returns the real batch.
-      regularize: whether to add R1; true once in r1_interval steps.
-      devices: devices that share the batch, or None.
+        render: function of (key, batch size) that returns the real batch.
+        regularize: whether to add R1; true once in r1_interval steps.
+        devices: devices that share the batch, or None.
     """
     data_key, latent_key = jax.random.split(jax.random.fold_in(key, state.step))
     real, labels = jax.lax.optimization_barrier(device_meshes.split_batch(render(data_key, recipe.batch_size), devices))

@@ -24,12 +24,13 @@ class Config:
     """Configuration of the discriminator.
 
     Attributes:
-      channels: channels at each resolution, from the image's resolution down to 4x4.
-      num_classes: number of classes of the label, 0 for unlabelled images.
-      image_channels: channels of the images.
-      deviation_group: images per group of the minibatch standard deviation, 0 for none.
-      equalized: whether each weight is scaled by 1 / sqrt(fan-in) when it is used.
-        Spectral normalisation replaces this scale.
+        channels: channels at each resolution, from the image's resolution down to 4x4.
+        num_classes: number of classes of the label, 0 for unlabelled images.
+        image_channels: channels of the images.
+        deviation_group: images per group of the minibatch standard deviation, 0 for
+            none.
+        equalized: whether each weight is scaled by 1 / sqrt(fan-in) when it is used.
+            Spectral normalisation replaces this scale.
     """
 
     channels: tuple[int, ...]

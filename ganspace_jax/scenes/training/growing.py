@@ -30,12 +30,12 @@ def grow_generator(generator: StyleGAN2 | BigGANDeep, directory: str | os.PathLi
     """Returns the generator with the weights of a trained checkpoint.
 
     Args:
-      generator: freshly initialised generator.
-      directory: checkpoint of the same or of half the resolution.
+        generator: freshly initialised generator.
+        directory: checkpoint of the same or of half the resolution.
 
     Raises:
-      CheckpointError: the checkpoint cannot be read, or its arrays do not fit.
-      InputError: the checkpoint's resolution or blocks do not fit.
+        CheckpointError: the checkpoint cannot be read, or its arrays do not fit.
+        InputError: the checkpoint's resolution or blocks do not fit.
     """
     if isinstance(generator, BigGANDeep):
         return _grow_biggan(generator, directory)
@@ -76,12 +76,12 @@ def grow_discriminator(discriminator: Discriminator, directory: str | os.PathLik
     its shortcut is the identity too, but its residual branch is not zero.
 
     Args:
-      discriminator: freshly initialised discriminator.
-      directory: checkpoint of the same or of half the resolution.
+        discriminator: freshly initialised discriminator.
+        directory: checkpoint of the same or of half the resolution.
 
     Raises:
-      CheckpointError: the checkpoint cannot be read, or its arrays do not fit.
-      InputError: the checkpoint's resolution or the new block's channels do not fit.
+        CheckpointError: the checkpoint cannot be read, or its arrays do not fit.
+        InputError: the checkpoint's resolution or the new block's channels do not fit.
     """
 
     def as_identity(block: Params) -> Params:
@@ -110,8 +110,8 @@ def _grow(
     """Loads a checkpoint into a network. A new block starts as the identity.
 
     Args:
-      blocks_of: function from the network's parameters to the blocks by name.
-      as_identity: function that returns a block's parameters as the identity.
+        blocks_of: function from the network's parameters to the blocks by name.
+        as_identity: function that returns a block's parameters as the identity.
     """
     definition, state = nnx.split(network)
     params = nnx.to_pure_dict(state)

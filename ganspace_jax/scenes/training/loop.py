@@ -31,10 +31,10 @@ class Program(NamedTuple):
     """Everything that determines a run's steps.
 
     Attributes:
-      networks: definitions of both networks.
-      recipe: recipe of the training.
-      render: function of (key, batch size) that returns a real batch.
-      key: key of the data and the latents.
+        networks: definitions of both networks.
+        recipe: recipe of the training.
+        render: function of (key, batch size) that returns a real batch.
+        key: key of the data and the latents.
     """
 
     networks: adversarial.Networks
@@ -47,9 +47,9 @@ class Intervals(NamedTuple):
     """Intervals at which a run writes files.
 
     Attributes:
-      sample_every: interval between sample pictures, images.
-      save_every: interval between saves of state/, generator/ and discriminator/,
-        seconds.
+        sample_every: interval between sample pictures, images.
+        save_every: interval between saves of state/, generator/ and discriminator/,
+            seconds.
     """
 
     sample_every: int
@@ -66,12 +66,12 @@ def run(
     """Trains on all devices until the recipe's end. A resumed run ends bit-equal.
 
     Args:
-      state: state to start from, unless workdir holds a saved state.
-      workdir: work directory of the run.
-      report: function that receives the progress at the start and after every step.
+        state: state to start from, unless workdir holds a saved state.
+        workdir: work directory of the run.
+        report: function that receives the progress at the start and after every step.
 
     Raises:
-      InputError: the devices cannot share a batch, or workdir holds another run.
+        InputError: the devices cannot share a batch, or workdir holds another run.
     """
     networks, recipe, render, key = program
     (workdir / "samples").mkdir(parents=True, exist_ok=True)

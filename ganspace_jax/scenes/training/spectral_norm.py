@@ -24,7 +24,7 @@ def init(params: Any, key: PRNGKey, skip: tuple[str, ...] = ("embeddings",)) -> 
     """Returns random unit vectors for every matrix or kernel named `weight`.
 
     Args:
-      skip: names of modules with weights that are not normalised.
+        skip: names of modules with weights that are not normalised.
     """
     vectors = {}
     for path, leaf in jax.tree_util.tree_leaves_with_path(params):

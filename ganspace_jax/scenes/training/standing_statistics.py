@@ -30,8 +30,8 @@ def collect(generator: BigGANDeep, key: PRNGKey, *, num_batches: int = 8, batch_
     variances plus the variance of their means.
 
     Args:
-      num_batches: number of batches at each truncation.
-      batch_size: samples per batch.
+        num_batches: number of batches at each truncation.
+        batch_size: samples per batch.
     """
     split = base.split(generator)
     num_steps = generator.config.num_statistics

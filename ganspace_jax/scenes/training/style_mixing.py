@@ -24,8 +24,8 @@ def mixed_latents(
     second z.
 
     Args:
-      probability: probability that an image is mixed.
-      devices: devices that share the batch, or None.
+        probability: probability that an image is mixed.
+        devices: devices that share the batch, or None.
     """
     z_key, other_key, cut_key, mix_key = jax.random.split(key, 4)
     z = device_meshes.split_batch(_sample_batch(generator, z_key, batch_size), devices)

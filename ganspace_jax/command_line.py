@@ -7,6 +7,7 @@ A command defines its flags with shared_flags, and ends with
 """
 
 import contextlib
+import os
 import pathlib
 import re
 import signal
@@ -194,5 +195,8 @@ def exit_with_one_line(run: Callable[[], None]) -> None:
     except Interrupted as error:
         print(error, file=sys.stderr)
         sys.exit(128 + signal.SIGTERM)
+    except BrokenPipeError:  # the reader of the output, such as head, has ended
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
     except OSError as error:
         sys.exit(printable(f"error: {error.filename or 'file'}: {error.strerror or error}"))

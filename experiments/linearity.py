@@ -18,6 +18,7 @@ from ganspace_jax.directions import components
 from ganspace_jax.files import tables
 from ganspace_jax.methods import decomposition
 from ganspace_jax.methods.decomposition import Decomposition
+from ganspace_jax.sampling import layers
 
 FLAGS = flags.FLAGS
 shared_flags.define(generator="biggan-deep-scenes")
@@ -38,7 +39,8 @@ def main():
     ]
     with command_line.outputs() as directory:
         name, generator = command_line.load_generator()
-        results = [_decompose(generator, decomposition.resolve(spec, generator), name) for spec in specs]
+        specs = [layers.resolve(spec, generator) for spec in specs]  # all layers exist before the work begins
+        results = [_decompose(generator, spec, name) for spec in specs]
         text = _table(results)
         (directory / "linearity.md").write_text(text + "\n")
         report = json.dumps([components.summary(result) for result in results], indent=2)

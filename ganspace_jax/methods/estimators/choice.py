@@ -38,9 +38,10 @@ def choose(name: str, samples: Samples, num_components: int, memory_gb: float) -
         return _choose(samples, num_components, memory_gb)
     needed = ESTIMATORS[name].host_bytes(samples.sizes(), num_components) / 1e9
     if needed > memory_gb:
+        hint = "" if name == "randomized" else ", or use --estimator=randomized"
         raise InputError(
             f"--estimator={name}: needs {needed:.1f} GB for layer {samples.spec.layer}, --memory_budget_gb is "
-            f"{memory_gb:g}; raise it, or use --estimator=randomized"
+            f"{memory_gb:g}; raise it{hint}"
         )
     return name
 

@@ -12,7 +12,7 @@ import pathlib
 import re
 import signal
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 from absl import app, flags, logging
@@ -93,10 +93,14 @@ def outputs(flagfile_name: str = "run.flags") -> Iterator[Any]:
         (directory / flagfile_name).write_text(flagfile())
 
 
-def flagfile() -> str:
-    """Returns the flags of this run as a flagfile that repeats it, one per line."""
+def flagfile(given: Iterable[Any] | None = None) -> str:
+    """Returns a flagfile that repeats a run, one flag per line.
+
+    Args:
+        given: flag objects of absl; None: the flags of this run's command.
+    """
     lines: list[str] = []
-    for flag in FLAGS.get_key_flags_for_module(sys.argv[0]):
+    for flag in FLAGS.get_key_flags_for_module(sys.argv[0]) if given is None else given:
         values = flag.value if isinstance(flag, flags.MultiFlag) else [flag.value]
         for value in values or []:
             if value is not None:

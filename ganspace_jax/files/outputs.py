@@ -10,7 +10,7 @@ import re
 import shutil
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from ganspace_jax.errors import InputError
 
@@ -249,17 +249,3 @@ def _remove_empty(directories: Iterable[pathlib.Path]) -> None:
     for directory in directories:
         with contextlib.suppress(OSError):
             directory.rmdir()
-
-
-def flagfile(flag_values: Iterable[Any]) -> str:
-    """Returns a flagfile that repeats a run, with one flag per line.
-
-    Args:
-        flag_values: Flag objects of absl; flags whose value is None are left out.
-    """
-    lines = []
-    for flag in flag_values:
-        if flag.value is not None:
-            value = ",".join(map(str, flag.value)) if isinstance(flag.value, list) else flag.value
-            lines.append(f"--{flag.name}={value}")
-    return "\n".join(lines) + "\n"

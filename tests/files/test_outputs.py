@@ -8,7 +8,6 @@ import subprocess
 import sys
 
 import pytest
-from absl import flags
 
 from ganspace_jax.errors import InputError
 from ganspace_jax.files import outputs
@@ -226,29 +225,3 @@ def test_errors_name_the_target_and_not_the_scratch_path(tmp_path):
     with pytest.raises(InputError) as caught, outputs.replacement(tmp_path / "model", "--output=") as made:
         raise InputError(f"{made}: cannot be written")
     assert str(caught.value) == f"{tmp_path / 'model'}: cannot be written"
-
-
-def test_flagfile_is_read_back_alike(tmp_path):
-    """Through absl itself: lists, booleans, numbers and words; what was not given stays
-    away.
-    """
-
-    def define():
-        values = flags.FlagValues()
-        flags.DEFINE_list("widths", ["1"], "", flag_values=values)
-        flags.DEFINE_bool("fast", False, "", flag_values=values)
-        flags.DEFINE_float("rate", 0.1, "", flag_values=values)
-        flags.DEFINE_string("name", None, "", flag_values=values)
-        flags.DEFINE_string("place", None, "", flag_values=values)
-        return values
-
-    given = define()
-    given(["program", "--widths=4,5", "--fast", "--rate=2.5e-3", "--place=a b"])
-    text = outputs.flagfile(given[name] for name in ("widths", "fast", "rate", "name", "place"))
-    assert "--name" not in text
-    path = pathlib.Path(tmp_path / "run.flags")
-    path.write_text(text)
-    again = define()
-    again(again.read_flags_from_files(["program", f"--flagfile={path}"], force_gnu=False))
-    for name in ("widths", "fast", "rate", "name", "place"):
-        assert again[name].value == given[name].value

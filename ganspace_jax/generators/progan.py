@@ -71,16 +71,22 @@ class Layer(nnx.Module):
     Its weights have unit size. They are scaled at each call.
     """
 
-    def __init__(self, size: int, in_channels: int, out_channels: int, *, gain: float, key: PRNGKey):
+    def __init__(
+        self, size: int, in_channels: int, out_channels: int, *, gain: float, key: PRNGKey, doubles: bool = False
+    ):
         self.weight = nnx.Param(jax.random.normal(key, (size, size, in_channels, out_channels)))
         self.bias = nnx.Param(jnp.zeros(out_channels))
-        self.size, self.scale = size, gain / (size * math.sqrt(in_channels))
+        self.size, self.doubles, self.scale = size, doubles, gain / (size * math.sqrt(in_channels))
 
     def __call__(self, x: Float[Array, "n height width i"]) -> Float[Array, "n height2 width2 o"]:
         weight = (self.weight[...] * self.scale).astype(x.dtype)
-        # The 4x4 kernel's input is one pixel: z and the label. Each of its 16 output
-        # pixels meets one tap.
-        y = ops.transposed_conv2d(x, weight, stride=1, padding=3) if self.size == 4 else ops.conv2d(x, weight)
+        if self.doubles:
+            y = ops.doubled_conv2d(x, weight)
+        elif self.size == 4:
+            # The input is one pixel: z and the label. Each output pixel meets one tap.
+            y = ops.transposed_conv2d(x, weight, stride=1, padding=3)
+        else:
+            y = ops.conv2d(x, weight)
         return y + self.bias[...].astype(x.dtype)
 
 
@@ -99,7 +105,8 @@ class ProGAN(base.Configured, nnx.Module):
         widths, gain = config.widths, math.sqrt(2)
         for index in range(1, len(widths)):
             layer_key, size = jax.random.fold_in(key, index), 4 if index == 1 else 3
-            setattr(self, f"layer{index}", Layer(size, widths[index - 1], widths[index], gain=gain, key=layer_key))
+            sizes, doubles = (size, widths[index - 1], widths[index]), index > 2 and index % 2 == 1
+            setattr(self, f"layer{index}", Layer(*sizes, gain=gain, key=layer_key, doubles=doubles))
         self.output = Layer(1, widths[-1], config.image_channels, gain=1.0, key=jax.random.fold_in(key, 0))
 
     @property
@@ -136,8 +143,6 @@ class ProGAN(base.Configured, nnx.Module):
         if config.normalize_latents:
             x = _pixel_norm(x, config.epsilon)
         for index in range(1, len(config.widths)):
-            if index > 2 and index % 2 == 1:
-                x = ops.repeat_pixels(x)
             x = record(f"layer{index}", ops.leaky_relu(getattr(self, f"layer{index}")(x), slope=config.slope))
             if config.pixel_norm:
                 x = _pixel_norm(x, config.epsilon)

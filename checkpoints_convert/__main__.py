@@ -174,8 +174,10 @@ def _preview(path: pathlib.Path, generator: base.Generator) -> np.ndarray:
     """Returns the preview's images, of each class in turn if there are classes.
 
     The seeds are 0 to 15, or 0 to 3 if images are large, because the images take most
-    of a conversion's time. They are made one by one to save memory. Raises InputError if they are not
-    finite.
+    of a conversion's time. They are made one by one to save memory.
+
+    Raises:
+        InputError: An image is not finite.
     """
     module = generator.merge()
     count = 16 if generator.resolution <= _LARGE else 4

@@ -175,7 +175,7 @@ def test_nothing_in_an_edit_is_executed(tmp_path, monkeypatch):
 def test_other_files_are_refused_by_name(tmp_path):
     np.savez(tmp_path / "a.npz", comp=np.zeros((2, 1, 4)), mean=np.zeros((1, 4)), std=np.zeros(3))
     np.savez(tmp_path / "b.npz", act_comp=np.zeros((2, 1, 4)), lat_comp=np.zeros((2, 1, 4)))
-    np.save(tmp_path / "c.npy", np.zeros((2, 3, 4)))
+    np.save(tmp_path / "c.npy", np.zeros((2, 3, 4, 5)))
     (tmp_path / "d.pkl").write_bytes(pickle.dumps({"name": "x", "sigma_range": "wide"}))
     exported = foreign_files.load_edit(EDIT)
     foreign_files.save_edit(tmp_path / "e.pkl", {**exported, "act_comp": np.zeros((0, 512))})
@@ -185,7 +185,7 @@ def test_other_files_are_refused_by_name(tmp_path):
     messages = {
         "a.npz": r"std has shape \(3,\), must hold 2 numbers",
         "b.npz": "it has no array 'act_mean'",
-        "c.npy": r"one direction has the shape \[d\], \[1, d\]",
+        "c.npy": r"it holds an array of shape \(2, 3, 4, 5\); must hold one array \[d\], \[1, d\]",
         "d.pkl": "not an exported edit: sigma_range is str, not float",
         "e.pkl": "activation_components: has shape .*, which holds no numbers",
         "f.pkl": "not a components file: invalid literal",

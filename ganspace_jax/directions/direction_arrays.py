@@ -125,8 +125,8 @@ def _of_array(array: Any, latents: Latents | None) -> np.ndarray:
     if not isinstance(array, np.ndarray) or array.dtype.kind != "f":
         found = array.dtype if isinstance(array, np.ndarray) else f"a {type(array).__name__}"
         raise ValueError(f"it holds {found}; must hold {FORMS}")
-    has_no_layers = array.ndim > 2 and array.shape[1] == 1
-    rows = np.squeeze(array, 1) if has_no_layers else array
+    rows = np.squeeze(array, 1) if array.ndim > 2 and array.shape[1] == 1 else array
+    has_no_layers = array.ndim == 3 and rows.ndim == 2
     while rows.ndim > 2 and len(rows) == 1:
         rows = rows[0]
     if not 1 <= rows.ndim <= 3 or not rows.size:

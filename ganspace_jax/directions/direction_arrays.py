@@ -65,9 +65,13 @@ def find(content: Any, latents: Latents | None = None) -> Directions:
         return Directions(_of_array(_stacked(content), latents))
     if not isinstance(content, dict):
         return Directions(_of_array(content, latents))
+    content = {name: _stacked(value) if _is_numbers(value) else value for name, value in content.items()}
     if any(str(name).split(".")[0] == "mapper" for name in _nested(content)):
         raise ValueError("it holds the network of StyleCLIP's latent mapper, which is no direction")
     arrays = {str(name): widened(value) for name, value in content.items() if _is_vector(value)}
+    inner = [value for value in content.values() if isinstance(value, dict)]
+    if not arrays and len(inner) == 1:
+        return find(inner[0], latents)
     if not arrays or any("." in _FILE_ENDING.sub("", str(name)) for name in content):
         raise ValueError(f"it holds {_listed(content) or 'no array'}; must hold {FORMS}")
     if len(arrays) == 1:
@@ -87,6 +91,10 @@ def widened(value: Any) -> Any:
 
 def _is_vector(value: Any) -> bool:
     return isinstance(value, np.ndarray) and widened(value).dtype.kind == "f" and value.size > 1
+
+
+def _is_numbers(value: Any) -> bool:
+    return isinstance(value, list) and len(value) > 1 and all(isinstance(number, int | float) for number in value)
 
 
 def _nested(content: Mapping[Any, Any]) -> list[Any]:

@@ -125,7 +125,7 @@ def settings(edits: Sequence[NamedEdit], class_names: Sequence[str], num_classes
     if edits[0].family in _TRUNCATIONS:
         values["truncation_psi"] = _TRUNCATIONS[edits[0].family]
     values["seeds"] = list(dict.fromkeys(str(seed) for edit in edits for seed in edit.seeds))
-    classes = {edit.data for edit in edits if num_classes}
+    classes = {edit.data for edit in edits}
     if len(classes) == 1:
         name = classes.pop()
         if name in class_names:

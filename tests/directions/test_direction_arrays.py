@@ -61,6 +61,8 @@ def test_several_names_are_directions_in_the_files_order():
     np.testing.assert_array_equal(found.array, [young, age, smile])
     assert found.names == ("young", "age", "smile")
     by_layer = _draw(5, 6)
+    inner = direction_arrays.find({"edits": {"young": young.tolist(), "age": age}, "version": 2}, LATENTS)
+    np.testing.assert_array_equal(inner.array, [young, age])
     mixed = direction_arrays.find({"young": young, "age": by_layer}, LATENTS)
     np.testing.assert_array_equal(mixed.array, [np.tile(young, (5, 1)), by_layer])
 

@@ -108,6 +108,11 @@ def test_a_generator_without_w_starts_from_a_seed_and_refuses_directions_in_w(tm
     only_z = base.split(progan.ProGAN(config, key=jax.random.key(0)))
     found, view = edited_images.resolve(_load(tmp_path, "age", np.ones(6), "z"), View(), only_z)
     assert edited_images.default_start(only_z, found, view.synthesis).name == "seed 1"
+    boundary = _load(tmp_path, "pggan_celebahq_age_c_gender_boundary", np.ones((1, 6)))
+    found, view = edited_images.resolve(boundary, View(), only_z)
+    start = edited_images.start_of_seed(only_z, 3, view.synthesis)
+    moved = edited_images.move(only_z, found, start, [Edit(0, None, 2.0)], view)
+    np.testing.assert_allclose(moved, np.asarray(start.latents) + 2.0, rtol=1e-5)
     with pytest.raises(InputError, match="this generator has only z; give --latent_space=z"):
         edited_images.resolve(_load(tmp_path, "age", np.ones(6)), View(), only_z)
 

@@ -2,6 +2,8 @@
 arrays.
 """
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 import pytest
@@ -38,10 +40,12 @@ def _golden(name):
     if name == "stylegan2_rosinality_f32":
         return golden_arrays.stylegan2_generator(arrays), arrays
     if name == "stylegan1_tf_64":
-        return stylegan_tensorflow.convert(parameters, arrays["config"]["G_static_kwargs"]), arrays
+        config: Any = arrays["config"]
+        return stylegan_tensorflow.convert(parameters, config["G_static_kwargs"]), arrays
     if name == "progan_32":
         return progan_netdissect.convert(parameters), arrays
-    return biggan_huggingface.convert(parameters, arrays["config"]["config_json"]), {**arrays, **load(f"{name}_acts")}
+    config: Any = arrays["config"]
+    return biggan_huggingface.convert(parameters, config["config_json"]), {**arrays, **load(f"{name}_acts")}
 
 
 @pytest.mark.usefixtures("optimized")
@@ -74,6 +78,7 @@ def test_the_latent_and_the_image_have_names_too(small_stylegan2, small_progan):
     small = _small(stylegan, stylegan.StyleGAN, z_dim=4, w_dim=4, channels=(4, 4), mapping_layers=2)
     assert layers.find("style", small_stylegan2) == layers.find("g_mapping", small) == "w"
     assert layers.find("g_synthesis", small) == "torgb"
+    assert layers.find("g_synthesis.blocks.8x8", small) == "b8.epi2"
     assert layers.find("output_16x16", small_progan) == "output"
     assert layers.find("layer3.relu", small_progan) == "layer3"
 

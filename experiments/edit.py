@@ -9,7 +9,8 @@ run.flags, and with --export the edit as the original's viewer exports it. If
 --components is such a file, edit.pkl keeps its network and component. Several --edit
 are applied together. --edit=ganspace:NAME is one of the edits that the original
 published, which --list shows; --components must then belong to the network of that
-edit.
+edit. Flags that you leave out then get the values of the publication: --centred,
+--truncation_psi, --seeds and --label.
 """
 
 import dataclasses
@@ -24,6 +25,7 @@ from ganspace_jax.directions.edits import Edit
 from ganspace_jax.errors import InputError
 from ganspace_jax.files import checkpoints, pictures
 from ganspace_jax.generators import zoo
+from ganspace_jax.sampling import layers
 
 FLAGS = flags.FLAGS
 shared_flags.define("generator", "components", "latent_space")
@@ -46,7 +48,6 @@ def main():
     missing = [f"--{name}" for name in ("components", "edit", "workdir") if not FLAGS[name].value]
     if missing:
         raise InputError(f"{' and '.join(missing)}: needed; --list shows the published edits{command_line.example()}")
-    seeds = shared_flags.seeds_from_flags(_DEFAULT_SEEDS)
     plain = [Edit.parse(text) for text in FLAGS.edit if not text.startswith(published_edits.PREFIX)]
     for edit in plain:
         edits.check_sigma(edit.sigma, f"--edit={edit}")
@@ -56,8 +57,13 @@ def main():
         found = command_line.load_components()
         chosen = [_parse(text, found) for text in FLAGS.edit]
         _, generator = command_line.load_generator(found)
+        _use_published_settings(generator)
+        seeds = shared_flags.seeds_from_flags(_DEFAULT_SEEDS)
         view = View(shared_flags.synthesis_from_flags(generator), FLAGS.mode, FLAGS.centred)
+        layer = found.spec.layer
         found, view = edited_images.resolve(found, view, generator)
+        if line := layers.describe_name(layer, found.spec.layer):
+            print(line)
         num_layers = generator.latent_shape[0]
         for edit in chosen:  # before the strip's smaller steps, which a message would name
             edits.check(
@@ -96,6 +102,22 @@ def _parse(text, found):
     named = published_edits.find(text)
     published_edits.check(named, len(found), found.spec.latent_space)
     return named.edit
+
+
+def _use_published_settings(generator):
+    """Sets the flags that the user left out to the values of the publication."""
+    named = [published_edits.find(text) for text in FLAGS.edit if text.startswith(published_edits.PREFIX)]
+    if not named or not isinstance(generator.config, zoo.FAMILIES[named[0].family][0]):
+        return
+    values = published_edits.settings(named, generator.class_names, generator.num_classes)
+    if "latents" in FLAGS and FLAGS["latents"].value is not None:
+        del values["seeds"]
+    chosen = {name: value for name, value in values.items() if not FLAGS[name].present}
+    for name, value in chosen.items():
+        FLAGS[name].value = value
+    if chosen:
+        texts = [f"--{name}={','.join(value) if isinstance(value, list) else value}" for name, value in chosen.items()]
+        print(f"as published: {' '.join(texts)}")
 
 
 def _export(path, found, edit, num_layers, seed):

@@ -23,6 +23,7 @@ from ganspace_jax import command_line, shared_flags
 from ganspace_jax.directions import components, edited_images, edits, random_directions
 from ganspace_jax.directions.edited_images import View
 from ganspace_jax.files import animations, pictures
+from ganspace_jax.sampling import layers
 
 FLAGS = flags.FLAGS
 shared_flags.define("generator", "components", "latent_space")
@@ -43,6 +44,8 @@ def main():
         name, generator = command_line.load_generator(loaded)
         view = View(shared_flags.synthesis_from_flags(generator), FLAGS.mode, FLAGS.centred)
         found, view = edited_images.resolve(loaded, view, generator)
+        if line := layers.describe_name(loaded.spec.layer, found.spec.layer):
+            print(line)
         starts = [("", edited_images.default_start(generator, found, view.synthesis))]
         starts += [(f"_seed{seed}", edited_images.start_of_seed(generator, seed, view.synthesis)) for seed in seeds]
         random = random_directions.random_like(found, seed=0)

@@ -22,6 +22,7 @@ from ganspace_jax import compilation_cache
 from ganspace_jax.directions import components as components_file
 from ganspace_jax.directions import foreign_files
 from ganspace_jax.directions.components import Components
+from ganspace_jax.directions.direction_arrays import Latents
 from ganspace_jax.errors import InputError, printable
 from ganspace_jax.files import outputs as output_files
 from ganspace_jax.generators import zoo
@@ -39,10 +40,21 @@ def load_components() -> Components:
     is printed.
     """
     _check_made(pathlib.Path(FLAGS.components))
-    loaded = foreign_files.load_components(FLAGS.components, FLAGS.latent_space)
+    loaded = foreign_files.load_components(FLAGS.components, FLAGS.latent_space, _latents())
     for sentence in loaded.source.assumptions:
         print(f"{FLAGS.components}: {sentence}")
     return loaded
+
+
+def _latents() -> Latents | None:
+    """Returns the latents of --generator, which tell how a file's rows are meant; None
+    without the flag.
+    """
+    if not FLAGS.generator:
+        return None
+    generator = zoo.load_abstract(FLAGS.generator)
+    sizes = {"z": generator.z_dim, **({"w": generator.latent_size} if generator.has_mapping else {})}
+    return Latents(generator.latent_space, generator.latent_shape[0] if generator.has_mapping else 1, sizes)
 
 
 def _check_made(path: pathlib.Path) -> None:

@@ -10,11 +10,12 @@ import numpy as np
 from ganspace_jax.directions import edits
 from ganspace_jax.directions.components import Components
 from ganspace_jax.directions.edits import Edit
+from ganspace_jax.directions.sources import UNKNOWN
 from ganspace_jax.errors import InputError
 from ganspace_jax.generators import base, synthesis
 from ganspace_jax.generators.base import MAPPED_LATENT, Generator
 from ganspace_jax.generators.synthesis import Synthesis
-from ganspace_jax.sampling import latents
+from ganspace_jax.sampling import latents, layers
 from ganspace_jax.shapes import Array, Float
 
 FALLBACK_SEED = 1  # the start of a row, where the mean latent shows nothing
@@ -55,7 +56,8 @@ def resolve(components: Components, view: View, generator: Generator) -> tuple[C
     """Returns components and view with everything filled that the generator provides.
 
     A missing label becomes that of the components, or the first class. An unknown mean
-    of w becomes the generator's mean latent.
+    of w becomes the generator's mean latent. To move activations, another code's name
+    of the layer becomes ours.
 
     Raises:
         InputError: if components, view and generator do not fit one another.
@@ -68,10 +70,37 @@ def resolve(components: Components, view: View, generator: Generator) -> tuple[C
     check_latents(components, generator)
     if components.latent_mean is None:
         components = dataclasses.replace(components, latent_mean=_mean_of(components, generator))
-    layer = components.spec.layer
-    if view.mode == "activation" and layer not in base.activation_shapes(generator):
-        raise InputError(f"--mode=activation: components of layer {layer} can only be applied to latents")
+    if view.mode == "activation":
+        components = at_own_layer(components, generator)
     return components, view._replace(synthesis=settings)
+
+
+def at_own_layer(components: Components, generator: Generator) -> Components:
+    """Returns the components with our name of their layer, which may have another
+    code's name.
+
+    Raises:
+        InputError: if the generator has no such activation, or one of another shape.
+    """
+    name = str(components.spec.layer)
+    if name == UNKNOWN:
+        raise InputError(
+            "--components: the file's name does not tell the layer; GANSpace's files are called "
+            "MODEL-CLASS_LAYER_ipca_c80_n10000.npz"
+        )
+    layer, shapes = name, base.activation_shapes(generator)
+    if name != components.spec.latent_space:
+        layer = layers.find(name, generator, f"--components: layer {name}")
+    if layer not in shapes:
+        raise InputError(
+            f"--components: are of layer {layer}, which is the latent itself; only those of an activation can be used here"
+        )
+    shape = components.activation_components.shape[1:]
+    if shape != shapes[layer]:
+        raise InputError(
+            f"--components: layer {name} of shape {shape}, but layer {layer} of this generator has {shapes[layer]}"
+        )
+    return dataclasses.replace(components, spec=dataclasses.replace(components.spec, layer=layer))
 
 
 def _mean_of(components: Components, generator: Generator) -> np.ndarray:
@@ -92,7 +121,7 @@ def check_latents(components: Components, generator: Generator) -> None:
     """
     space, shape = components.spec.latent_space, components.latent_components.shape[1:]
     if space == "w" and not generator.has_mapping:
-        hint = "; give --latent_space=z" if components.source.assumptions else ""
+        hint = "; give --latent_space=z" if components.source.assumes_space else ""
         raise InputError(f"--components: directions in w, but this generator has only z{hint}")
     size = generator.latent_size if space == "w" else generator.z_dim
     num_layers = generator.latent_shape[0]

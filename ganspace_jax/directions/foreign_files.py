@@ -16,6 +16,7 @@ import numpy as np
 
 from ganspace_jax.directions import components, foreign_arrays
 from ganspace_jax.directions.components import Components
+from ganspace_jax.directions.direction_arrays import Latents
 from ganspace_jax.directions.edits import Edit
 from ganspace_jax.directions.sources import UNKNOWN, Source
 from ganspace_jax.errors import InputError, printable
@@ -32,7 +33,9 @@ _KINDS: dict[type, tuple[type, ...]] = {
 }  # fmt: skip
 
 
-def load_components(path: str | os.PathLike[str], latent_space: str | None = None) -> Components:
+def load_components(
+    path: str | os.PathLike[str], latent_space: str | None = None, latents: Latents | None = None
+) -> Components:
     """Returns components from a file of this program or of another one. Nothing in it
     is executed.
 
@@ -40,6 +43,8 @@ def load_components(path: str | os.PathLike[str], latent_space: str | None = Non
         path: the file.
         latent_space: space of the directions, "w" or "z", if the file does not tell it;
             None: as the file's name tells, else w.
+        latents: latents of the generator that uses the components. Its number of
+            layers tells whether rows are layers or directions. None: rows are layers.
 
     Raises:
         InputError: if the file is missing, damaged, holds no components, or tells
@@ -52,7 +57,7 @@ def load_components(path: str | os.PathLike[str], latent_space: str | None = Non
         elif isinstance(content, dict) and "sigma_range" in content:
             loaded = components_of(_checked_edit(content))
         else:
-            return foreign_arrays.interpret(path, content, latent_space)
+            return foreign_arrays.interpret(path, content, latent_space, latents)
     foreign_arrays.told(path, loaded.spec.latent_space, latent_space)
     return loaded
 

@@ -68,6 +68,19 @@ def load(name_or_directory: str | os.PathLike[str], *, compute_dtype: str | None
     Raises:
         CheckpointError: if the checkpoint is missing, damaged or of an unknown family.
     """
+    abstract = load_abstract(name_or_directory, compute_dtype=compute_dtype)
+    arrays = checkpoints.load_arrays(resolve(name_or_directory), abstract.params)
+    return abstract._replace(params=jax.tree.map(jax.numpy.asarray, arrays))
+
+
+def load_abstract(name_or_directory: str | os.PathLike[str], *, compute_dtype: str | None = None) -> Generator:
+    """Returns a generator with shapes in place of arrays. Reads its configuration only;
+    arguments as in `load`.
+
+    Raises:
+        CheckpointError: if the configuration is missing, damaged or of an unknown
+            family.
+    """
     directory = resolve(name_or_directory)
     entry = dict(checkpoints.load_config(directory))
     family = entry.pop("family")
@@ -78,11 +91,9 @@ def load(name_or_directory: str | os.PathLike[str], *, compute_dtype: str | None
         entry["compute_dtype"] = compute_dtype
     try:
         config = FAMILIES[family][0](**{name: _as_tuples(value) for name, value in entry.items()})
-        abstract = abstract_generator(family, config)
+        return abstract_generator(family, config)
     except (TypeError, ValueError, AttributeError) as error:
         raise CheckpointError(f"{path}: {errors.first_line(error)}") from None
-    arrays = checkpoints.load_arrays(directory, abstract.params)
-    return abstract._replace(params=jax.tree.map(jax.numpy.asarray, arrays))
 
 
 def _as_tuples(value: Any) -> Any:

@@ -157,7 +157,7 @@ def test_damaged_files_are_refused_in_one_line_whoever_reads_them(biggan, tmp_pa
 
 def test_settings_that_do_not_fit_are_refused(biggan):
     inputs = latent_files.from_seeds(biggan, [1], 0, 1.0)
-    with pytest.raises(InputError, match="--activations=b8: this generator has no such layer; it has: embeddings"):
+    with pytest.raises(InputError, match="--activations=b8: this generator has no such layer; did you mean 'bn'"):
         _made(biggan, inputs, activations=("b8",))
     with pytest.raises(InputError, match="--truncation_cutoff=2"):
         _made(biggan, inputs, truncation_cutoff=2)

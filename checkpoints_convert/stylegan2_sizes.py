@@ -66,11 +66,11 @@ def check(arguments: Mapping[str, Any], config: stylegan2.Config) -> None:
 
 
 def block_names(state: Mapping[str, np.ndarray], resolution: Any, base: tuple[int, int]) -> list[str]:
-    """Returns the names b4, b8, ... of the blocks up to the resolution.
+    """Returns the blocks' names up to the resolution, such as b4, b8 and b16.
 
-    The published code and its forks count as if the constant were 4x4. So its
-    resolution of 32 means blocks up to b32. A resolution that is the size of the
-    images that the file's blocks make is also accepted.
+    The published code and its forks name blocks as if the constant were 4x4. So a
+    resolution of 32 means blocks up to b32. The size of the images that the file's
+    blocks make is also accepted.
 
     Args:
         state: Arrays of the file.

@@ -9,7 +9,7 @@ NeurIPS 2020). Parameter names are those of StyleGAN2-ADA-PyTorch, joined by dot
 up-sampling layers.
 
 Forks of the published codes have constants of other sizes than 4x4. Their images need
-not be square. Blocks keep the names b4, b8, ... of the paper's sizes.
+not be square. The blocks of these networks are also named b4, b8 and so on.
 """
 
 import dataclasses

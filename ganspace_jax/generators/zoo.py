@@ -30,6 +30,7 @@ FAMILIES: dict[str, tuple[type, type]] = {
 _ADDED_FIELDS: dict[type, tuple[str, ...]] = {  # after the first release
     dcgan.Config: ("num_classes", "class_names"),
     stylegan2.Config: ("base_size",),
+    stylegan3.Config: ("square",),
 }
 
 _SHIPPED = pathlib.Path(__file__).parents[1] / "models"

@@ -4,6 +4,8 @@ The two repositories store the synthesis network's arguments in different places
 have different defaults of conv_clamp. So the layers give the clamp. The filters in the
 file must equal the filters that the arguments give. A network that was trained without
 a mean w (w_avg_beta=None) gets the mean of 10,000 z.
+
+Forks of the first repository make images of other sizes; see stylegan2_sizes.
 """
 
 import dataclasses
@@ -25,11 +27,12 @@ _MAPPING = {
 }
 _SYNTHESIS = ("architecture", "resample_filter", "use_noise")
 _RESAMPLING = {"orig": ("conv0.",), "skip": ("conv0.", ""), "resnet": ("conv0.", "skip.")}  # layers of a block
-# countHW is of eps696/stylegan2ada, which can also join images of several latents.
+# countHW is eps696/stylegan2ada's number of latents whose images are joined.
 _SUPPORTED = {"activation": "lrelu", "kernel_size": 3, "countHW": [1, 1]}
 # Arguments of training and speed. The arrays give the channels, the layers the clamp.
-# The last line has arguments of forks: three of eps696/stylegan2ada, which act only if
-# size or countHW do, and one of PDillis/stylegan3-fun, which doubles the channels.
+# The last line has arguments of forks. In eps696/stylegan2ada, scale_type and splitfine
+# act only through size and countHW. In PDillis/stylegan3-fun, extended_sgan2 doubles
+# the channels. stylegan2_sizes checks the arguments of sizes.
 _WITHOUT_EFFECT = (
     "channel_base", "channel_max", "conv_clamp", "num_fp16_res", "fp16_channels_last", "fused_modconv_default",
     "w_avg_beta", "freeze_layers", "freeze_embed", *stylegan2_sizes.ARGUMENTS,

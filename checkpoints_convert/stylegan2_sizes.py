@@ -8,7 +8,7 @@ size. Forks begin with a constant of another height and width:
 - skyflynil/stylegan2 and its forks (TensorFlow): arguments min_h and min_w.
 
 The arrays of a file give these sizes. The argument `size` of eps696's codes resizes the
-activations to any other size. Such a network does not convert.
+activations to any size. A network with another size than its arrays' does not convert.
 """
 
 from collections.abc import Mapping, Sequence
@@ -78,7 +78,7 @@ def block_names(state: Mapping[str, np.ndarray], resolution: Any, base: tuple[in
         base: Height and width of the constant.
 
     Raises:
-        InputError: The resolution is neither of both.
+        InputError: The resolution is neither a number of blocks nor the images' size.
     """
     last = assembly.largest_number(state, r"synthesis\.b(\d+)\.conv1\.bias$")
     size = [side * last // 4 for side in base]

@@ -164,8 +164,10 @@ def _description(found: formats.Format, generator: base.Generator) -> str:
     module = generator.merge()
     count = sum(leaf.size for leaf in jax.tree.leaves(generator.params))
     config = ", ".join(f"{f.name}={getattr(module.config, f.name)}" for f in dataclasses.fields(module.config))
+    height, width = generator.image_size
+    size = f"{height}" if height == width else f"{height} x {width}"
     return (
-        f"{found.description}: {module.config.resolution} px, z {module.z_dim}, "
+        f"{found.description}: {size} px, z {module.z_dim}, "
         f"{module.num_classes or 'no'} classes, {count:,} parameters\n{config}"
     )
 

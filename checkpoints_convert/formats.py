@@ -239,7 +239,7 @@ FORMATS = (
     ),
     Format(
         "stylegan2_tensorflow", "StyleGAN2 of the official TensorFlow code, or of StyleGAN2-ADA's",
-        _has("synthesis/4x4/Const/const", "synthesis/4x4/Conv/mod_weight"),
+        stylegan2_tensorflow.matches,
         lambda network, _: stylegan2_tensorflow.convert(network.arrays, network.arguments),
     ),
     Format(

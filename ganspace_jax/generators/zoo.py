@@ -27,7 +27,11 @@ FAMILIES: dict[str, tuple[type, type]] = {
     "progan": (progan.Config, progan.ProGAN),
 }
 
-_ADDED_FIELDS: dict[type, tuple[str, ...]] = {dcgan.Config: ("num_classes", "class_names")}  # after the first release
+_ADDED_FIELDS: dict[type, tuple[str, ...]] = {  # after the first release
+    dcgan.Config: ("num_classes", "class_names"),
+    stylegan2.Config: ("base_size",),
+    stylegan3.Config: ("square",),
+}
 
 _SHIPPED = pathlib.Path(__file__).parents[1] / "models"
 ZOO: dict[str, pathlib.Path] = {

@@ -14,6 +14,7 @@ from checkpoints_convert import (
     networks,
     progan_netdissect,
     progan_tensorflow,
+    stylegan2_genforce,
     stylegan2_pytorch,
     stylegan2_rosinality,
     stylegan2_tensorflow,
@@ -247,6 +248,10 @@ FORMATS = (
         _has("input.input", "conv1.conv.modulation.weight"),
         lambda network, options: stylegan2_rosinality.convert({**network.beside, "g_ema": network.arrays}, **options),
         ("lr_mlp", "z_dim"),
+    ),
+    Format(
+        "stylegan2_genforce", "StyleGAN2 of genforce/genforce or genforce/sefa", stylegan2_genforce.is_generator,
+        lambda network, options: stylegan2_genforce.convert(network.arrays, options), tuple(stylegan2_genforce.OPTIONS),
     ),
     Format(
         "stylegan3_pytorch", "StyleGAN3 of NVlabs/stylegan3", _has("synthesis.input.freqs"), _convert_stylegan3

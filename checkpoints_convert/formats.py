@@ -15,6 +15,7 @@ from checkpoints_convert import (
     progan_netdissect,
     progan_tensorflow,
     stylegan2_genforce,
+    stylegan2_lucidrains,
     stylegan2_pytorch,
     stylegan2_rosinality,
     stylegan2_tensorflow,
@@ -252,6 +253,12 @@ FORMATS = (
     Format(
         "stylegan2_genforce", "StyleGAN2 of genforce/genforce or genforce/sefa", stylegan2_genforce.is_generator,
         lambda network, options: stylegan2_genforce.convert(network.arrays, options), tuple(stylegan2_genforce.OPTIONS),
+    ),
+    Format(
+        "stylegan2_lucidrains", "StyleGAN2 of lucidrains/stylegan2-pytorch", stylegan2_lucidrains.is_generator,
+        lambda network, options: stylegan2_lucidrains.convert(network.arrays, options), stylegan2_lucidrains.OPTIONS,
+        "noise is off, because a file has no noise image; a mapping network that was trained with a --lr_mlp of its own "
+        "needs --option=lr_mlp=NUMBER",
     ),
     Format(
         "stylegan3_pytorch", "StyleGAN3 of NVlabs/stylegan3", _has("synthesis.input.freqs"), _convert_stylegan3

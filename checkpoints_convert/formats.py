@@ -12,6 +12,7 @@ from checkpoints_convert import (
     dcgan_layers,
     dcgan_pytorch,
     networks,
+    progan_genforce,
     progan_netdissect,
     progan_tensorflow,
     stylegan2_genforce,
@@ -21,6 +22,7 @@ from checkpoints_convert import (
     stylegan2_tensorflow,
     stylegan3_pytorch,
     stylegan_ganspace,
+    stylegan_genforce,
     stylegan_tensorflow,
 )
 from checkpoints_convert.networks import Arrays, Network
@@ -272,6 +274,11 @@ FORMATS = (
         lambda network, options: stylegan_ganspace.convert(network.arrays, **options), ("epsilon",),
     ),
     Format(
+        "stylegan_genforce", "StyleGAN of genforce/genforce, genforce/sefa or genforce/interfacegan",
+        stylegan_genforce.is_generator,
+        lambda network, options: stylegan_genforce.convert(network.arrays, options), tuple(stylegan_genforce.OPTIONS),
+    ),
+    Format(
         "biggan_ajbrock", "BigGAN of ajbrock/BigGAN-PyTorch", _is_biggan,
         lambda network, options: biggan_ajbrock.convert(network.arrays, options), tuple(biggan_ajbrock.OPTIONS),
     ),
@@ -286,6 +293,12 @@ FORMATS = (
     Format(
         "progan_netdissect", "ProGAN of netdissect's PyTorch port", _is_progan,
         lambda network, _: progan_netdissect.convert(network.arrays),
+    ),
+    Format(
+        "progan_genforce", "ProGAN of genforce/genforce, genforce/sefa or genforce/interfacegan",
+        progan_genforce.is_generator,
+        lambda network, options: progan_genforce.convert(network.arrays, options), tuple(progan_genforce.OPTIONS),
+        "a file does not show whether the first layer has a label beside z; if it has, give --option=label_size=NUMBER",
     ),
     Format(
         "dcgan", "DCGAN of the PyTorch tutorial", dcgan_layers.is_generator,

@@ -39,7 +39,10 @@ FAMILIES: dict[str, tuple[type, type]] = {
     "stylegan2_lucidrains": (stylegan2_lucidrains.Config, stylegan2_lucidrains.StyleGAN2Lucidrains),
 }
 
-_ADDED_FIELDS: dict[type, tuple[str, ...]] = {dcgan.Config: ("num_classes", "class_names")}  # after the first release
+_ADDED_FIELDS: dict[type, tuple[str, ...]] = {  # after the first release
+    dcgan.Config: ("num_classes", "class_names"),
+    progan.Config: ("normalize_before_label",),
+}
 
 _SHIPPED = pathlib.Path(__file__).parents[1] / "models"
 ZOO: dict[str, pathlib.Path] = {

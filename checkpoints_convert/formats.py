@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from checkpoints_convert import (
     biggan_ajbrock,
     biggan_huggingface,
+    biggan_studiogan,
     dcgan_layers,
     dcgan_pytorch,
     networks,
@@ -285,6 +286,12 @@ FORMATS = (
     Format(
         "biggan_huggingface", "BigGAN-deep of pytorch-pretrained-biggan", _has("generator.gen_z.weight_orig"),
         _convert_huggingface,
+    ),
+    Format(
+        "biggan_studiogan", "BigGAN of POSTECH-CVLab/PyTorch-StudioGAN", biggan_studiogan.is_generator,
+        lambda network, options: biggan_studiogan.convert(network.arrays, options), tuple(biggan_studiogan.OPTIONS),
+        "the batch norms use the running statistics in the file; that code may compute standing statistics before it "
+        "draws images",
     ),
     Format(
         "progan_tensorflow", "ProGAN of the official TensorFlow code", _has("4x4/Dense/weight", "ToRGB_lod0/weight"),

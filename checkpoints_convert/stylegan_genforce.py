@@ -3,7 +3,7 @@
 A grown network makes its image with the output layer of the largest resolution. The
 output layers of smaller resolutions have no effect. An up-sampling layer may be fused,
 which means that it is one transposed convolution. The arrays of interfacegan show which
-layers are fused. In the newer codes, an option of the user says it.
+layers are fused. The arrays of the newer codes do not, so there is an option for it.
 """
 
 import functools
@@ -40,8 +40,8 @@ def configuration(state: genforce.Arrays, options: Mapping[str, float] | None = 
         options: Settings that no array shows, by their name in OPTIONS.
 
     Raises:
-        InputError: An array is missing or has another number of axes, an option has an
-            impossible value, or the network is one that our StyleGAN cannot reproduce.
+        InputError: An array is missing or has another number of axes. Or an option has
+            an impossible value, or our StyleGAN cannot reproduce the network.
     """
     if "synthesis.layer0.weight" in state:
         raise InputError(

@@ -23,6 +23,21 @@ OPTIONS = ("lr_mlp", "normalize_z")
 _FIRST_BLOCK = "blocks.0.to_style1.weight"
 _PAIRS = (("SE", "GE"), ("S", "G"))  # mapping and synthesis network, moving averages first
 _FILTER = "upsample.1.f"
+_ATTENTION = {
+    "norm1.gain": "0.fn.norm.g",
+    "norm1.bias": "0.fn.norm.b",
+    "to_q.weight": "0.fn.fn.to_q.weight",
+    "depthwise": "0.fn.fn.to_kv.net.0.weight",
+    "to_kv.weight": "0.fn.fn.to_kv.net.1.weight",
+    "to_out.weight": "0.fn.fn.to_out.weight",
+    "to_out.bias": "0.fn.fn.to_out.bias",
+    "norm2.gain": "1.fn.norm.g",
+    "norm2.bias": "1.fn.norm.b",
+    "expand.weight": "1.fn.fn.0.weight",
+    "expand.bias": "1.fn.fn.0.bias",
+    "contract.weight": "1.fn.fn.2.weight",
+    "contract.bias": "1.fn.fn.2.bias",
+}
 _LEAVES = {
     "affine.weight": "to_style.weight",
     "affine.bias": "to_style.bias",
@@ -66,6 +81,7 @@ def configuration(
         normalize_latents=genforce.flag(options, "normalize_z", not is_first_version),
         constant_input="G.to_initial_block.weight" not in state,
         image_blur=_blur(state),
+        attention=tuple(index for index in range(num_blocks) if f"G.attns.{index}.0.fn.norm.g" in state),
     )
 
 
@@ -78,7 +94,7 @@ def convert(arrays: Mapping[str, np.ndarray], options: Mapping[str, float] | Non
 
     Raises:
         InputError: A parameter is missing, left over or has another shape, or the
-            network has attention layers.
+            network has attention layers of an early version.
     """
     state = _one_network(arrays)
     config, tensors = configuration(state, options), assembly.Tensors(state)
@@ -94,6 +110,8 @@ def convert(arrays: Mapping[str, np.ndarray], options: Mapping[str, float] | Non
             return array + 1
         if name.endswith("noise_weight"):
             return assembly.without_axes(array, 1)
+        if ".norm" in name:
+            return assembly.without_axes(array, 0, 2, 3)
         if array.ndim == 4:
             return assembly.convolution(array)
         return array.T if array.ndim == 2 else array
@@ -108,7 +126,8 @@ def _one_network(arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     """Returns the arrays of the two networks to convert, under the names S and G.
 
     Raises:
-        InputError: There are no such networks, or the network has attention layers.
+        InputError: There are no such networks, or the network has attention layers of
+            an early version.
     """
     pair = _pair(arrays)
     if pair is None:
@@ -116,10 +135,10 @@ def _one_network(arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     ours = dict(zip(pair, ("S", "G"), strict=True))
     parts = ((*name.partition("."), array) for name, array in arrays.items())
     state = {f"{ours[first]}.{rest}": np.asarray(array) for first, _, rest, array in parts if first in ours}
-    if attention := [name for name in state if name.startswith("G.attns.")]:
+    if gated := [name for name in state if re.fullmatch(r"G\.attns\.\d+\.\d\.fn\.g", name)]:
         raise InputError(
-            f"parameter {attention[0]}: an attention layer of lucidrains/stylegan2-pytorch (attn_layers); "
-            "only networks without attention convert"
+            f"parameter {gated[0]}: an attention layer (attn_layers) of an early version of "
+            "lucidrains/stylegan2-pytorch; only attention layers with a norm convert"
         )
     return state
 
@@ -178,10 +197,13 @@ def _their_name(name: str) -> str:
     """
     if match := re.fullmatch(r"mapping\.fc(\d+)\.(\w+)", name):
         return f"S.net.{2 * int(match[1])}.{match[2]}"
-    match = re.fullmatch(r"synthesis\.b(\d+)\.(conv[12]|torgb)\.(.*)", name)
+    match = re.fullmatch(r"synthesis\.b(\d+)\.(conv[12]|torgb|attention)\.(.*)", name)
     if match is None:
         return {"synthesis.const": "G.initial_block"}.get(name, "G.to_initial_block.weight")
-    block, leaf = f"G.blocks.{int(match[1]).bit_length() - 3}", match[3]
+    index, leaf = int(match[1]).bit_length() - 3, match[3]
+    block = f"G.blocks.{index}"
+    if match[2] == "attention":
+        return f"G.attns.{index}.{_ATTENTION[leaf]}"
     if match[2] == "torgb":
         return f"{block}.to_rgb.{_LEAVES.get(leaf, f'conv.{leaf}')}"
     number = match[2][-1]

@@ -23,10 +23,12 @@ import jax.numpy as jnp
 from flax import nnx
 
 from ganspace_jax.generators import base, ops
-from ganspace_jax.generators.shared_layers import Buffer, MappedLatents, refuse_label
+from ganspace_jax.generators.shared_layers import Buffer, MappedLatents, OrthogonalConvolution, refuse_label
 from ganspace_jax.shapes import Array, Float, PRNGKey
 
 _NORM_EPSILON = 1e-12  # of the mapping network's input, as torch.nn.functional.normalize
+_CHANNEL_EPSILON = 1e-5  # of the norms over channels
+_HEADS, _HEAD_WIDTH = 8, 64  # of attention
 
 
 @dataclasses.dataclass(frozen=True)
@@ -42,6 +44,7 @@ class Config:
         constant_input: Whether the first block starts from the constant alone. If not,
             a linear map of the mean latent is added to it.
         image_blur: Filter of the doubled image; () for no filter.
+        attention: Indices of the blocks that follow attention.
         compute_dtype: Type of the convolutions.
     """
 
@@ -53,6 +56,7 @@ class Config:
     normalize_latents: bool = True
     constant_input: bool = True
     image_blur: tuple[float, ...] = (1.0, 2.0, 1.0)
+    attention: tuple[int, ...] = ()
     compute_dtype: str = "float32"
 
     z_dim = property(lambda self: self.latent_dim)
@@ -132,16 +136,69 @@ class ToRGB(nnx.Module):
         return record(name, ops.modulated_conv2d(x, self.weight[...], style, demodulate=False).astype(jnp.float32))
 
 
+class ChannelNorm(nnx.Module):
+    """Normalisation over the channels of each pixel, with a gain and a bias."""
+
+    def __init__(self, channels: int):
+        self.gain, self.bias = nnx.Param(jnp.ones(channels)), nnx.Param(jnp.zeros(channels))
+
+    def __call__(self, x: Float[Array, "n h w c"]) -> Float[Array, "n h w c"]:
+        y = jax.nn.standardize(x.astype(jnp.float32), epsilon=_CHANNEL_EPSILON)
+        return (y * self.gain[...] + self.bias[...]).astype(x.dtype)
+
+
+class Attention(nnx.Module):
+    """Linear attention over positions and two 1x1 convolutions, each with a shortcut.
+
+    Queries are a softmax over channels, keys a softmax over positions.
+    """
+
+    def __init__(self, channels: int, *, key: PRNGKey):
+        keys, width = jax.random.split(key, 6), _HEADS * _HEAD_WIDTH
+        self.norm1, self.norm2 = ChannelNorm(channels), ChannelNorm(channels)
+        self.to_q = OrthogonalConvolution(1, channels, width, key=keys[0], bias=False)
+        self.depthwise = nnx.Param(_drawn_kernel(3, 1, channels, keys[1]))
+        self.to_kv = OrthogonalConvolution(1, channels, 2 * width, key=keys[2], bias=False)
+        self.to_out = OrthogonalConvolution(1, width, channels, key=keys[3])
+        self.expand = OrthogonalConvolution(1, channels, 2 * channels, key=keys[4])
+        self.contract = OrthogonalConvolution(1, 2 * channels, channels, key=keys[5])
+
+    def __call__(self, x: Float[Array, "n h w c"], record: base.Recorder, name: str) -> Float[Array, "n h w c"]:
+        x = record(f"{name}.attention", x + self._attend(self.norm1(x)))
+        y = self.contract(ops.leaky_relu(self.expand(self.norm2(x))))
+        return record(f"{name}.feedforward", x + y)
+
+    def _attend(self, x: Float[Array, "n h w c"]) -> Float[Array, "n h w c"]:
+        n, height, width, channels = x.shape
+        precision = ops.precision_for(x.dtype)
+        local = jax.lax.conv_general_dilated(
+            x,
+            self.depthwise[...].astype(x.dtype),
+            (1, 1),
+            "SAME",
+            dimension_numbers=("NHWC", "HWIO", "NHWC"),
+            feature_group_count=channels,
+            precision=precision,
+        )
+        halves = jnp.split(self.to_kv(local), 2, axis=-1)
+        queries, keys, values = (y.reshape(n, -1, _HEADS, _HEAD_WIDTH) for y in (self.to_q(x), *halves))
+        queries = jax.nn.softmax(queries, axis=-1) / math.sqrt(_HEAD_WIDTH)
+        context = jnp.einsum("nphd,nphe->nhde", jax.nn.softmax(keys, axis=1), values, precision=precision)
+        attended = jnp.einsum("nphd,nhde->nphe", queries, context, precision=precision)
+        return self.to_out(jax.nn.gelu(attended.reshape(n, height, width, -1), approximate=False))
+
+
 class Block(nnx.Module):
     """The layers of one resolution."""
 
     def __init__(self, config: Config, index: int, *, key: PRNGKey):
-        keys = jax.random.split(key, 3)
+        keys = jax.random.split(key, 4)
         before, channels = config.channels[max(0, index - 1)], config.channels[index]
         self.config, self.index = config, index
         self.conv1 = Convolution(config, before, channels, key=keys[0])
         self.conv2 = Convolution(config, channels, channels, key=keys[1])
         self.torgb = ToRGB(config, channels, key=keys[2])
+        self.attention = Attention(before, key=keys[3]) if index in config.attention else None
 
     def __call__(
         self, x: Array, image: Array | None, w: Array, noise: Array | None, record: base.Recorder
@@ -152,6 +209,8 @@ class Block(nnx.Module):
         block.
         """
         name = f"b{4 * 2**self.index}"
+        if self.attention is not None:
+            x = self.attention(x, record, name)
         if self.index > 0:
             x = _double(x)
         x = self.conv1(x, w, noise, record, f"{name}.conv1")

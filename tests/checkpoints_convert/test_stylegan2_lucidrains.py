@@ -2,6 +2,8 @@
 float64.
 """
 
+import math
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -16,7 +18,7 @@ from tests.golden_arrays import error
 WIDTH, CHANNELS = 6, (5, 3, 4)
 
 
-def _drawn(*, image_channels=3, depth=2, constant=True, first_version=False, seed=0):
+def _drawn(*, image_channels=3, depth=2, constant=True, first_version=False, attention=(), seed=0):
     """Returns the arrays of S and G."""
     rng, state = np.random.default_rng(seed), {}
 
@@ -39,6 +41,19 @@ def _drawn(*, image_channels=3, depth=2, constant=True, first_version=False, see
     before = CHANNELS[0]
     for index, channels in enumerate(CHANNELS):
         block = f"G.blocks.{index}"
+        if index in attention:
+            first, second = f"G.attns.{index}.0.fn", f"G.attns.{index}.1.fn"
+            for name in (f"{first}.norm.g", f"{first}.norm.b", f"{second}.norm.g", f"{second}.norm.b"):
+                draw(name, 1, before, 1, 1)
+            draw(f"{first}.fn.to_q.weight", 512, before, 1, 1)
+            draw(f"{first}.fn.to_kv.net.0.weight", before, 1, 3, 3)
+            draw(f"{first}.fn.to_kv.net.1.weight", 1024, before, 1, 1)
+            draw(f"{first}.fn.to_out.weight", before, 512, 1, 1)
+            draw(f"{first}.fn.to_out.bias", before)
+            draw(f"{second}.fn.0.weight", 2 * before, before, 1, 1)
+            draw(f"{second}.fn.0.bias", 2 * before)
+            draw(f"{second}.fn.2.weight", before, 2 * before, 1, 1)
+            draw(f"{second}.fn.2.bias", before)
         for number, inputs in ((1, before), (2, channels)):
             linear(f"{block}.to_style{number}", WIDTH, inputs)
             linear(f"{block}.to_noise{number}", 1, channels)
@@ -79,6 +94,8 @@ class Definition:
         image = None
         for index, style in enumerate(styles):
             block = f"G.blocks.{index}"
+            if f"G.attns.{index}.0.fn.norm.g" in self.state:
+                x = self.attention(f"G.attns.{index}", x)
             x = _doubled(x) if index else x
             for number in (1, 2):
                 x = self.layer(block, number, x, style, noise)
@@ -90,6 +107,27 @@ class Definition:
                 if f"{block}.to_rgb.upsample.1.f" in self.state:
                     image = _blurred(image, self.state[f"{block}.to_rgb.upsample.1.f"])
         return 2 * image - 1
+
+    def attention(self, name, x):
+        y = self.normalized(f"{name}.0.fn", x)
+        queries = _correlate(y, self.state[f"{name}.0.fn.fn.to_q.weight"]).reshape(8, 64, -1)
+        depthwise = self.state[f"{name}.0.fn.fn.to_kv.net.0.weight"]
+        y = np.concatenate([_correlate(y[c : c + 1], depthwise[c : c + 1]) for c in range(len(y))])
+        y = _correlate(y, self.state[f"{name}.0.fn.fn.to_kv.net.1.weight"])
+        keys, values = (half.reshape(8, 64, -1) for half in (y[:512], y[512:]))
+        context = np.einsum("hdn,hen->hde", _softmax(keys, 2), values)
+        y = np.einsum("hdn,hde->hen", _softmax(queries, 1) / 8, context).reshape(512, *x.shape[1:])
+        y = y * np.vectorize(lambda number: 0.5 * (1 + math.erf(number / math.sqrt(2))))(y)
+        x = x + self.convolution(f"{name}.0.fn.fn.to_out", y)
+        y = _leaky(self.convolution(f"{name}.1.fn.fn.0", self.normalized(f"{name}.1.fn", x)))
+        return x + self.convolution(f"{name}.1.fn.fn.2", y)
+
+    def normalized(self, name, x):
+        y = (x - x.mean(0)) / np.sqrt(x.var(0) + 1e-5)
+        return y * self.state[f"{name}.norm.g"][0] + self.state[f"{name}.norm.b"][0]
+
+    def convolution(self, name, x):
+        return _correlate(x, self.state[f"{name}.weight"]) + self.state[f"{name}.bias"][:, None, None]
 
     def linear(self, name, x):
         return self.state[f"{name}.weight"] @ x + self.state[f"{name}.bias"]
@@ -104,6 +142,11 @@ class Definition:
         noise = np.zeros((side, side)) if noise is None else noise[:side, :side]
         weight, bias = (self.state[f"{block}.to_noise{number}.{leaf}"] for leaf in ("weight", "bias"))
         return _leaky(_correlate(x, kernel) + weight.reshape(-1, 1, 1) * noise + bias[:, None, None])
+
+
+def _softmax(x, axis):
+    x = np.exp(x - x.max(axis, keepdims=True))
+    return x / x.sum(axis, keepdims=True)
 
 
 def _leaky(x):
@@ -154,8 +197,9 @@ def _assert_means(found, state, rate, *, normalized=True, image_channels=3):
         ({"image_channels": 4, "depth": 3}, 0.1, True),
         ({"constant": False}, 0.1, True),
         ({"first_version": True}, 1.0, False),
+        ({"attention": (0, 2)}, 0.1, True),
     ],
-    ids=["plain", "transparent", "without a constant", "first version"],
+    ids=["plain", "transparent", "without a constant", "first version", "attention"],
 )
 def test_a_file_means_what_its_definition_says(settings, rate, normalized):
     state = _drawn(**settings)
@@ -214,7 +258,8 @@ def test_what_does_not_fit_is_named():
         with pytest.raises(InputError, match=f"parameter {name}: has shape"):
             stylegan2_lucidrains.convert({**state, name: np.ones((2, *state[name].shape), np.float32)})
     for name, message in (
-        ("G.attns.1.0.fn.g", r"an attention layer of lucidrains/stylegan2-pytorch \(attn_layers\)"),
+        ("G.attns.1.0.fn.g", r"an attention layer \(attn_layers\) of an early version of lucidrains/stylegan2-pytorch"),
+        ("G.attns.1.0.fn.norm.b", "nothing in this architecture uses it"),
         ("G.blocks.0.extra", "nothing in this architecture uses it"),
         ("G.blocks.1.to_rgb.upsample.1.f", "not the one row of taps"),
         ("G.initial_conv.weight", r"has shape \(1,\), which does not fit"),

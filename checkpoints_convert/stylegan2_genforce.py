@@ -103,7 +103,15 @@ def convert(state: genforce.Arrays, options: Mapping[str, float] | None = None) 
 
 
 def _check_supported(state: genforce.Arrays) -> None:
-    """Raises InputError for the settings that give another function."""
+    """Raises InputError for the settings that give another function.
+
+    bytedance/Hammer, which followed genforce/genforce, kept the names of most layers.
+    """
+    if "w_avg" in state:
+        raise InputError(
+            "parameter w_avg: the mean w of bytedance/Hammer, whose style biases and demodulation differ; "
+            "only StyleGAN2 of genforce/genforce and genforce/sefa converts"
+        )
     if "synthesis.early_layer.weight" in state:
         raise InputError(
             "parameter synthesis.early_layer.weight: w makes the first layer (const_input=False); "

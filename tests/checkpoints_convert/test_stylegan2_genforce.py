@@ -154,6 +154,7 @@ def test_what_does_not_fit_is_named():
     refused(r"parameter synthesis\.layer6\.bias: missing from the file", {"synthesis.layer9.weight": np.ones(2)})
     refused("synthesis.extra: nothing in this architecture uses it", {"synthesis.extra": np.ones(2, np.float32)})
     refused(r"early_layer\.weight: .*const_input=False", {"synthesis.early_layer.weight": np.ones((2, 2))})
+    refused("parameter w_avg: the mean w of bytedance/Hammer", {"w_avg": np.zeros(6)}, "truncation.w_avg")
     refused("skip_layer0.weight: architecture 'resnet'", {"synthesis.skip_layer0.weight": np.ones((2, 2, 1, 1))})
     wide = {"mapping.dense1.weight": np.ones((36, 6), np.float32), "mapping.dense1.bias": np.ones(36, np.float32)}
     refused(r"mapping\.dense1\.weight: makes 36 numbers, but w has 6; .*repeat_w", wide)

@@ -36,6 +36,8 @@ class Config:
             resolution.
         num_classes: Number of classes; 0 for an unconditional generator.
         normalize_latents: Whether z, joined to the label, is normalised.
+        normalize_before_label: Whether z is also normalised before the label joins it,
+            as in genforce's code.
         pixel_norm: Whether the layers' outputs are normalised.
         epsilon: Constant of both norms.
         slope: Slope of the leaky ReLU for negative inputs; 0 for a plain ReLU.
@@ -53,6 +55,7 @@ class Config:
     slope: float = 0.2
     compute_dtype: str = "float32"
     class_names: tuple[str, ...] = ()
+    normalize_before_label: bool = False
 
     @property
     def resolution(self) -> int:
@@ -154,10 +157,12 @@ class ProGAN(base.Configured, nnx.Module):
         if not self.config.num_classes:
             return latents
         label = require_label(label, self.config.num_classes)
+        if self.config.normalize_before_label:
+            latents = _pixel_norm(latents, self.config.epsilon)
         return jnp.concatenate([latents, label[:, None].astype(latents.dtype)], axis=-1)
 
 
-def _pixel_norm(x: Float[Array, "n height width c"], epsilon: float) -> Float[Array, "n height width c"]:
+def _pixel_norm(x: Float[Array, "... c"], epsilon: float) -> Float[Array, "... c"]:
     """Returns x / sqrt(mean(x^2) + epsilon) over the channels (section 4.2).
 
     The mean is computed in float32.

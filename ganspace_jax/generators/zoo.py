@@ -14,7 +14,18 @@ import numpy as np
 from ganspace_jax import errors
 from ganspace_jax.files import checkpoints
 from ganspace_jax.files.checkpoints import CheckpointError
-from ganspace_jax.generators import base, biggan, biggan_deep, catalogue, dcgan, progan, stylegan, stylegan2, stylegan3
+from ganspace_jax.generators import (
+    base,
+    biggan,
+    biggan_deep,
+    catalogue,
+    dcgan,
+    progan,
+    stylegan,
+    stylegan2,
+    stylegan2_lucidrains,
+    stylegan3,
+)
 from ganspace_jax.generators.base import Generator
 
 FAMILIES: dict[str, tuple[type, type]] = {
@@ -25,12 +36,14 @@ FAMILIES: dict[str, tuple[type, type]] = {
     "stylegan3": (stylegan3.Config, stylegan3.StyleGAN3),
     "stylegan": (stylegan.Config, stylegan.StyleGAN),
     "progan": (progan.Config, progan.ProGAN),
+    "stylegan2_lucidrains": (stylegan2_lucidrains.Config, stylegan2_lucidrains.StyleGAN2Lucidrains),
 }
 
 _ADDED_FIELDS: dict[type, tuple[str, ...]] = {  # after the first release
     dcgan.Config: ("num_classes", "class_names"),
     stylegan2.Config: ("base_size",),
     stylegan3.Config: ("square",),
+    progan.Config: ("normalize_before_label",),
 }
 
 _SHIPPED = pathlib.Path(__file__).parents[1] / "models"

@@ -22,6 +22,7 @@ _LABELS = ("label", "labels")
 _NO_LATENTS = (*_LABELS, "img", "imgs", "image", "images", "noise", "noises", "loss", "losses")
 _STEPS = re.compile(r"(^|(^|_)(d?latents?|ws?)_)(path|steps|history|trajectory)$")
 _NUM_LISTED = 6  # arrays in an error message
+_MAX_LISTED = 40  # characters of a name in an error message
 
 
 class Found(NamedTuple):
@@ -160,7 +161,7 @@ def _holds_arrays(value: Any) -> bool:
 
 def _listed_content(content: Any) -> str:
     if isinstance(content, dict):
-        names = list(map(str, content))
+        names = [str(key)[-_MAX_LISTED:] for key in content]
         return ", ".join(names[:_NUM_LISTED]) + (", ..." if len(names) > _NUM_LISTED else "") or "nothing"
     if isinstance(content, np.ndarray):
         return f"an array of the type {content.dtype}"
@@ -169,15 +170,23 @@ def _listed_content(content: Any) -> str:
 
 def listed(found: list[Found]) -> str:
     """Returns the names and shapes of the found arrays."""
-    texts = [f"{one.picture or one.key} {list(one.array.shape)}".strip() for one in found[:_NUM_LISTED]]
+    texts = [
+        f"{(one.picture or one.key)[-_MAX_LISTED:]} {list(one.array.shape)}".strip() for one in found[:_NUM_LISTED]
+    ]
     return ", ".join(texts) + (", ..." if len(found) > _NUM_LISTED else "")
 
 
-def interpret(found: Found, space: Space) -> Latents:
+def interpret(found: Found, space: Space, *, is_only: bool = True) -> Latents:
     """Returns the latents in an array.
 
     An array of as many rows as the generator has layers is one picture. If the key or
     the user tells that it holds z, it is one picture per row.
+
+    Args:
+        found: the array.
+        space: what the generator needs.
+        is_only: whether the file holds no other such array; then a note tells that an
+            array of ambiguous shape is one picture.
 
     Raises:
         ValueError: if the array does not fit the generator, or is not finite.
@@ -189,10 +198,12 @@ def interpret(found: Found, space: Space) -> Latents:
     num_layers, width = space.latent_shape
     told = "z" if found.key == "z" else "w" if found.key in _IN_W else space.named
     if values.ndim > 1 and values.shape[-2:] == (num_layers, width) and not (values.ndim == 2 and told == "z"):
-        is_told = values.ndim == 3 or found.picture or found.key in _PER_LAYER or num_layers == 1
+        is_told = values.ndim == 3 or found.picture or found.is_last_step or found.key in _PER_LAYER or num_layers == 1
+        is_told = is_told or not is_only
         note = "" if is_told else f"{listed([found])} is one picture with a row per layer, not {num_layers} pictures"
         return Latents("layers", values.reshape(-1, num_layers, width), note)
-    if values.ndim > 2 or values.shape[-1] not in (space.z_dim, width if space.has_mapping else space.z_dim):
+    is_of_other_layers = values.ndim > 2 or (values.ndim == 2 and len(values) > 1 and found.key in _PER_LAYER)
+    if is_of_other_layers or values.shape[-1] not in (space.z_dim, width if space.has_mapping else space.z_dim):
         raise ValueError(f"it holds {listed([found])}; this generator needs {space.text()}")
     return _one_per_picture(found, values.reshape(-1, values.shape[-1]), space, told)
 
@@ -216,6 +227,8 @@ def _one_per_picture(found: Found, values: np.ndarray, space: Space, told: str |
     tells.
     """
     size = values.shape[1]
+    if not space.has_mapping and space.named == "w":
+        raise ValueError("this generator has only z; leave --latent_space=w out")
     if not space.has_mapping:
         return Latents("z", values)
     sizes = {"w": space.latent_shape[1], "z": space.z_dim}
@@ -223,5 +236,6 @@ def _one_per_picture(found: Found, values: np.ndarray, space: Space, told: str |
     if told is not None and told not in fitting:
         raise ValueError(f"it holds {listed([found])}; this generator's {told} has {sizes[told]} numbers")
     is_known = told is not None or len(fitting) == 1
-    note = "" if is_known else "the file does not tell whether its latents are in w or z: w is assumed (--latent_space)"
+    count = "latent is" if len(values) == 1 else f"{len(values)} latents are"
+    note = "" if is_known else f"the file does not tell whether its {count} in w or z: w is assumed (--latent_space)"
     return Latents(told or fitting[0], values, note)

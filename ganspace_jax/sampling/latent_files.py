@@ -18,7 +18,7 @@ from ganspace_jax.generators import synthesis
 from ganspace_jax.generators.base import Generator
 from ganspace_jax.sampling import labels, latent_arrays, latents
 from ganspace_jax.sampling.labels import Label
-from ganspace_jax.shapes import Float
+from ganspace_jax.shapes import Array, Float
 
 _MAX_STEM = 50  # characters of a picture's name in the names of files
 
@@ -62,7 +62,7 @@ def load(
     *,
     latent_space: str | None = None,
     label: str | int | None = None,
-) -> Float[np.ndarray, "n layers d"]:
+) -> Float[Array, "n layers d"]:
     """Returns the per-layer latents of the pictures in a file of another program.
 
     Args:
@@ -75,7 +75,7 @@ def load(
     Raises:
         InputError: if the file is damaged, or does not fit the generator.
     """
-    return from_file(generator, path, label, latent_space).latents
+    return jnp.asarray(from_file(generator, path, label, latent_space).latents)
 
 
 def from_file(
@@ -100,7 +100,7 @@ def from_file(
     try:
         content = array_files.read(path)
         found = latent_arrays.find(content, stem)
-        read = [latent_arrays.interpret(one, space) for one in found]
+        read = [latent_arrays.interpret(one, space, is_only=len(found) == 1) for one in found]
         values, kind = _joined(read, network.latent_shape[0])
     except FileNotFoundError:
         raise InputError(f"--latents={path}: no such file") from None

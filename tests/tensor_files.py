@@ -7,6 +7,7 @@ import pathlib
 import pickle
 import struct
 import zipfile
+from typing import Any
 
 import ml_dtypes
 import numpy as np
@@ -69,7 +70,8 @@ def _tensor(array, arrays):
 
 def write_safetensors(path, arrays, **changes):
     """Writes arrays by name; `changes` replace entries of the header."""
-    header, numbers = {"__metadata__": {"format": "pt"}}, b""
+    numbers = b""
+    header: dict[str, Any] = {"__metadata__": {"format": "pt"}}
     for name, array in arrays.items():
         offsets = [len(numbers), len(numbers) + array.nbytes]
         header[name] = {"dtype": _SAFETENSORS[array.dtype], "shape": array.shape, "data_offsets": offsets}

@@ -17,10 +17,11 @@ import numpy as np
 
 _PER_LAYER = ("ws", "w_plus", "wplus", "wp")
 _IN_W = (*_PER_LAYER, "projected_w", "w_pivot", "dlatents", "dlatent", "w")
-_KEYS = (*_PER_LAYER, "projected_w", "w_pivot", "latents", "latent", "latent_codes", "dlatents", "dlatent", "w", "z")
+_KEYS = (*_IN_W, "latents", "latent", "latent_codes", "z")  # beside dlatents, NVIDIA's latents are z
 _LABELS = ("label", "labels")
 _NO_LATENTS = (*_LABELS, "img", "imgs", "image", "images", "noise", "noises", "loss", "losses")
 _STEPS = re.compile(r"(^|(^|_)(d?latents?|ws?)_)(path|steps|history|trajectory)$")
+_FILE_NAME = re.compile(r"[/\\]|\.[A-Za-z]\w{1,4}$")
 _NUM_LISTED = 6  # arrays in an error message
 _MAX_LISTED = 40  # characters of a name in an error message
 
@@ -58,8 +59,8 @@ class Space(NamedTuple):
 
     def text(self) -> str:
         """Returns the shapes that fit, in words."""
-        num_layers, width = self.latent_shape
-        per_layer = f"[n, {num_layers}, {width}] ({num_layers} layers)"
+        (num_layers, width), space = self.latent_shape, "w" if self.has_mapping else "z"
+        per_layer = f"[n, {num_layers}, {width}] ({space} of {num_layers} layers)"
         if not self.has_mapping:
             return f"[n, {self.z_dim}] (z) or {per_layer}"
         if width == self.z_dim:
@@ -130,7 +131,7 @@ def _search(value: Any, picture: str, key: str) -> Iterator[Found]:
         yield Found(picture, key, value[-1] if is_path else value, is_path)
     elif isinstance(value, list | tuple):
         arrays = [one for one in value if _holds_arrays(one)]
-        is_path = bool(picture or _STEPS.search(key))
+        is_path = is_file_name(picture) or bool(_STEPS.search(key))
         for one in arrays[-1:] if is_path else arrays:
             found = _search(one, picture, "" if is_path else key)
             yield from (one._replace(is_last_step=True) for one in found) if is_path and len(arrays) > 1 else found
@@ -142,17 +143,29 @@ def _search_dictionary(value: dict[Any, Any], picture: str) -> Iterator[Found]:
     """Yields the arrays of the first known key; without one, those of every key, which
     may name a picture.
     """
-    names = {str(key).lower().replace("w+", "w_plus"): key for key in value if _holds_arrays(value[key])}
+    keys = [key for key in value if _holds_arrays(value[key])]
+    names = {_plain(key): key for key in keys}
     known = [name for name in _KEYS if name in names]
     if "z" in known and len(known) > 1:
         raise ValueError(f"it must hold either z or {known[0]}; it holds both")
     if known:
         yield from _search(value[names[known[0]]], picture, known[0])
         return
-    for name, key in names.items():
-        names_no_picture = re.fullmatch(r"arr_\d+", name) or _STEPS.search(name)
-        if name not in _NO_LATENTS:
-            yield from _search(value[key], picture or ("" if names_no_picture else str(key)), name)
+    for key, name in zip(keys, map(_plain, keys), strict=True):
+        if re.fullmatch(r"arr_\d+", name) or _STEPS.search(name):  # names no picture
+            yield from _search(value[key], picture, name)
+        elif name not in _NO_LATENTS:
+            own = picture if picture and not is_file_name(str(key)) else str(key)
+            yield from _search(value[key], own, name)
+
+
+def _plain(key: Any) -> str:
+    return str(key).lower().replace("w+", "w_plus")
+
+
+def is_file_name(text: str) -> bool:
+    """Returns whether a text is a path, or ends like the name of a file."""
+    return bool(_FILE_NAME.search(text))
 
 
 def _holds_arrays(value: Any) -> bool:
@@ -179,8 +192,8 @@ def listed(found: list[Found]) -> str:
 def interpret(found: Found, space: Space, *, is_only: bool = True) -> Latents:
     """Returns the latents in an array.
 
-    An array of as many rows as the generator has layers is one picture. If the key or
-    the user tells that it holds z, it is one picture per row.
+    An array of as many rows as the generator has layers is one picture. It is one
+    picture per row if the key or the user tells that it holds z, or without w.
 
     Args:
         found: the array.
@@ -197,15 +210,23 @@ def interpret(found: Found, space: Space, *, is_only: bool = True) -> Latents:
     values = _without_axes(values, space)
     num_layers, width = space.latent_shape
     told = "z" if found.key == "z" else "w" if found.key in _IN_W else space.named
-    if values.ndim > 1 and values.shape[-2:] == (num_layers, width) and not (values.ndim == 2 and told == "z"):
-        is_told = values.ndim == 3 or found.picture or found.is_last_step or found.key in _PER_LAYER or num_layers == 1
-        is_told = is_told or not is_only
+    if values.ndim > 1 and values.shape[-2:] == (num_layers, width) and not _is_z(found, values, space, told):
+        is_told = values.ndim == 3 or found.key in _PER_LAYER or num_layers == 1
+        is_told = is_told or not is_only or found.is_last_step or is_file_name(found.picture)
         note = "" if is_told else f"{listed([found])} is one picture with a row per layer, not {num_layers} pictures"
         return Latents("layers", values.reshape(-1, num_layers, width), note)
     is_of_other_layers = values.ndim > 2 or (values.ndim == 2 and len(values) > 1 and found.key in _PER_LAYER)
     if is_of_other_layers or values.shape[-1] not in (space.z_dim, width if space.has_mapping else space.z_dim):
         raise ValueError(f"it holds {listed([found])}; this generator needs {space.text()}")
     return _one_per_picture(found, values.reshape(-1, values.shape[-1]), space, told)
+
+
+def _is_z(found: Found, values: np.ndarray, space: Space, told: str | None) -> bool:
+    """Returns whether an array with the shape of per-layer latents holds z."""
+    if space.has_mapping:
+        return told == "z" and (values.ndim == 2 or found.key == "z")
+    is_row_per_picture = values.ndim == 2 and values.shape[1] == space.z_dim
+    return is_row_per_picture and found.key not in _PER_LAYER
 
 
 def _without_axes(values: np.ndarray, space: Space) -> np.ndarray:

@@ -108,8 +108,7 @@ def from_file(
         raise InputError(f"--latents={error}") from None
     except ValueError as error:
         raise InputError(f"--latents={path}: {error}") from None
-    stems = [_safe(one.picture) or _safe(stem) or "picture" for one in found]
-    names = _unique([name for name, one in zip(stems, read, strict=True) for _ in one.values])
+    names = _unique([name for name, one in zip(_stems(found, stem), read, strict=True) for _ in one.values])
     notes = tuple(dict.fromkeys(filter(None, [one.note for one in read] + [_step_note(found)])))
     acts = kind == "z" or not network.has_mapping  # elsewhere the label acts in the mapping network alone
     weights = _weights(generator, path, latent_arrays.label_of(content), len(values), label) if acts else None
@@ -134,6 +133,15 @@ def _step_note(found: Sequence[latent_arrays.Found]) -> str:
     return (
         "it holds the steps of an optimisation: the last one is used" if any(one.is_last_step for one in found) else ""
     )
+
+
+def _stems(found: Sequence[latent_arrays.Found], stem: str) -> list[str]:
+    """Returns the stem of each array's picture, else that of the file.
+
+    The key of the only array names no picture, unless it is the name of a file.
+    """
+    named = [one.picture if len(found) > 1 or latent_arrays.is_file_name(one.picture) else "" for one in found]
+    return [_safe(name) or _safe(stem) or "picture" for name in named]
 
 
 def _safe(name: str) -> str:

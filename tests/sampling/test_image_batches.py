@@ -99,7 +99,7 @@ def test_all_takes_the_classes_in_turn(biggan):
     [
         ({"z": np.zeros((2, 5))}, r"it holds z \[2, 5\]; this generator needs \[n, 4\] \(z\) or \[n, 2, 4\]"),
         ({"z": np.zeros((0, 4))}, r"z \[0, 4\] is empty"),
-        ({"ws": np.zeros((1, 3, 4))}, r"it holds ws \[1, 3, 4\]; this generator needs .*\[n, 2, 4\] \(2 layers\)"),
+        ({"ws": np.zeros((1, 3, 4))}, r"it holds ws \[1, 3, 4\]; this generator needs .*\[n, 2, 4\] \(z of 2 layers\)"),
         ({"z": np.zeros((2, 4)), "ws": np.zeros((2, 2, 4))}, "must hold either z or ws"),
         ({"w": np.zeros((2, 5))}, r"it holds w \[2, 5\]"),
         ({"z": np.zeros((2, 4))}, "holds no label"),

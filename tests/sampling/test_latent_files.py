@@ -72,8 +72,12 @@ PER_LAYER = {
     "dlatents": ({"dlatents": WS[:1]}, 1),
     "latents": ({"latents": WS, "names": ["a", "b", "c"]}, 3),
     "projected_w": ({"projected_w": WS[0]}, 1),
-    "w+": ({"W+": WS[0]}, 1),
+    "w+": ({"W+": WS[0], "other": WS[1]}, 1),
     "the only array": ({"whatever": WS, "text": "x", "noise": NOISES}, 3),
+    "one of any key": ({"whatever": WS[0]}, 1),
+    "list of any key": ({"whatever": [WS[0], WS[1]]}, 2),
+    "dlatents beside latents": ({"latents": W, "dlatents": WS}, 3),
+    "deeper": ({"result": {"a.png": {"latent": WS[0]}, "A.PNG": {"latent": WS[1]}}, "loss": NOISES}, 2),
     "parameter": (tensor_files.Parameter(WS[:1]), 1),
     "list": ([WS[0], WS[1], WS[2]], 3),
     "list of ones": ([WS[:1], WS[1:2], WS[2:]], 3),
@@ -91,7 +95,7 @@ def test_per_layer_latents_of_every_kind(generator, tmp_path, kind):
     np.testing.assert_array_equal(inputs.latents, WS[:count])
     assert inputs.latents.dtype == np.float32 and len(set(inputs.names)) == count
     assert inputs.w is None and inputs.z is None
-    is_ambiguous = kind in ("a row per layer", "projected_w")
+    is_ambiguous = kind in ("a row per layer", "projected_w", "one of any key")
     assert len(inputs.notes) == is_ambiguous
     assert not is_ambiguous or "is one picture with a row per layer, not 4 pictures" in inputs.notes[0]
 
@@ -190,13 +194,21 @@ def test_names_are_those_of_the_pictures_and_safe(generator, tmp_path):
     assert inputs.names[4:6] == ["SAME_0001", "same_0000_"] and inputs.names[6] == "x" * 50 + "_0000"
     assert len({name.lower() for name in inputs.names}) == len(inputs.latents) == 8
     assert latent_files.from_file(generator, _write(tmp_path, WS), None).names == ["me_0000", "me_0001", "me_0002"]
-    assert latent_files.from_file(generator, _write(tmp_path, WS[:1]), None).names == ["me"]
+    deeper = {"result": {"x/ann.png": {"latent": WS[0]}, "x/bob.png": {"code": WS[1]}}}
+    for content, names in (
+        (WS[:1], ["me"]),
+        ({"whatever": WS[:1]}, ["me"]),
+        ({"alice": WS[0], "bob": WS[1]}, ["alice", "bob"]),
+        (deeper, ["ann", "bob"]),
+    ):
+        assert latent_files.from_file(generator, _write(tmp_path, content), None).names == names
 
 
 REFUSED = {
-    "other layers": ({"w": np.zeros((1, 18, WIDTH), np.float32)}, r"w \[1, 18, 6\]; .* \[n, 4, 6\] \(4 layers\) or"),
+    "other layers": ({"w": np.zeros((1, 18, WIDTH), np.float32)}, r"w \[1, 18, 6\]; .* \[n, 4, 6\] \(w of 4 layers\) or"),
     "other layers of one": ({"ws": np.zeros((18, WIDTH), np.float32)}, r"ws \[18, 6\]; this generator needs"),
     "other width": (np.zeros((LAYERS, 7)), r"it holds \[4, 7\]; this generator needs \[n, 4, 6\].* \[n, 6\] \(w or z\)"),
+    "z by layer": ({"z": WS}, r"it holds z \[3, 4, 6\]; .* \[n, 4, 6\] \(w of 4 layers\) or \[n, 6\] \(w or z\)"),
     "an image": (np.zeros((8, 8, 3)), r"it holds \[8, 8, 3\]; this generator needs"),
     "nothing": ({}, "no array of latents, but nothing"),
     "text": ({"a": "b"}, "no array of latents, but a"),
@@ -223,7 +235,7 @@ def test_a_space_that_does_not_fit_the_size_is_refused(other_width, tmp_path):
     for content, space, message in ((W, "z", "z has 5 numbers"), ({"w": Z}, None, "w has 6 numbers")):
         with pytest.raises(InputError, match=rf"this generator's {message}"):
             latent_files.from_file(other_width, _write(tmp_path, content), None, space)
-    with pytest.raises(InputError, match=r"\[n, 4, 6\] \(4 layers\), \[n, 6\] \(w\) or \[n, 5\] \(z\)"):
+    with pytest.raises(InputError, match=r"\[n, 4, 6\] \(w of 4 layers\), \[n, 6\] \(w\) or \[n, 5\] \(z\)"):
         latent_files.from_file(other_width, _write(tmp_path, W[:, :2]), None)
 
 
@@ -234,6 +246,8 @@ def test_labels_come_from_the_file_or_the_flag(biggan, tmp_path):
         np.testing.assert_array_equal(inputs.label, weights)
     one = latent_files.from_file(biggan, _write(tmp_path, {"z": z[:1], "label": weights[0]}), None)
     np.testing.assert_array_equal(one.label, weights[:1])
+    square = latent_files.from_file(biggan, _write(tmp_path, z[:2]), "1")  # as many rows as layers
+    np.testing.assert_array_equal(square.latents[:, 0], z[:2])
     given = latent_files.from_file(biggan, _write(tmp_path, z), "1")
     np.testing.assert_array_equal(given.label, [[0, 1, 0]] * 3)
     with pytest.raises(InputError, match="holds no label; this generator is conditional, give --label as well"):
@@ -246,7 +260,7 @@ def test_w_needs_no_label_because_only_the_mapping_network_uses_it(tmp_path):
     assert inputs.label is None
     ws = jnp.asarray(inputs.latents)
     made = [np.asarray(synthesis.synthesize(conditional, ws, label=label)) for label in (None, 2)]
-    np.testing.assert_array_equal(*made)
+    np.testing.assert_array_equal(made[0], made[1])
     with pytest.raises(InputError, match="holds no label"):
         latent_files.from_file(conditional, _write(tmp_path, {"z": W}), None)
     mapped = [latent_files.from_file(conditional, _write(tmp_path, {"z": W}), label).latents for label in (0, 1)]

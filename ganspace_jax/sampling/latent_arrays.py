@@ -204,7 +204,8 @@ def interpret(found: Found, space: Space, *, is_only: bool = True) -> Latents:
     Raises:
         ValueError: if the array does not fit the generator, or is not finite.
     """
-    values = np.asarray(found.array).astype(np.float32)
+    with np.errstate(over="ignore"):  # infinity is refused below
+        values = np.asarray(found.array).astype(np.float32)
     if not values.size or not np.isfinite(values).all():
         raise ValueError(f"{listed([found])} {'is empty' if not values.size else 'contains NaN or infinity'}")
     values = _without_axes(values, space)

@@ -216,6 +216,7 @@ REFUSED = {
     "both": ({"z": W, "w": W}, "either z or w; it holds both"),
     "z of some": ({"a.png": {"z": W[:1]}, "b.png": {"w": W[:1]}}, "it holds z of some pictures and w of others"),
     "NaN": ({"a.png": WS[0], "b.png": WS[1] * np.nan}, r"b\.png \[4, 6\] contains NaN"),
+    "too large for single precision": (WS.astype(np.float64) * 1e300, r"\[3, 4, 6\] contains NaN or infinity"),
     "StyleSpace": ([["G/0", "G/1"], [np.ones((1, 1, 8), np.float32), np.ones((1, 1, 4), np.float32)]],
                    r"2 arrays of different widths, as a network or StyleSpace has, .*: \[1, 1, 8\], \[1, 1, 4\]"),
     "a network": ({"g_ema": {"conv": np.ones((3, 3), np.float32), "bias": np.ones(2, np.float32)}},

@@ -3,10 +3,11 @@ file.
 """
 
 import collections
+import contextlib
 import os
 import pathlib
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import jax.numpy as jnp
@@ -29,7 +30,8 @@ class Inputs(NamedTuple):
     Attributes:
         latents: per-layer latents.
         w: mapped latents; None without a mapping network, or if they differ by layer.
-        label: class weights; None for an unconditional generator.
+        label: class weights; None for an unconditional generator, and for given w, on
+            which a label has no effect.
         names: stems of the output files, which differ from one another.
         z: latents before the mapping network; None if they are unknown.
         notes: sentences about what a file does not tell.
@@ -97,24 +99,33 @@ def from_file(
     """
     network, stem = generator.merge(), pathlib.Path(path).stem
     space = latent_arrays.Space(network.latent_shape, network.z_dim, network.has_mapping, latent_space)
-    try:
+    with _refused_by_name(path):
         content = array_files.read(path)
         found = latent_arrays.find(content, stem)
         read = [latent_arrays.interpret(one, space, is_only=len(found) == 1) for one in found]
         values, kind = _joined(read, network.latent_shape[0])
+    names = _unique([name for name, one in zip(_stems(found, stem), read, strict=True) for _ in one.values])
+    notes = tuple(dict.fromkeys(filter(None, [*(one.note for one in read), _step_note(found)])))
+    acts = kind == "z" or not network.has_mapping  # elsewhere the label acts in the mapping network alone
+    weights = _weights(generator, path, latent_arrays.label_of(content), len(values), label) if acts else None
+    if kind == "z":
+        return _map(generator, values, weights, names)._replace(notes=notes)
+    return Inputs(values, values[:, 0] if kind == "w" else None, weights, names, None, notes)
+
+
+@contextlib.contextmanager
+def _refused_by_name(path: str | os.PathLike[str]) -> Iterator[None]:
+    """Turns the errors of a file into an InputError that names the flag and the
+    file.
+    """
+    try:
+        yield
     except FileNotFoundError:
         raise InputError(f"--latents={path}: no such file") from None
     except InputError as error:
         raise InputError(f"--latents={error}") from None
     except ValueError as error:
         raise InputError(f"--latents={path}: {error}") from None
-    names = _unique([name for name, one in zip(_stems(found, stem), read, strict=True) for _ in one.values])
-    notes = tuple(dict.fromkeys(filter(None, [one.note for one in read] + [_step_note(found)])))
-    acts = kind == "z" or not network.has_mapping  # elsewhere the label acts in the mapping network alone
-    weights = _weights(generator, path, latent_arrays.label_of(content), len(values), label) if acts else None
-    if kind == "z":
-        return _map(generator, values, weights, names)._replace(notes=notes)
-    return Inputs(values, values[:, 0] if kind == "w" else None, weights, names, None, notes)
 
 
 def _joined(read: Sequence[latent_arrays.Latents], num_layers: int) -> tuple[np.ndarray, str]:
@@ -130,9 +141,8 @@ def _joined(read: Sequence[latent_arrays.Latents], num_layers: int) -> tuple[np.
 
 
 def _step_note(found: Sequence[latent_arrays.Found]) -> str:
-    return (
-        "it holds the steps of an optimisation: the last one is used" if any(one.is_last_step for one in found) else ""
-    )
+    is_path = any(one.is_last_step for one in found)
+    return "it holds the steps of an optimisation: the last one is used" if is_path else ""
 
 
 def _stems(found: Sequence[latent_arrays.Found], stem: str) -> list[str]:

@@ -183,10 +183,9 @@ def _listed_content(content: Any) -> str:
 
 def listed(found: list[Found]) -> str:
     """Returns the names and shapes of the found arrays."""
-    texts = [
-        f"{(one.picture or one.key)[-_MAX_LISTED:]} {list(one.array.shape)}".strip() for one in found[:_NUM_LISTED]
-    ]
-    return ", ".join(texts) + (", ..." if len(found) > _NUM_LISTED else "")
+    names = [one.picture if is_file_name(one.picture) else one.key or one.picture for one in found[:_NUM_LISTED]]
+    texts = [f"{name[-_MAX_LISTED:]} {list(one.array.shape)}" for name, one in zip(names, found, strict=False)]
+    return ", ".join(map(str.strip, texts)) + (", ..." if len(found) > _NUM_LISTED else "")
 
 
 def interpret(found: Found, space: Space, *, is_only: bool = True) -> Latents:

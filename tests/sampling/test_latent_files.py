@@ -220,7 +220,7 @@ REFUSED = {
     "StyleSpace": ([["G/0", "G/1"], [np.ones((1, 1, 8), np.float32), np.ones((1, 1, 4), np.float32)]],
                    r"2 arrays of different widths, as a network or StyleSpace has, .*: \[1, 1, 8\], \[1, 1, 4\]"),
     "a network": ({"g_ema": {"conv": np.ones((3, 3), np.float32), "bias": np.ones(2, np.float32)}},
-                  r"different widths, as a network .*: g_ema \[3, 3\], g_ema \[2\]"),
+                  r"different widths, as a network .*: conv \[3, 3\], bias \[2\]"),
 }  # fmt: skip
 
 

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from ganspace_jax.directions import edited_images, foreign_files
-from ganspace_jax.directions.edited_images import View
+from ganspace_jax.directions.components import Components
+from ganspace_jax.directions.edited_images import Mode, Start, View
 from ganspace_jax.directions.edits import Edit
 from ganspace_jax.errors import InputError
 from ganspace_jax.generators import base, biggan_deep, progan, stylegan2, synthesis
@@ -94,7 +95,9 @@ def test_a_picture_is_edited_as_a_seed_of_the_same_latents(generator, tmp_path):
     in_w = _load(tmp_path, "age_w_boundary", np.ones((1, 6)))
     in_z = _load(tmp_path, "age_boundary", np.ones((1, 6)))
     layer = calls.decompose(generator, layer="b4.conv1", num_samples=100, num_components=2)
-    for loaded, starts, mode in ((in_w, of_w, "latent"), (in_z, of_z, "latent"), (layer, of_w, "activation")):
+    cases: list[tuple[Components, list[Start], Mode]]
+    cases = [(in_w, of_w, "latent"), (in_z, of_z, "latent"), (layer, of_w, "activation")]
+    for loaded, starts, mode in cases:
         settings = Synthesis(truncation_psi=0.7)
         found, view = edited_images.resolve(loaded, View(settings, mode, centred=mode == "activation"), generator)
         for seed, start in zip((3, 4), starts, strict=True):

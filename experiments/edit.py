@@ -1,16 +1,17 @@
-r"""Applies edits to images of chosen seeds: one strip per seed.
+r"""Applies edits to images of chosen seeds, or of own pictures: one strip per image.
 
     python -m experiments.edit --components=runs/stylegan2_scenes_w/components.npz \
         --edit="E(v3, 0-4)=2.5" --seeds=1,2,3 --workdir=runs/edit
     python -m experiments.edit --list
 
-Writes into workdir: edit.png (rows: seeds; columns: steps from -sigma to +sigma),
+Writes into workdir: edit.png (rows: images; columns: steps from -sigma to +sigma),
 run.flags, and with --export the edit as the original's viewer exports it. If
 --components is such a file, edit.pkl keeps its network and component. Several --edit
 are applied together. --edit=ganspace:NAME is one of the edits that the original
 published, which --list shows; --components must then belong to the network of that
 edit. Flags that you leave out then get the values of the publication: --centred,
---truncation_psi, --seeds and --label.
+--truncation_psi, --seeds and --label. --latents=FILE edits the pictures whose latents a
+projector or an encoder wrote, as experiments.generate reads them.
 """
 
 import dataclasses
@@ -33,7 +34,9 @@ flags.DEFINE_multi_string(
     "edit", [], 'Edit such as "E(v3, 0-4)=2.5", layers inclusive, or ganspace:NAME. Repeat the flag for several.'
 )
 flags.DEFINE_bool("list", False, "List the published edits, with --generator those of its family, and end.")
-shared_flags.define("seeds", "num_columns", "mode", "centred", "label", "truncation_psi", "truncation_cutoff")
+shared_flags.define(
+    "seeds", "latents", "num_columns", "mode", "centred", "label", "truncation_psi", "truncation_cutoff"
+)
 flags.DEFINE_string("export", None, "Name under which the edit is written as edit.pkl, for the original's viewer.")
 shared_flags.define("workdir")
 
@@ -69,16 +72,22 @@ def main():
             edits.check(
                 edit if view.mode == "latent" else dataclasses.replace(edit, layers=None), len(found), num_layers
             )
-        pictures.save_png(directory / "edit.png", _strips(generator, found, chosen, seeds, view))
+        starts = _starts(generator, found, seeds, view)
+        pictures.save_png(directory / "edit.png", _strips(generator, found, chosen, starts, view))
         if FLAGS.export is not None:
             _export(directory / "edit.pkl", found, chosen[0], num_layers, seeds[0])
     print(f"written: {FLAGS.workdir}/edit.png")
 
 
-def _strips(generator, found, chosen, seeds, view):
+def _starts(generator, found, seeds, view):
+    if FLAGS.latents is not None:
+        return edited_images.starts_of_file(command_line.load_latents(generator, found))
+    return [edited_images.start_of_seed(generator, seed, view.synthesis) for seed in seeds]
+
+
+def _strips(generator, found, chosen, starts, view):
     shares = np.linspace(-1.0, 1.0, FLAGS.num_columns)
     columns = [[dataclasses.replace(edit, sigma=edit.sigma * share + 0.0) for edit in chosen] for share in shares]
-    starts = [edited_images.start_of_seed(generator, seed, view.synthesis) for seed in seeds]
     rows = [edited_images.edited_images(generator, found, start, columns, view) for start in starts]
     labels = [" ".join(f"{edit.sigma:+.1f}" for edit in column) for column in columns]
     title = f"{' '.join(map(str, chosen))}; steps in standard deviations"

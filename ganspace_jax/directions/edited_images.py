@@ -16,6 +16,7 @@ from ganspace_jax.generators import base, synthesis
 from ganspace_jax.generators.base import MAPPED_LATENT, Generator
 from ganspace_jax.generators.synthesis import Synthesis
 from ganspace_jax.sampling import latents, layers
+from ganspace_jax.sampling.latent_files import Inputs
 from ganspace_jax.shapes import Array, Float
 
 FALLBACK_SEED = 1  # the start of a row, where the mean latent shows nothing
@@ -45,11 +46,13 @@ class Start(NamedTuple):
         name: the start in words, such as "seed 3".
         latents: per-layer latents.
         z: latent before the mapping network; None if it is unknown.
+        label: class weights of the image; None for those of the view.
     """
 
     name: str
     latents: Float[Array, "layers d"]
     z: Float[Array, "z"] | None = None
+    label: Float[Array, "classes"] | None = None
 
 
 def resolve(components: Components, view: View, generator: Generator) -> tuple[Components, View]:
@@ -155,6 +158,19 @@ def start_of_seed(generator: Generator, seed: int, synthesis_: Synthesis) -> Sta
     return Start(f"seed {seed}", mapped[0], jnp.asarray(z[0]))
 
 
+def starts_of_file(inputs: Inputs) -> list[Start]:
+    """Returns the latents of each picture in a file."""
+    return [
+        Start(
+            name,
+            jnp.asarray(inputs.latents[i]),
+            None if inputs.z is None else jnp.asarray(inputs.z[i]),
+            None if inputs.label is None else jnp.asarray(inputs.label[i]),
+        )
+        for i, name in enumerate(inputs.names)
+    ]
+
+
 def default_start(generator: Generator, components: Components, synthesis_: Synthesis) -> Start:
     """Returns the mean latent of components in w; for components in z the seed
     FALLBACK_SEED.
@@ -190,18 +206,26 @@ def edited_images(
     """
     for edit in (edit for column in columns for edit in column):
         edits.check(edit, len(components), generator.latent_shape[0])
+    settings = _own_settings(start, view, len(columns))
     if view.mode == "latent":
         moved = [move(generator, components, start, column, view) for column in columns]
-        return synthesis.synthesize(generator, jnp.stack(moved), view.synthesis)
+        return synthesis.synthesize(generator, jnp.stack(moved), settings)
     layer = str(components.spec.layer)
     starts = jnp.broadcast_to(start.latents, (len(columns), *start.latents.shape))
-    before = synthesis.activation(generator, starts, layer, view.synthesis) if view.centred else None
+    before = synthesis.activation(generator, starts, layer, settings) if view.centred else None
     shape = (1, *components.activation_components.shape[1:])
     offsets = [
         edits.activation_offset(components, column, None if before is None else before[i : i + 1]).reshape(shape)
         for i, column in enumerate(columns)
     ]
-    return synthesis.synthesize(generator, starts, view.synthesis, offsets={layer: jnp.concatenate(offsets)})
+    return synthesis.synthesize(generator, starts, settings, offsets={layer: jnp.concatenate(offsets)})
+
+
+def _own_settings(start: Start, view: View, count: int) -> Synthesis:
+    """Returns the view's settings for `count` images, with the label of the start."""
+    if start.label is None:
+        return view.synthesis
+    return dataclasses.replace(view.synthesis, label=jnp.tile(start.label, (count, 1)))
 
 
 def move(
@@ -215,11 +239,11 @@ def move(
     if components.spec.latent_space == generator.latent_space:
         return edits.apply(start.latents[None], components, column, centred=view.centred)[0]
     if start.z is None:
-        raise InputError("--components: directions in z need images with a known z; give --seeds")
+        raise InputError("--components: directions in z need images with a known z; give --latents of z, or --seeds")
     num_layers = generator.latent_shape[0]
     z = jnp.tile(start.z, (1, num_layers, 1))
     moved = edits.apply(z, components, column, centred=view.centred)[0]
-    mapped = synthesis.map_latents(generator, moved, _label(generator, view.synthesis))
+    mapped = synthesis.map_latents(generator, moved, _label(generator, _own_settings(start, view, num_layers)))
     own = jnp.arange(num_layers)
     return jnp.where(jnp.all(moved == z[0], axis=1, keepdims=True), start.latents, mapped[own, own])
 

@@ -9,7 +9,6 @@ components to a generator.
 import os
 import pathlib
 import pickle
-import zipfile
 from typing import Any
 
 import numpy as np
@@ -20,7 +19,7 @@ from ganspace_jax.directions.direction_arrays import Latents
 from ganspace_jax.directions.edits import Edit
 from ganspace_jax.directions.sources import UNKNOWN, Source
 from ganspace_jax.errors import InputError, printable
-from ganspace_jax.files.inert import network_pickles, numpy_files, torch_files
+from ganspace_jax.files.inert import array_files, network_pickles
 from ganspace_jax.sampling.layers import LayerSpec
 
 _EXPORTED = {
@@ -63,37 +62,11 @@ def load_components(
 
 
 def _read(path: str | os.PathLike[str]) -> Any:
-    """Returns the content of a file of NumPy, torch or pickle, as its first bytes tell,
-    else as its ending tells.
-    """
-    readers = {".pkl": network_pickles.read, ".pt": torch_files.read, ".pth": torch_files.read}
-    reader = readers.get(pathlib.Path(path).suffix, components.read_arrays)
-    if pathlib.Path(path).is_file():
-        with open(path, "rb") as file:
-            start = file.read(6)
-        if start.startswith(b"\x93NUMPY"):
-            reader = numpy_files.read
-        elif start.startswith(b"PK"):
-            reader = torch_files.read if _holds_pickle(path) else numpy_files.read
-        elif torch_files.is_torch_file(path):
-            reader = torch_files.read
-        elif network_pickles.is_pickle(path):
-            reader = network_pickles.read
+    """Returns the content of a file of arrays, whose content tells its format."""
     try:
-        return reader(path)
+        return array_files.read(path)
     except FileNotFoundError:
         raise InputError(f"{path}: no such components file; make one with python -m experiments.decompose") from None
-
-
-def _holds_pickle(path: str | os.PathLike[str]) -> bool:
-    """Returns whether a zip archive holds torch's pickle; an archive cut short counts
-    by its ending.
-    """
-    try:
-        with zipfile.ZipFile(path) as archive:
-            return any(name.endswith("data.pkl") for name in archive.namelist())
-    except (zipfile.BadZipFile, ValueError, NotImplementedError, EOFError):
-        return pathlib.Path(path).suffix in (".pt", ".pth")
 
 
 def load_edit(path: str | os.PathLike[str]) -> dict[str, Any]:

@@ -13,7 +13,7 @@ import pytest
 
 from checkpoints_convert import formats
 from ganspace_jax.errors import InputError
-from ganspace_jax.files.inert import network_pickles
+from ganspace_jax.files.inert.records import Name, Record
 
 GOLDEN = pathlib.Path(__file__).parents[2] / "golden"
 FILES = (
@@ -151,7 +151,7 @@ def test_mutated_networks_are_converted_or_refused_in_one_line(num_mutations):
 def test_networks_that_hold_something_else_are_refused_by_the_name_of_the_file(state, said, tmp_path, monkeypatch):
     path = tmp_path / "network.pkl"
     path.write_bytes((GOLDEN / "progan_32.pkl").read_bytes())
-    network = network_pickles.Network("tfutil.Network", state)
+    network = Record(Name("tfutil", "Network"), state={"variables": [], **state})
     monkeypatch.setattr(formats, "_KINDS", (("pickle", lambda _: True, lambda _: (network, network, network)),))
     with pytest.raises(InputError) as caught:
         formats.read(path)

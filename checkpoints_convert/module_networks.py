@@ -84,7 +84,7 @@ def clamps(root: Record, visits: Iterator[int]) -> tuple[dict[str, float | None]
     return found, strange
 
 
-def arguments(module: Record) -> dict[str, Any]:
+def arguments(module: Record, visits: Iterator[int]) -> dict[str, Any]:
     """Returns the constructor's arguments by name, as far as the file contains them."""
     attributes = module.attributes
     if "_init_args" in attributes or "_init_kwargs" in attributes:
@@ -92,12 +92,12 @@ def arguments(module: Record) -> dict[str, Any]:
         positional = positional if isinstance(positional, tuple | list) else ()
         names = [*_POSITIONAL, *(f"number {index + 1}" for index in range(len(_POSITIONAL), len(positional)))]
         by_name = by_name if isinstance(by_name, dict) else {}
-        return plain({**dict(zip(names, positional, strict=False)), **by_name})
+        return plain({**dict(zip(names, positional, strict=False)), **by_name}, visits)
     config = attributes.get("config")
     if isinstance(config, Record):
-        return plain(dict(config.attributes))
+        return plain(dict(config.attributes), visits)
     found = {name: attributes[name] for name in _POSITIONAL if name in attributes}
-    return plain({**found, **_mapping_arguments(module)} if len(found) == len(_POSITIONAL) else found)
+    return plain({**found, **_mapping_arguments(module)} if len(found) == len(_POSITIONAL) else found, visits)
 
 
 def _mapping_arguments(module: Record) -> dict[str, Any]:

@@ -19,8 +19,10 @@ from ganspace_jax.files.inert.records import Record
 Arrays = dict[str, np.ndarray]
 
 _MAX_ARRAYS = 10_000  # published networks have hundreds of arrays
-_MAX_VISITS = 200_000  # modules; published networks have hundreds
+_MAX_VISITS = 1_000_000  # of modules and their arrays; published networks have thousands
+_MAX_NAME = 1000  # characters of a network's name
 _MAX_LEVELS = 20  # objects within attributes of objects
+_NESTED = (dict, list, tuple, Record)
 _TENSORFLOW = ("G", "D", "Gs")  # the networks of NVIDIA's pickles, in their order
 
 
@@ -122,16 +124,16 @@ def _search(content: Any, name: str, beside: Arrays) -> Iterator[Network | tuple
     """
     if isinstance(content, Record):
         yield name, content
-    if not isinstance(content, dict | list | tuple):
+    if not isinstance(content, dict | list | tuple) or len(name) > _MAX_NAME:
         return
     if not isinstance(content, dict):
         # Arrays in a list have no names, so they are no parameters.
-        content = {index: value for index, value in enumerate(content) if not isinstance(value, np.ndarray)}
+        content = {index: value for index, value in enumerate(content) if isinstance(value, _NESTED)}
     network = _from_state_dict(name, content, beside)
     if network.arrays:
         yield network
     for key, value in content.items():
-        if isinstance(value, dict | list | tuple | Record):
+        if isinstance(value, _NESTED):
             yield from _search(value, f"{name}.{key}" if name else str(key), network.arrays)
 
 
@@ -140,7 +142,11 @@ def _from_state_dict(name: str, content: Mapping[Any, Any], beside: Arrays) -> N
     of a parameter: it has a dot, and is no extra state.
     """
     # torch.nn.DataParallel adds the prefix.
-    entries = {str(key).removeprefix("module."): value for key, value in content.items() if isinstance(key, str | int)}
+    entries = {
+        str(key).removeprefix("module."): value
+        for key, value in content.items()
+        if isinstance(value, np.ndarray | Record) and isinstance(key, str | int)
+    }
     return Network(
         name,
         {key: value for key, value in entries.items() if isinstance(value, np.ndarray)},
@@ -172,7 +178,7 @@ def _from_module(name: str, module: Record, visits: Iterator[int]) -> Network:
     arrays = {key: value for key, value in named.items() if isinstance(value, np.ndarray)}
     foreign = {key: module_networks.class_of(value) for key, value in named.items() if key not in arrays}
     clamps, strange = module_networks.clamps(module, visits)
-    arguments = module_networks.arguments(module)
+    arguments = module_networks.arguments(module, visits)
     return Network(
         name, _few(arrays, name), arguments, clamps, class_name=str(module.name), foreign={**foreign, **strange}
     )
@@ -193,11 +199,10 @@ def _inside(record: Record) -> Iterator[Any]:
     if tensorflow_networks.is_network(record):
         return
     if modules.is_module(record):
-        kinds = dict | list | tuple | Record
         yield {
             name: value
             for name, value in record.attributes.items()
-            if name not in modules.TABLES and isinstance(value, kinds)
+            if name not in modules.TABLES and isinstance(value, _NESTED)
         }
         return
     yield from (record.attributes or record.state, record.entries, record.items, record.arguments, record.keywords)

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ganspace_jax.errors import InputError
-from ganspace_jax.files.inert import limits
+from ganspace_jax.files.inert import limits, modules
 from ganspace_jax.files.inert.records import Record
 
 _CLASS = "Network"
@@ -53,7 +53,7 @@ def contents(root: Record, visits: Iterator[int]) -> Contents:
 
     Args:
         root: Record of a network.
-        visits: Iterator that yields an item for each network that may still be visited.
+        visits: Iterator that yields an item for each visit that is still allowed.
 
     Raises:
         InputError: A network is not stored in the way of its kind.
@@ -69,7 +69,8 @@ def contents(root: Record, visits: Iterator[int]) -> Contents:
                 found.foreign[f"{path}{name}"] = str(value.name)
             else:
                 found.arrays[f"{path}{name}"] = np.asarray(value)
-        static = plain(dictionary(attributes.get("static_kwargs", {}), f"{path}static_kwargs"))
+        modules.spend(visits, len(variables) * (1 + len(path) // 64), path)
+        static = plain(dictionary(attributes.get("static_kwargs", {}), f"{path}static_kwargs"), visits)
         function = attributes.get("build_func_name")
         if path and isinstance(function, str):
             static[f"{path.removesuffix('/')}_func"] = function
@@ -86,12 +87,13 @@ def _tree(node: Any, visits: Iterator[int], path: str, level: int) -> Iterator[t
     """Yields (path, network) of a network and of all components below it.
 
     Raises:
-        InputError: A component is no record, or there are too many components.
+        InputError: A component is no record, or the components are nested too deeply.
     """
     if not isinstance(node, Record):
         raise InputError(f"{path or 'the network'}: a {type(node).__name__} where a network belongs")
-    if level > limits.MAX_DEPTH or next(visits, None) is None:
-        raise InputError(f"{path[:100]}: components that are too many, or nested too deeply")
+    if level > limits.MAX_DEPTH:
+        raise InputError(f"{path[:100]}: components that are nested too deeply")
+    modules.spend(visits, 1, path)
     yield path, node
     for name, child in dictionary(node.attributes.get("components", {}), f"{path}components").items():
         if child is not None:
@@ -105,10 +107,14 @@ def dictionary(value: Any, name: str) -> Mapping[str, Any]:
     return value
 
 
-def plain(value: Any) -> Any:
-    """Returns a nested value with NumPy's numbers and arrays converted to Python's."""
+def plain(value: Any, visits: Iterator[int]) -> Any:
+    """Returns a nested value with NumPy's numbers and arrays converted to Python's.
+
+    Each value is one visit.
+    """
+    modules.spend(visits, np.size(value) if isinstance(value, np.ndarray) else 1, "arguments")
     if isinstance(value, dict):
-        return {key: plain(item) for key, item in value.items()}
+        return {key: plain(item, visits) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [plain(item) for item in value]
+        return [plain(item, visits) for item in value]
     return value.tolist() if isinstance(value, np.ndarray | np.generic) else value

@@ -235,7 +235,7 @@ def test_objects_without_end_are_searched_in_bounded_time():
     doubled = Record(Name("a", "B"), state={"_parameters": {"w": ONE}, "_modules": {}})
     for _ in range(50):
         doubled = Record(Name("a", "B"), state={"_modules": {"a": doubled, "b": doubled}})
-    with pytest.raises(InputError, match="modules that are too many"):
+    with pytest.raises(InputError, match="contains too many modules and arrays"):
         networks.find(doubled, {})
     many = {"_parameters": {str(index): ONE for index in range(networks._MAX_ARRAYS + 1)}}
     with pytest.raises(InputError, match="a network of more than 10,000 arrays"):

@@ -4,6 +4,7 @@ A module stores its arrays in the dictionaries `_parameters` and `_buffers`, and
 modules below it in `_modules`. The names here equal the names in its state_dict().
 """
 
+import itertools
 from collections.abc import Iterator
 from typing import Any, TypeGuard
 
@@ -13,6 +14,8 @@ from ganspace_jax.files.inert.records import Record
 
 TABLES = ("_parameters", "_buffers", "_modules")
 
+_MAX_PATH = 1000  # characters; published networks have 50
+_LETTERS_PER_VISIT = 64  # of the path of an entry, which each entry repeats
 _LAYERS = "torch.nn.modules."  # beginning of the names of PyTorch's own layers and containers
 
 
@@ -28,18 +31,38 @@ def tree(root: Record, visits: Iterator[int], path: str = "", level: int = 0) ->
 
     Args:
         root: Record of a module.
-        visits: Iterator that yields an item for each visit that is still allowed.
+        visits: Iterator that yields an item for each visit that is still allowed. An
+            entry of a module is one visit.
         path: Path of `root`.
         level: Number of modules around `root`.
 
     Raises:
         InputError: The visits are used up, or the modules are nested too deeply.
     """
-    if level > limits.MAX_DEPTH or next(visits, None) is None:
-        raise InputError(f"{path[:100]}: modules that are too many, or nested too deeply")
+    if level > limits.MAX_DEPTH or len(path) > _MAX_PATH:
+        raise InputError(f"{path[:100]}: modules that are nested too deeply")
+    spend(visits, _cost(root) * (1 + len(path) // _LETTERS_PER_VISIT), path)
     yield path, root
     for name, child in (children(root) if is_module(root) else {}).items():
         yield from tree(child, visits, f"{path}{name}.", level + 1)
+
+
+def spend(visits: Iterator[int], count: int, path: str) -> None:
+    """Uses up visits; raises InputError if fewer than `count` are left.
+
+    A module in several places is visited in each of them. So modules within modules can
+    have many more visits than the file has bytes.
+    """
+    if sum(1 for _ in itertools.islice(visits, count)) < count:
+        raise InputError(f"{path[:100] or 'the network'}: contains too many modules and arrays")
+
+
+def _cost(module: Any) -> int:
+    """Returns the number of entries of a module, and of merged attributes."""
+    if not is_module(module):
+        return 1
+    is_merged = not isinstance(module.state, dict)
+    return 1 + sum(len(_table(module, table)) for table in TABLES) + (len(module.attributes) if is_merged else 0)
 
 
 def children(module: Record) -> dict[str, Any]:

@@ -20,8 +20,7 @@ Arrays = dict[str, np.ndarray]
 
 _MAX_ARRAYS = 10_000  # published networks have hundreds of arrays
 _MAX_VISITS = 1_000_000  # of modules and their arrays; published networks have thousands
-_MAX_NAME = 1000  # characters of a network's name
-_MAX_LEVELS = 20  # objects within attributes of objects
+_MAX_NAME = 200  # characters of a network's name; deeper values are not searched
 _NESTED = (dict, list, tuple, Record)
 _TENSORFLOW = ("G", "D", "Gs")  # the networks of NVIDIA's pickles, in their order
 
@@ -67,16 +66,16 @@ def find(content: Any, arguments: Mapping[str, Any]) -> tuple[Network, ...]:
         content = dict(zip(_TENSORFLOW, content, strict=True))
     visits, visited = iter(range(_MAX_VISITS)), set()
     networks: list[Network] = []
-    queue = collections.deque([("", content, 0)])
+    queue = collections.deque([("", content)])
     while queue:
-        name, part, level = queue.popleft()
+        name, part = queue.popleft()
         for found in _search(part, name, {}):
             if isinstance(found, Network):
                 networks.append(found._replace(arguments=dict(arguments)))
-            elif id(found[1]) not in visited and level < _MAX_LEVELS:
+            elif id(found[1]) not in visited:
                 visited.add(id(found[1]))
                 networks += (one for one in _from_record(*found, visits) if one.arrays or one.foreign)
-                queue.extend((found[0], value, level + 1) for value in _inside(found[1]))
+                queue.extend((found[0], value) for value in _inside(found[1]))
     return tuple(sorted(networks, key=lambda network: not _is_average(network.name)))
 
 

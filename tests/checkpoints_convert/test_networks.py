@@ -181,6 +181,11 @@ def test_a_part_of_a_network_does_not_come_before_the_whole(tmp_path):
     assert list(_found(tmp_path, module("Average", number, modules={"net": inner}))) == ["net", ""]
 
 
+def test_a_generator_comes_before_the_object_around_it(tmp_path):
+    found = _found(tmp_path, _pair(module("Generator", {"w": ONE}, modules={"layer": module("A")})))
+    assert list(found) == ["netG", "netD", ""]
+
+
 def test_objects_in_a_state_dict_matter_only_where_parameters_belong(tmp_path):
     state = {f"module.{name}": array for name, array in drawn((10, 8, 3)).items()}
     beside = {
@@ -225,7 +230,8 @@ def test_a_call_beside_the_network_is_neither_made_nor_in_the_way(tmp_path, monk
 
 def test_objects_without_end_are_searched_in_bounded_time():
     """Records within records, records of each other, and modules of each other."""
-    deep = Record(Name("a", "B"))
+    deep = Record(Name("a", "B"), state={"g": {"w": ONE}})
+    assert [one.name for one in networks.find(deep, {})] == ["g"]
     for _ in range(2000):
         deep = Record(Name("a", "B"), (deep, deep), state={"x": deep})
     ring = Record(Name("a", "B"), state={"g": {"w": ONE}})

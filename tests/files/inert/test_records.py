@@ -241,6 +241,7 @@ BOMBS = {
         + b"j\xe9\x03\x00\x00j\xe8\x03\x00\x00\x85R" * 200 + b"e.",
         "in so many places",
     ),
+    "a record as its own state": (b"\x80\x02ca\nB\n)R2b.", None),
     "a record in itself": (b"\x80\x02ca\nB\n)Rq\x00}U\x01ah\x00sb.", None),
     "a record in its arguments": (b"\x80\x02]q\x00ca\nB\nh\x00\x85Rq\x010h\x00h\x01a0h\x01.", None),
     "an object in its own state": (

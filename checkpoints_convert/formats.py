@@ -141,7 +141,7 @@ def recognize(source: Source, wanted: str = "auto", network: str = "auto") -> tu
     """
     if wanted not in ("auto", *(one.name for one in FORMATS)):
         raise InputError(f"--format={wanted}: no such format; there are: auto, {_names()}")
-    known = [(one, each) for each in source.networks for one in FORMATS if one.matches(each.arrays)]
+    known = [(one, each) for each in source.networks for one in FORMATS if one.matches(networks.layout(each))]
     if not known:
         names = list(max((each.arrays for each in source.networks), key=len, default={}))
         holds = f"a network with parameters such as {names[-1]}" if names else "no network"
@@ -173,6 +173,7 @@ def convert(found: Format, network: Network, options: Options, path: str) -> bas
         there = ", ".join(found.options) or "none"
         raise InputError(f"--option={unknown[0]}: the options for {found.name} are: {there}")
     try:
+        networks.refuse_foreign(network)
         made = found.convert(network, options)
     except InputError as error:
         raise InputError(f"{path}: {error}") from None

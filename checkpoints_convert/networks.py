@@ -1,40 +1,45 @@
 """Finds the networks in a checkpoint: their arrays by name and their arguments.
 
-NVIDIA's PyTorch pickles contain trees of modules. NVIDIA's TensorFlow pickles contain
-networks with components. Torch files contain state dicts. If a file contains a network
-and its moving average, the moving average comes first.
+A network is a state dict, a whole PyTorch module, or a network of NVIDIA's TensorFlow
+code. It can lie anywhere in the file, also in the attributes of other objects. If a
+file contains a network and its moving average, the moving average comes first.
 """
 
-import re
+import collections
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from checkpoints_convert import module_networks, tensorflow_networks
 from ganspace_jax.errors import InputError
-from ganspace_jax.files.inert import network_pickles
+from ganspace_jax.files.inert import modules
+from ganspace_jax.files.inert.records import Record
 
 Arrays = dict[str, np.ndarray]
 
-# The positional arguments of NVIDIA's generators, in their order.
-_POSITIONAL = ("z_dim", "c_dim", "w_dim", "img_resolution", "img_channels")
-
 _MAX_ARRAYS = 10_000  # published networks have hundreds of arrays
+_MAX_VISITS = 1_000_000  # of modules and their arrays; published networks have thousands
+_MAX_NAME = 200  # characters of a network's name; deeper values are not searched
+_NESTED = (dict, list, tuple, Record)
+_TENSORFLOW = ("G", "D", "Gs")  # the networks of NVIDIA's pickles, in their order
 
 
 class Network(NamedTuple):
     """One network of a checkpoint.
 
     Attributes:
-        name: Name in the file: "G_ema", "Gs", or the keys of a state dict, joined by
-            dots. "" if the whole file is one state dict.
+        name: Name in the file: "G_ema", "Gs", or the keys and attributes that lead to
+            the network, joined by dots. "" if the whole file is one network.
         arrays: Parameters and buffers by name. The names are paths, joined by dots in
             PyTorch's files and by slashes in TensorFlow's.
         arguments: Arguments of the network's constructor, as far as the file contains
             them.
         clamps: Value of conv_clamp by layer, for layers that have one.
         beside: Arrays in the dictionary that contains a state dict.
-        class_name: Name of the network's class, in TensorFlow's files only.
+        class_name: Name of the network's class, for whole networks only.
+        foreign: Names of the classes of those parameters that are no arrays, by the
+            name of the parameter.
     """
 
     name: str
@@ -43,6 +48,7 @@ class Network(NamedTuple):
     clamps: Mapping[str, float | None] = {}
     beside: Mapping[str, np.ndarray] = {}
     class_name: str = ""
+    foreign: Mapping[str, str] = {}
 
 
 def find(content: Any, arguments: Mapping[str, Any]) -> tuple[Network, ...]:
@@ -56,18 +62,21 @@ def find(content: Any, arguments: Mapping[str, Any]) -> tuple[Network, ...]:
     Raises:
         InputError: A network is not stored in the way of its kind.
     """
-    if isinstance(content, tuple) and len(content) == 3 and isinstance(content[2], network_pickles.Network):
-        roots = {"Gs": content[2], "G": content[0]}
-        return tuple(
-            _from_tensorflow(name, root) for name, root in roots.items() if isinstance(root, network_pickles.Network)
-        )
-    if not isinstance(content, dict | list | tuple):
-        return ()
-    networks = _from_modules(content) if isinstance(content, dict) else []
-    if not networks:
-        networks = [network._replace(arguments=dict(arguments)) for network in _state_dicts(content, "", {})]
-    # genforce calls the moving average generator_smooth.
-    return tuple(sorted(networks, key=lambda network: not re.search("ema|smooth", network.name.lower())))
+    if isinstance(content, tuple) and len(content) == 3 and tensorflow_networks.is_network(content[2]):
+        content = dict(zip(_TENSORFLOW, content, strict=True))
+    visits, visited = iter(range(_MAX_VISITS)), set()
+    networks: list[Network] = []
+    queue = collections.deque([("", content)])
+    while queue:
+        name, part = queue.popleft()
+        for found in _search(part, name, {}):
+            if isinstance(found, Network):
+                networks.append(found._replace(arguments=dict(arguments)))
+            elif id(found[1]) not in visited:
+                visited.add(id(found[1]))
+                networks += (one for one in _from_record(*found, visits) if one.arrays or one.foreign)
+                queue.extend((found[0], value) for value in _inside(found[1]))
+    return tuple(sorted(networks, key=lambda network: not _is_average(network.name)))
 
 
 def conv_clamp(network: Network) -> float | None:
@@ -85,128 +94,115 @@ def conv_clamp(network: Network) -> float | None:
     return next(iter(layer_by_clamp))
 
 
-def _state_dicts(content: Any, name: str, beside: Arrays) -> Iterator[Network]:
-    """Yields all dictionaries of arrays in a nested content, the outermost first.
+def layout(network: Network) -> Arrays:
+    """Returns the arrays, and an empty array for each parameter that is none.
+
+    So the layout of a network can be recognized before it is refused.
+    """
+    return {**{name: np.zeros(0, np.float32) for name in network.foreign}, **network.arrays}
+
+
+def refuse_foreign(network: Network) -> None:
+    """Raises InputError if a parameter of the network is no array."""
+    for name, class_name in network.foreign.items():
+        raise InputError(f"parameter {name}: is a {class_name}; only arrays of numbers convert")
+
+
+def _is_average(name: str) -> bool:
+    """Returns whether a name is a moving average's; genforce has generator_smooth."""
+    return any(word in name.lower() for word in ("ema", "smooth")) or name.rpartition(".")[2] == "Gs"
+
+
+def _search(content: Any, name: str, beside: Arrays) -> Iterator[Network | tuple[str, Record]]:
+    """Yields all dictionaries of arrays in a nested content, and (name, record) of all
+    records, the outermost first.
 
     Args:
-        content: Dictionary, list or tuple. An entry of a list is named by its index.
+        content: Any value. An entry of a list is named by its index.
         name: Keys that lead to `content`, joined by dots.
         beside: Arrays in the dictionary that contains `content`.
     """
+    if isinstance(content, Record):
+        yield name, content
+    if not isinstance(content, dict | list | tuple) or len(name) > _MAX_NAME:
+        return
     if not isinstance(content, dict):
         # Arrays in a list have no names, so they are no parameters.
-        content = {index: value for index, value in enumerate(content) if not isinstance(value, np.ndarray)}
-    arrays = {str(key): value for key, value in content.items() if isinstance(value, np.ndarray)}
-    if arrays:
-        # torch.nn.DataParallel adds the prefix.
-        unprefixed = {key.removeprefix("module."): value for key, value in arrays.items()}
-        yield Network(name, unprefixed, beside=beside)
+        content = {index: value for index, value in enumerate(content) if isinstance(value, _NESTED)}
+    network = _from_state_dict(name, content, beside)
+    if network.arrays:
+        yield network
     for key, value in content.items():
-        if isinstance(value, dict | list | tuple):
-            yield from _state_dicts(value, f"{name}.{key}" if name else str(key), arrays)
+        if isinstance(value, _NESTED):
+            yield from _search(value, f"{name}.{key}" if name else str(key), network.arrays)
 
 
-def _from_modules(content: Mapping[str, Any]) -> list[Network]:
-    """Returns the networks of NVIDIA's PyTorch pickles, which are trees of modules."""
-    networks = []
-    for name in ("G_ema", "G"):
-        module = content.get(name)
-        if isinstance(module, network_pickles.PersistentObject):
-            networks.append(_from_module(name, module))
-    return networks
-
-
-def _from_module(name: str, root: network_pickles.PersistentObject) -> Network:
-    arrays, clamps = {}, {}
-    for path, module in _tree(root, "", "_modules", "."):
-        for kind in ("_parameters", "_buffers"):
-            entries = _dictionary(module.state.get(kind, {}), f"{path}{kind}")
-            _add(arrays, path, {key: value for key, value in entries.items() if isinstance(value, np.ndarray)})
-        if "conv_clamp" in module.state:
-            clamps[path.removesuffix(".")] = _clamp(module.state["conv_clamp"], path)
-    return Network(name, arrays, _constructor_arguments(root.state), clamps)
-
-
-def _constructor_arguments(state: Mapping[str, Any]) -> dict[str, Any]:
-    positional = state.get("_init_args", ())
-    if not isinstance(positional, tuple | list) or len(positional) > len(_POSITIONAL):
-        raise InputError(f"_init_args: not the arguments of a generator, which are {', '.join(_POSITIONAL)}")
-    by_name = _dictionary(state.get("_init_kwargs", {}), "_init_kwargs")
-    return _plain({**dict(zip(_POSITIONAL, positional, strict=False)), **by_name})
-
-
-def _from_tensorflow(name: str, root: network_pickles.Network) -> Network:
-    """Collects the variables and arguments of a network and of its components.
-
-    The variables of a component are stored under `component/`. If a network and its
-    component have different values of an argument, the network's value is used.
-
-    The argument `component_func` names the function that built a component. A network
-    contains this argument only if the function is not the default. So the argument is
-    added from the component itself.
+def _from_state_dict(name: str, content: Mapping[Any, Any], beside: Arrays) -> Network:
+    """Returns the arrays of a dictionary, and those of its records that have the name
+    of a parameter: it has a dot, and is no extra state.
     """
-    arrays, arguments = {}, {}
-    for path, network in _tree(root, "", "components", "/"):
-        variables = network.state.get("variables", [])
-        if not isinstance(variables, list) or not all(map(_is_variable, variables)):
-            raise InputError(f"{path}variables: not a list of names and arrays")
-        _add(arrays, path, {key: np.asarray(value) for key, value in variables})
-        static = _plain(_dictionary(network.state.get("static_kwargs", {}), f"{path}static_kwargs"))
-        function = network.state.get("build_func_name")
-        if path and isinstance(function, str):
-            static[f"{path.removesuffix('/')}_func"] = function
-        arguments = {**static, **arguments}
-    return Network(name, arrays, arguments, class_name=root.class_name)
+    # torch.nn.DataParallel adds the prefix.
+    entries = {
+        str(key).removeprefix("module."): value
+        for key, value in content.items()
+        if isinstance(value, np.ndarray | Record) and isinstance(key, str | int)
+    }
+    return Network(
+        name,
+        {key: value for key, value in entries.items() if isinstance(value, np.ndarray)},
+        beside=beside,
+        foreign={
+            key: str(value.name)
+            for key, value in entries.items()
+            if isinstance(value, Record) and "." in key and not key.endswith("_extra_state")
+        },
+    )
 
 
-def _is_variable(entry: Any) -> bool:
-    is_pair = isinstance(entry, tuple | list) and len(entry) == 2 and isinstance(entry[0], str)
-    return is_pair and entry[0].isprintable() and isinstance(entry[1], np.ndarray | np.generic)
+def _from_record(name: str, record: Record, visits: Iterator[int]) -> list[Network]:
+    """Returns the networks of a record, none if it is no network."""
+    if tensorflow_networks.is_network(record):
+        found = tensorflow_networks.contents(record, visits)
+        name = name if name in _TENSORFLOW else tensorflow_networks.name_of(record) or name
+        return [
+            Network(name, _few(found.arrays, name), found.arguments, class_name=str(record.name), foreign=found.foreign)
+        ]
+    if not modules.is_module(record):
+        return []
+    return [_from_module(*part, visits) for part in module_networks.parts(name, record, visits)]
 
 
-def _add(arrays: Arrays, path: str, entries: Mapping[str, np.ndarray]) -> None:
-    """Adds the arrays of one module or component to those of its network, in place."""
-    arrays |= {f"{path}{key}": value for key, value in entries.items()}
+def _from_module(name: str, module: Record, visits: Iterator[int]) -> Network:
+    found = modules.state_dict(module, visits)
+    named = {key.removeprefix("module."): value for key, value in found.items()}
+    arrays = {key: value for key, value in named.items() if isinstance(value, np.ndarray)}
+    foreign = {key: module_networks.class_of(value) for key, value in named.items() if key not in arrays}
+    clamps, strange = module_networks.clamps(module, visits)
+    arguments = module_networks.arguments(module, visits)
+    return Network(
+        name, _few(arrays, name), arguments, clamps, class_name=str(module.name), foreign={**foreign, **strange}
+    )
+
+
+def _few(arrays: Arrays, name: str) -> Arrays:
     if len(arrays) > _MAX_ARRAYS:
-        raise InputError(f"{path}: a network of more than {_MAX_ARRAYS:,} arrays")
+        raise InputError(f"{name}: a network of more than {_MAX_ARRAYS:,} arrays")
+    return arrays
 
 
-def _tree(node: Any, path: str, children: str, separator: str) -> Iterator[tuple[str, Any]]:
-    """Yields (path, object) of an object and of all objects below it.
+def _inside(record: Record) -> Iterator[Any]:
+    """Yields the values within a record that can contain networks.
 
-    Args:
-        node: Module of a PyTorch pickle, or network of a TensorFlow pickle.
-        path: Path of `node`, with `separator` at its end, "" for the root.
-        children: Name of the attribute that contains the objects one level below.
-        separator: Separator of the names in a path.
-
-    Raises:
-        InputError: An object in the tree is neither a module nor a network.
+    The tables of a module are left out, because they belong to the module. So are the
+    components of a network of TensorFlow.
     """
-    if not isinstance(node, network_pickles.PersistentObject | network_pickles.Network):
-        raise InputError(f"{path or 'the network'}: a {type(node).__name__} where a network belongs")
-    yield path, node
-    for name, child in _dictionary(node.state.get(children, {}), f"{path}{children}").items():
-        if child is not None:
-            yield from _tree(child, f"{path}{name}{separator}", children, separator)
-
-
-def _dictionary(value: Any, name: str) -> dict[str, Any]:
-    if not isinstance(value, dict):
-        raise InputError(f"{name}: a {type(value).__name__} where a dictionary belongs")
-    return value
-
-
-def _clamp(value: Any, path: str) -> float | None:
-    if value is not None and not isinstance(value, int | float | np.number):
-        raise InputError(f"{path}conv_clamp: a {type(value).__name__} where a number belongs")
-    return None if value is None else float(value)
-
-
-def _plain(value: Any) -> Any:
-    """Returns a nested value with NumPy's numbers and arrays converted to Python's."""
-    if isinstance(value, dict):
-        return {key: _plain(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
-    return value.tolist() if isinstance(value, np.ndarray | np.generic) else value
+    if tensorflow_networks.is_network(record):
+        return
+    if modules.is_module(record):
+        yield {
+            name: value
+            for name, value in record.attributes.items()
+            if name not in modules.TABLES and isinstance(value, _NESTED)
+        }
+        return
+    yield from (record.attributes or record.state, record.entries, record.items, record.arguments, record.keywords)

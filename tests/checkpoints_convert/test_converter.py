@@ -98,7 +98,7 @@ def test_a_clamp_is_read_from_the_layers():
     """The constructor arguments of StyleGAN3's files do not name it, and one that they
     did name would not hold.
     """
-    (network, _) = formats.read(GOLDEN / "stylegan3_t_32.pkl").networks
+    (network, *_) = formats.read(GOLDEN / "stylegan3_t_32.pkl").networks
     assert "conv_clamp" not in network.arguments and len(network.clamps) == 15
     layers = network._replace(arguments={**network.arguments, "conv_clamp": 1.0}, clamps={"a": 0.5, "b": 0.5})
     (found,) = (one for one in formats.FORMATS if one.name == "stylegan3_pytorch")
@@ -109,7 +109,7 @@ def test_the_class_of_a_network_says_how_its_kernels_lie():
     """Fused kernels the other way round, under the class of the code that stores them
     so: the same ProGAN.
     """
-    (network, _) = formats.read(GOLDEN / "progan_32.pkl").networks
+    (network, *_) = formats.read(GOLDEN / "progan_32.pkl").networks
     kept = {name: array for name, array in network.arrays.items() if "32x32" not in name and "lod0" not in name}
     lower = {name.replace("lod1", "lod0"): array for name, array in kept.items()}  # where all layers are of one width
     turned = {
@@ -125,7 +125,7 @@ def test_the_class_of_a_network_says_how_its_kernels_lie():
 
 def test_the_functions_that_built_a_network_are_read_from_its_components():
     """By which the first code of StyleGAN2 is known, which has no conv_clamp."""
-    (network, _) = formats.read(GOLDEN / "stylegan2_tf_f32.pkl").networks
+    (network, *_) = formats.read(GOLDEN / "stylegan2_tf_f32.pkl").networks
     functions = [network.arguments[name] for name in ("synthesis_func", "mapping_func")]
     assert functions == ["G_synthesis_stylegan2", "G_mapping"]
     clamped = lambda network: {"arguments": {**network.arguments, "conv_clamp": 0.5}}  # noqa: E731
@@ -211,7 +211,7 @@ def test_what_does_not_fit_is_one_line_that_names_the_file(monkeypatch):
 
 def test_a_stylegan_with_a_dense_layer_for_its_constant_is_refused_as_such():
     """It is known as a StyleGAN, so that the option can be named."""
-    (network, _) = formats.read(GOLDEN / "stylegan1_tf_64.pkl").networks
+    (network, *_) = formats.read(GOLDEN / "stylegan1_tf_64.pkl").networks
     renamed = {name.replace("Const/const", "Dense/weight"): array for name, array in network.arrays.items()}
     network = network._replace(arrays=renamed, arguments={**network.arguments, "const_input_layer": False})
     found, network = formats.recognize(formats.Source("x.pkl", "pickle", (network,)))

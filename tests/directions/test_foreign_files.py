@@ -173,7 +173,7 @@ class _Malicious:
 def test_nothing_in_an_edit_is_executed(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "e.pkl").write_bytes(pickle.dumps({"name": _Malicious()}))
-    with pytest.raises(InputError, match=r"e\.pkl: wants to use (posix|nt)\.system"):
+    with pytest.raises(InputError, match=r"e\.pkl: not a components file: it holds name;"):
         foreign_files.load_components(tmp_path / "e.pkl")
     assert not (tmp_path / "executed").exists()
 

@@ -5,11 +5,12 @@ nested values by recursion. The checks here come first.
 """
 
 import io
-from typing import Any, NamedTuple
+from typing import Any
 
 MAX_PROTOCOL = 5
 MAX_INSTRUCTIONS = 2_000_000  # per file; StyleGAN3's have 23,500; one instruction can make an empty set of 216 bytes
 MAX_GROWTH = 4  # ratio of the bytes of the values to the bytes of their file
+MIN_BYTES = 1 << 16  # for the values of a small file
 MAX_DEPTH = 100  # levels of nested values; files of networks have 16
 MAX_ARGUMENTS = 16  # per call
 MAX_DIMENSIONS = 32  # per array
@@ -17,6 +18,10 @@ MAX_NAME = 400  # characters of a key; projectors use the paths of pictures
 MAX_BITS = 128  # per integer; multiplying long integers takes very long
 MAX_KEY_BITS = 60  # per integer that is a key; arbitrarily many longer integers share one hash
 BYTES_PER_ITEM = 64  # of memory, per item of a dictionary or a set
+
+
+class CutShortError(ValueError):
+    """A file that ends before what it announces."""
 
 
 class Allowance:
@@ -29,7 +34,7 @@ class Allowance:
 
     def __init__(self, file_size: int):
         self.file_size = file_size
-        self._bytes, self._instructions = MAX_GROWTH * file_size, MAX_INSTRUCTIONS
+        self._bytes, self._instructions = MAX_GROWTH * file_size + MIN_BYTES, MAX_INSTRUCTIONS
 
     def spend(self, count: int) -> None:
         """Subtracts bytes; raises ValueError if none are left."""
@@ -87,46 +92,3 @@ def of_type(value: Any, *types: type) -> Any:
     if type(value) not in types:
         raise ValueError(f"has a {type(value).__name__} where a {' or '.join(x.__name__ for x in types)} belongs")
     return value
-
-
-def check_extent(value: Any, file_size: int) -> None:
-    """Raises ValueError if a visit of all nested values would be too deep or too long.
-
-    A value in several places counts in each of them, because a visitor meets it there.
-    So code that reads the value afterwards may use recursion.
-    """
-    if _extent(value, 0, {}).size > MAX_GROWTH * file_size:
-        raise ValueError("the same values in so many places that they are many times the file")
-
-
-class _Extent(NamedTuple):
-    """How far a value reaches.
-
-    Attributes:
-        depth: Number of levels of containers, 0 for a value that is no container.
-        size: Number of values plus the number of bytes of arrays.
-    """
-
-    depth: int
-    size: int
-
-
-def _extent(value: Any, level: int, known: dict[int, _Extent]) -> _Extent:
-    """Returns the extent of a value that is nested `level` deep.
-
-    Args:
-        value: Any value.
-        level: Number of containers around the value.
-        known: Extents of the containers that were visited before, by id.
-    """
-    if not isinstance(value, dict | list | tuple):
-        return _Extent(0, getattr(value, "nbytes", 0) + 1)
-    depth = known[id(value)].depth if id(value) in known else 0
-    if level + depth > MAX_DEPTH:
-        raise ValueError(f"values nested more than {MAX_DEPTH} deep, or within themselves")
-    if id(value) not in known:
-        items = value.values() if isinstance(value, dict) else value
-        extents = [_extent(item, level + 1, known) for item in items]
-        depth = max((extent.depth for extent in extents), default=0)
-        known[id(value)] = _Extent(1 + depth, 1 + sum(extent.size for extent in extents))
-    return known[id(value)]

@@ -1,46 +1,22 @@
-"""Reads NVIDIA's network pickles, of PyTorch and of TensorFlow, as inert records and
-arrays.
+"""Reads pickles, such as NVIDIA's network pickles of PyTorch and of TensorFlow.
 
-Such a pickle contains whole objects and the source code of their classes. Here an
-object becomes the dictionary of its attributes, and the source code is dropped. See
-unpickler.py.
+NVIDIA's pickles contain whole objects and the source code of their classes. Here an
+object becomes a record of its attributes, and the source code is dropped. Torch's
+tensors become arrays. See unpickler.py.
 """
 
 import functools
 import os
 import pathlib
-from typing import Any, NamedTuple
+from typing import Any
 
-from ganspace_jax.files.inert import limits, torch_files, torch_tensors, unpickler
+from ganspace_jax.errors import InputError
+from ganspace_jax.files.inert import torch_files, torch_tensors, unpickler
 from ganspace_jax.files.inert.limits import Allowance
-from ganspace_jax.files.inert.unpickler import Name, Vocabulary
+from ganspace_jax.files.inert.records import Name
+from ganspace_jax.files.inert.unpickler import Vocabulary
 
 _PROTOCOLS = (b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05")
-_NETWORKS = (Name("dnnlib.tflib.network", "Network"), Name("tfutil", "Network"))
-
-
-class PersistentObject(NamedTuple):
-    """An object of NVIDIA's torch_utils.persistence.
-
-    Attributes:
-        class_name: Name of its class.
-        state: Its attributes.
-    """
-
-    class_name: str
-    state: dict[str, Any]
-
-
-class Network(NamedTuple):
-    """A network of dnnlib.tflib or of its predecessor tfutil.
-
-    Attributes:
-        class_name: Dotted name of its class.
-        state: Its attributes, such as name, variables, components and static_kwargs.
-    """
-
-    class_name: str
-    state: dict[str, Any]
 
 
 def is_pickle(path: str | os.PathLike[str]) -> bool:
@@ -50,54 +26,34 @@ def is_pickle(path: str | os.PathLike[str]) -> bool:
 
 
 def read(path: str | os.PathLike[str]) -> Any:
-    """Returns the value of a pickle.
+    """Returns the value of a pickle, with objects of unknown classes as records.
 
     Raises:
-        InputError: The file is damaged, or contains a name that no checkpoint needs.
+        InputError: The file is damaged, or is a part of a torch file.
     """
     return unpickler.read_or_refuse(pathlib.Path(path), _read)
 
 
 def _read(path: pathlib.Path) -> Any:
     with open(path, "rb") as file:
-        size = os.fstat(file.fileno()).st_size
-        allowance = Allowance(size)
-        return unpickler.load(file, str(path), vocabulary(str(path), allowance), allowance)
+        allowance = Allowance(os.fstat(file.fileno()).st_size)
+        return unpickler.load(file, vocabulary(path, allowance), allowance)
 
 
-def vocabulary(path: str, allowance: Allowance) -> Vocabulary:
-    """Returns the names in a network pickle, and in a pickle of arrays and tensors."""
-    tensors = torch_tensors.vocabulary(allowance)
-    make_dict = tensors.calls[Name("collections", "OrderedDict")]
-    return Vocabulary(
-        calls={
-            **tensors.calls,
-            Name("torch.storage", "_load_from_bytes"): functools.partial(torch_files.read_blob, path, allowance),
-            Name("torch_utils.persistence", "_reconstruct_persistent_obj"): _persistent_object,
-            Name("dnnlib.util", "EasyDict"): make_dict,
-            Name("dnnlib", "EasyDict"): make_dict,
-            **{name: functools.partial(_network, str(name)) for name in _NETWORKS},
-        },
-        states={
-            **tensors.states,
-            Network: functools.partial(_set_attributes, allowance),
-        },
-    )
+def vocabulary(path: pathlib.Path, allowance: Allowance) -> Vocabulary:
+    """Returns the names in a pickle of arrays, tensors and networks.
+
+    Args:
+        path: Path of the file, for messages.
+        allowance: What the file may still cost.
+    """
+    tensors = torch_tensors.vocabulary(allowance, functools.partial(_refuse_storage, path))
+    blobs = {Name("torch.storage", "_load_from_bytes"): functools.partial(torch_files.read_blob, allowance)}
+    return tensors._replace(calls={**tensors.calls, **blobs})
 
 
-def _persistent_object(meta: Any) -> PersistentObject:
-    if meta["type"] != "class" or not isinstance(meta["class_name"], str) or not isinstance(meta["state"], dict):
-        raise ValueError("a persistent object without class_name and state")
-    return PersistentObject(meta["class_name"], meta["state"])
-
-
-def _network(class_name: str) -> Network:
-    """Returns a network without attributes; the pickle adds them later."""
-    return Network(class_name, {})
-
-
-def _set_attributes(allowance: Allowance, network: Network, state: Any) -> None:
-    if not isinstance(state, dict):
-        raise ValueError("a network whose attributes are not in a dictionary")
-    allowance.spend(limits.BYTES_PER_ITEM * len(state))
-    network.state.update(state)
+def _refuse_storage(path: pathlib.Path, identifier: Any) -> Any:
+    """Returns NotImplemented for a reference; raises InputError if it is torch's."""
+    if type(identifier) is tuple and identifier and type(identifier[0]) is str and identifier[0] == "storage":
+        raise InputError(f"{path}: is the data.pkl of a torch file without its numbers; give the whole torch file")
+    return NotImplemented

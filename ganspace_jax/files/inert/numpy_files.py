@@ -16,7 +16,7 @@ import numpy as np
 
 from ganspace_jax.files.inert import limits, network_pickles, unpickler
 from ganspace_jax.files.inert.limits import Allowance
-from ganspace_jax.files.inert.unpickler import Name, Vocabulary
+from ganspace_jax.files.inert.records import Name, Record
 
 _NPY = b"\x93NUMPY"
 _BEGINNINGS = (_NPY, b"PK\x03\x04", b"PK\x05\x06")  # of an .npy, an .npz, and an empty .npz
@@ -40,7 +40,7 @@ def read(path: str | os.PathLike[str], *, with_objects: bool = False) -> Any:
 
 def _read(path: pathlib.Path, with_objects: bool) -> Any:
     allowance = Allowance(path.stat().st_size)
-    read_objects = functools.partial(_objects, path=str(path), allowance=allowance) if with_objects else _refuse
+    read_objects = functools.partial(_objects, path=path, allowance=allowance) if with_objects else _refuse
     with open(path, "rb") as file:
         start = file.read(6)
         if not start.startswith(_BEGINNINGS):
@@ -82,36 +82,20 @@ def _refuse(_: IO[bytes]) -> Any:
     raise ValueError("Object arrays cannot be loaded here")
 
 
-def _objects(file: IO[bytes], path: str, allowance: Allowance) -> Any:
-    """Returns the inert values in the pickle of an array of objects."""
-    known = network_pickles.vocabulary(path, allowance)
-    dtype_name = Name("numpy", "dtype")
-    make_dtype, set_array = known.calls[dtype_name], known.states[np.ndarray]
-    assert make_dtype is not None
-
-    def dtype_of(code: Any, *rest: Any) -> Any:
-        return _ObjectDtype() if code in ("O", "O8") else make_dtype(code, *rest)
-
-    def fill(array: np.ndarray, state: Any) -> None:
-        _, shape, dtype, fortran_order, values = state
-        if not isinstance(dtype, _ObjectDtype):
-            return set_array(array, state)
-        shape = limits.as_sizes(shape)
-        if len(limits.of_type(values, list)) != math.prod(shape):
-            raise ValueError(f"an array of shape {shape} has {len(values):,} objects")
-        allowance.spend(8 * len(values))
-        array.__setstate__((1, shape, _OBJECTS, bool(fortran_order), values))  # type: ignore[arg-type]
-
-    extended = Vocabulary(
-        calls={**known.calls, dtype_name: dtype_of},
-        states={**known.states, np.ndarray: fill, _ObjectDtype: lambda dtype, state: None},
-        record=known.record,
-    )
-    array = limits.of_type(unpickler.load(file, path, extended, allowance), np.ndarray)  # type: ignore[arg-type]
-    value = array.tolist() if array.dtype == _OBJECTS else array
-    limits.check_extent(value, allowance.file_size)
-    return value
-
-
-class _ObjectDtype:
-    """The dtype of arrays of objects, without a byte order."""
+def _objects(file: IO[bytes], path: pathlib.Path, allowance: Allowance) -> Any:
+    """Returns the inert values in the pickle of an array of objects, as a list, or the
+    inert value of a single object.
+    """
+    array = unpickler.load(file, network_pickles.vocabulary(path, allowance), allowance)  # type: ignore[arg-type]
+    state = array.state if isinstance(array, Record) and array.name == Name("numpy", "ndarray") else None
+    if not isinstance(state, tuple) or len(state) != 5:
+        raise ValueError("holds something else than arrays of numbers, text and objects")
+    _, shape, _, is_fortran, values = state
+    shape = limits.as_sizes(shape)
+    if len(limits.of_type(values, list)) != math.prod(shape):
+        raise ValueError(f"an array of shape {shape} has {len(values):,} objects")
+    allowance.spend(8 * len(values))
+    objects = np.empty(len(values), object)
+    for index, value in enumerate(values):  # one by one, because NumPy would stack arrays
+        objects[index] = value
+    return objects.reshape(shape, order="F" if is_fortran is True else "C").tolist()

@@ -10,9 +10,10 @@ from typing import Any
 
 import numpy as np
 
-from ganspace_jax.files.inert import limits
+from ganspace_jax.files.inert import limits, records
 from ganspace_jax.files.inert.limits import Allowance
-from ganspace_jax.files.inert.unpickler import Name, Vocabulary
+from ganspace_jax.files.inert.records import Name, Record
+from ganspace_jax.files.inert.unpickler import Vocabulary
 
 _NDARRAY = Name("numpy", "ndarray")
 _DTYPES = re.compile(
@@ -23,10 +24,7 @@ _DTYPES = re.compile(
 class _Dtype:
     """A dtype; the pickle sets its byte order later."""
 
-    def __init__(self, code: Any, *_: Any):
-        if not isinstance(code, str) or not _DTYPES.fullmatch(code):
-            found = repr(code[:20]) if isinstance(code, str) else type(code).__name__
-            raise ValueError(f"an array of the type {found}; numbers and text are read, objects never")
+    def __init__(self, code: str):
         self.dtype = np.dtype(code)
 
     def set_state(self, state: Any) -> None:
@@ -42,11 +40,15 @@ class _Dtype:
 
 
 def vocabulary(allowance: Allowance) -> Vocabulary:
-    """Returns the names in a pickle of arrays."""
+    """Returns the names in a pickle of arrays.
+
+    Arrays of objects, structures and dates remain records, and so do arrays of classes
+    of their own.
+    """
     make_array, make_set = functools.partial(_array, allowance), functools.partial(_set, allowance)
     makers: Mapping[tuple[str, str], Callable[..., Any]] = {
-        ("multiarray", "_reconstruct"): _unfilled,
-        ("multiarray", "scalar"): lambda dtype, data: make_array(data, dtype, ())[()],
+        ("multiarray", "_reconstruct"): functools.partial(_unfilled, allowance),
+        ("multiarray", "scalar"): functools.partial(_scalar, allowance),
         ("numeric", "_frombuffer"): make_array,  # since protocol 5
     }
     return Vocabulary(
@@ -54,48 +56,60 @@ def vocabulary(allowance: Allowance) -> Vocabulary:
             Name("builtins", "set"): make_set,
             Name("__builtin__", "set"): make_set,
             Name("_codecs", "encode"): functools.partial(_encode, allowance),
-            Name("numpy", "dtype"): _Dtype,
-            _NDARRAY: None,
+            Name("numpy", "dtype"): _dtype,
             **{Name(f"numpy.core.{module}", name): make for (module, name), make in makers.items()},
             **{Name(f"numpy._core.{module}", name): make for (module, name), make in makers.items()},
         },
-        states={_Dtype: _Dtype.set_state, np.ndarray: functools.partial(_fill, allowance)},
+        states={_Dtype: _Dtype.set_state},
+        finished={_NDARRAY: functools.partial(_filled, allowance)},
     )
 
 
-def _set(allowance: Allowance, items: Any = ()) -> set[Any]:
+def _dtype(code: Any, *_: Any) -> Any:
+    return _Dtype(code) if isinstance(code, str) and _DTYPES.fullmatch(code) else NotImplemented
+
+
+def _set(allowance: Allowance, items: Any = ()) -> Any:
+    if not isinstance(items, list | tuple | set | frozenset):
+        return NotImplemented
     allowance.spend(limits.BYTES_PER_ITEM * len(items))
-    return set(map(limits.as_key, items))
+    return {records.as_key(allowance, item) for item in items}
 
 
-def _encode(allowance: Allowance, text: Any, encoding: Any) -> bytes:
+def _encode(allowance: Allowance, text: Any, encoding: Any) -> Any:
     """Returns the bytes that Python 3 wrote as text, because protocol 2 has
     no bytes.
     """
     if not isinstance(text, str) or encoding not in ("latin1", "latin-1"):
-        raise ValueError("bytes that are not written as Latin-1")
+        return NotImplemented
     allowance.spend(len(text))
     return text.encode("latin-1")
 
 
-def _unfilled(array_type: Any, *_: Any) -> np.ndarray:
-    if not isinstance(array_type, Name) or array_type != _NDARRAY:
-        raise ValueError("an array of a class of its own")
-    return np.zeros(0, np.uint8)
-
-
-def _fill(allowance: Allowance, array: np.ndarray, state: Any) -> None:
-    """Sets the numbers of an array in place, because other values may refer to it
-    already.
+def _unfilled(allowance: Allowance, array_type: Any, *arguments: Any) -> Record:
+    """Returns a record that its state replaces by an array, unless the array has a
+    class of its own.
     """
+    name = array_type if isinstance(array_type, Name) else Name("numpy", "array")
+    return records.make(allowance, name, arguments)
+
+
+def _filled(allowance: Allowance, state: Any) -> Any:
+    """Returns the array with a state (version, shape, dtype, order, data)."""
     _, shape, dtype, fortran_order, data = state
-    shape, dtype, data = _checked(allowance, shape, dtype, data)
-    array.__setstate__((1, shape, dtype, bool(fortran_order), data))  # type: ignore[arg-type]
+    return _array(allowance, data, dtype, shape, "F" if fortran_order else "C")
 
 
-def _array(allowance: Allowance, data: Any, dtype: Any, shape: Any, order: Any = "C") -> np.ndarray:
+def _array(allowance: Allowance, data: Any, dtype: Any, shape: Any, order: Any = "C") -> Any:
+    if isinstance(dtype, Record):
+        return NotImplemented
     shape, dtype, data = _checked(allowance, shape, dtype, data)
     return np.frombuffer(data, dtype).reshape(shape, order=order)
+
+
+def _scalar(allowance: Allowance, dtype: Any, data: Any) -> Any:
+    array = _array(allowance, data, dtype, ())
+    return array if array is NotImplemented else array[()]
 
 
 def _checked(allowance: Allowance, shape: Any, dtype: Any, data: Any) -> tuple[tuple[int, ...], np.dtype, bytes]:

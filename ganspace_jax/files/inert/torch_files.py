@@ -34,10 +34,11 @@ def is_torch_file(path: str | os.PathLike[str]) -> bool:
 
 
 def read(path: str | os.PathLike[str]) -> Any:
-    """Returns the content of a torch file, with tensors as arrays.
+    """Returns the content of a torch file, with tensors as arrays, and with objects of
+    unknown classes as records.
 
     Raises:
-        InputError: The file is damaged, or contains a name that no checkpoint needs.
+        InputError: The file is damaged.
     """
     return unpickler.read_or_refuse(pathlib.Path(path), _read)
 
@@ -48,8 +49,8 @@ def _read(path: pathlib.Path) -> Any:
         is_zip = file.read(len(_ZIP_MAGIC)) == _ZIP_MAGIC
         file.seek(0)
         if is_zip:
-            return _read_zip(file, str(path), size)
-        return _read_legacy(file, str(path), size, Allowance(size))
+            return _read_zip(file, size)
+        return _read_legacy(file, size, Allowance(size))
 
 
 class _Archive:
@@ -67,7 +68,7 @@ class _Archive:
         return self._file.read(count)
 
 
-def _read_zip(file: io.BufferedIOBase, path: str, size: int) -> Any:
+def _read_zip(file: io.BufferedIOBase, size: int) -> Any:
     """Returns the content of a file of the newer format, which has `size` bytes."""
     bounded = _Archive(file)
     with zipfile.ZipFile(bounded) as archive:  # type: ignore[arg-type]
@@ -83,7 +84,7 @@ def _read_zip(file: io.BufferedIOBase, path: str, size: int) -> Any:
 
         allowance, storages = Allowance(size), Storages(size, read_numbers)
         pickled = io.BytesIO(_stored(archive, f"{root}data.pkl", size))
-        return unpickler.load(pickled, path, torch_tensors.vocabulary(allowance, storages.refer), allowance)
+        return unpickler.load(pickled, torch_tensors.vocabulary(allowance, storages.refer), allowance)
 
 
 def _root(names: list[str]) -> str:
@@ -110,24 +111,23 @@ def _stored(archive: zipfile.ZipFile, name: str, size: int) -> bytes:
     return archive.read(name)
 
 
-def _read_legacy(file: io.BufferedIOBase, path: str, size: int, allowance: Allowance) -> Any:
+def _read_legacy(file: io.BufferedIOBase, size: int, allowance: Allowance) -> Any:
     """Returns the content of a file of the older format.
 
     Args:
         file: Open file, or the bytes of a file that is embedded in another one.
-        path: Path of the outer file, for messages.
         size: Size of `file` in bytes.
         allowance: What the outer file may still cost.
     """
-    head = [unpickler.load(file, path, Vocabulary(), allowance) for _ in range(3)]
+    head = [unpickler.load(file, Vocabulary(), allowance) for _ in range(3)]
     if head[:2] != [_LEGACY_MAGIC, _LEGACY_PROTOCOL]:
         raise ValueError("not a file of torch.save")
     if isinstance(head[2], dict) and not head[2].get("little_endian", True):
         raise ValueError("numbers are big-endian")
-    storages = Storages(size, lambda key, dtype, count: np.empty(count, dtype))
-    content = unpickler.load(file, path, torch_tensors.vocabulary(allowance, storages.refer), allowance)
+    storages = Storages(size, lambda key, dtype, count: np.empty(count, dtype), is_at_end=True)
+    content = unpickler.load(file, torch_tensors.vocabulary(allowance, storages.refer), allowance)
     missing = dict(storages.by_key)
-    for key in unpickler.load(file, path, Vocabulary(), allowance):
+    for key in unpickler.load(file, Vocabulary(), allowance):
         _fill(missing.pop(str(limits.as_key(key))).values, file, key)
     if missing:
         raise ValueError(f"storage {next(iter(missing))} is missing")
@@ -140,15 +140,14 @@ def _fill(values: np.ndarray, file: io.BufferedIOBase, key: Any) -> None:
     if count != len(values):
         raise ValueError(f"storage {key} has {count:,} numbers, {len(values):,} were announced")
     if file.readinto(values.view(np.uint8)) != values.nbytes:  # type: ignore[attr-defined]
-        raise ValueError(f"storage {key} is cut short")
+        raise limits.CutShortError(f"storage {key} has fewer than {count:,} numbers")
 
 
-def read_blob(path: str, allowance: Allowance, blob: Any) -> Storage:
+def read_blob(allowance: Allowance, blob: Any) -> Storage:
     """Returns a storage that a pickle contains as the bytes of a whole older torch
     file.
 
     Args:
-        path: Path of the pickle, for messages.
         allowance: What the pickle may still cost.
         blob: Bytes of the embedded file.
 
@@ -158,7 +157,7 @@ def read_blob(path: str, allowance: Allowance, blob: Any) -> Storage:
     if not isinstance(blob, bytes):
         raise ValueError("a storage that is no bytes")
     allowance.spend(len(blob))
-    content = _read_legacy(io.BytesIO(blob), path, len(blob), allowance)
+    content = _read_legacy(io.BytesIO(blob), len(blob), allowance)
     if not isinstance(content, Storage):
         raise ValueError("a storage that is none")
     return content

@@ -124,7 +124,7 @@ def test_arrays_of_objects_that_are_none_are_refused(tmp_path):
         (_of_objects((10**9,), [1]), r"an array of shape \(1000000000,\) has 1 objects"),
         (_of_objects((1,), b"a"), "has a bytes where a list belongs"),
         (_of_objects((1,), [nested]), "nested more than"),
-        ({"a": 1}, "has a dict where a ndarray belongs"),
+        ({"a": 1}, "holds something else than arrays of numbers, text and objects"),
     ):
         _write_objects(tmp_path / "a.npy", value)
         with pytest.raises(InputError, match=rf"a\.npy: damaged: .*{message}"):

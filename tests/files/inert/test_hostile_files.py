@@ -13,13 +13,27 @@ import pytest
 
 from checkpoints_convert import formats
 from ganspace_jax.errors import InputError
-from ganspace_jax.files.inert import network_pickles
+from ganspace_jax.files.inert.records import Name, Record
+from tests.foreign_pickles import Foreign, dumps, module
 
 GOLDEN = pathlib.Path(__file__).parents[2] / "golden"
 FILES = (
     "stylegan2_ada_ffhq32.pkl", "stylegan2_tf_f32.pkl", "stylegan3_r_32.pkl", "progan_32.pkl", "stylegan1_ganspace_64.pt",
     "stylegan2_rosinality_f32.pt", "stylegan2_rosinality_f32_oldformat.pt", "dcgan_64.pth", "biggan_ajbrock_32_G_ema.pth",
 )  # fmt: skip
+_MODULE = module(
+    "Generator", {"w": np.ones((4, 64), np.float32), "packed": Foreign("own", "Packed", (1, "x"))}, {"b": np.ones(64)},
+    {"main": module("Block", {f"w{i}": np.ones(64, np.float32) for i in range(8)}), "none": None},
+    path=Foreign("pathlib", "Path"),
+)  # fmt: skip
+_TRAINER = Foreign(
+    "own", "Trainer", (1, {"a": [2]}), ({"g_ema": _MODULE, "steps": {1, 2}}, {"slot": (3, "b")}), ([4], "c"), {"k": 5}
+)
+_TENSOR = Foreign("torch._utils", "_rebuild_tensor_v2", (Foreign("own", "Storage", ("0",)), 0, (4,), (1,), False, {}))
+FOREIGN = {  # files of objects that exist nowhere
+    "module.pkl": dumps(_MODULE),
+    "trainer.pkl": dumps({"trainer": _TRAINER, "opt": [_TENSOR, Foreign("posix", "system", ("touch executed",))]}),
+}
 _MEMORY = 16  # times the file; what a sound one takes is 4
 
 
@@ -88,11 +102,11 @@ def _outcome(path):
 
 
 def test_mutated_files_are_read_or_refused_in_one_line(tmp_path, num_mutations):
-    rng, said = np.random.default_rng(0), []
+    rng, said, names = np.random.default_rng(0), [], (*FILES, *FOREIGN)
     tracemalloc.start()
     for count in range(num_mutations):
-        name, mutate = FILES[count % len(FILES)], MUTATIONS[rng.integers(len(MUTATIONS))]
-        data = bytes(mutate(rng, bytearray((GOLDEN / name).read_bytes())))
+        name, mutate = names[count % len(names)], MUTATIONS[rng.integers(len(MUTATIONS))]
+        data = bytes(mutate(rng, bytearray(FOREIGN.get(name) or (GOLDEN / name).read_bytes())))
         path = tmp_path / name
         path.write_bytes(data)
         tracemalloc.reset_peak()
@@ -101,7 +115,7 @@ def test_mutated_files_are_read_or_refused_in_one_line(tmp_path, num_mutations):
         used = tracemalloc.get_traced_memory()[1] - before
         assert used < _MEMORY * len(data) + 2**23, (name, mutate.__name__, count, used)
     tracemalloc.stop()
-    assert {path.name for path in tmp_path.iterdir()} == set(FILES)  # nothing but what was written here
+    assert {path.name for path in tmp_path.iterdir()} == set(names)  # nothing but what was written here
     share = said.count("read") / len(said)
     print(f"\n{len(said)} mutations: {share:.0%} read, {len(set(said)) - 1} different refusals")
     assert 0.05 < share < 0.95  # flipped weights are still weights
@@ -151,7 +165,7 @@ def test_mutated_networks_are_converted_or_refused_in_one_line(num_mutations):
 def test_networks_that_hold_something_else_are_refused_by_the_name_of_the_file(state, said, tmp_path, monkeypatch):
     path = tmp_path / "network.pkl"
     path.write_bytes((GOLDEN / "progan_32.pkl").read_bytes())
-    network = network_pickles.Network("tfutil.Network", state)
+    network = Record(Name("tfutil", "Network"), state={"variables": [], **state})
     monkeypatch.setattr(formats, "_KINDS", (("pickle", lambda _: True, lambda _: (network, network, network)),))
     with pytest.raises(InputError) as caught:
         formats.read(path)

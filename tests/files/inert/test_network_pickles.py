@@ -1,5 +1,5 @@
-"""Network pickles: the reference's numbers come out, and nothing that a file asks for
-is imported, called or reserved.
+"""Network pickles: the reference's numbers come out, and damaged or hostile files cost
+neither memory nor time. test_records.py has the objects of unknown classes.
 """
 
 import contextlib
@@ -15,6 +15,7 @@ import pytest
 from checkpoints_convert import networks
 from ganspace_jax.errors import InputError
 from ganspace_jax.files.inert import limits, network_pickles, torch_files
+from ganspace_jax.files.inert.records import Name, Record
 
 GOLDEN = pathlib.Path(__file__).parents[2] / "golden"
 FILES = {
@@ -31,8 +32,9 @@ FILES = {
 @pytest.mark.parametrize("name", FILES)
 def test_every_parameter_is_the_reference_array(name):
     averaged, prefix = FILES[name]
-    network, other = networks.find(network_pickles.read(GOLDEN / f"{name}.pkl"), {})
-    assert (network.name, other.name) == (averaged, "G")
+    network, *others = networks.find(network_pickles.read(GOLDEN / f"{name}.pkl"), {})
+    other = next(one for one in others if one.name == "G")
+    assert network.name == averaged
     with np.load(GOLDEN / f"{name}.npz") as reference:
         expected = {key.removeprefix(prefix): reference[key] for key in reference.files if key.startswith(prefix)}
     assert set(network.arrays) == set(other.arrays) == set(expected)
@@ -40,49 +42,6 @@ def test_every_parameter_is_the_reference_array(name):
         assert network.arrays[key].dtype == array.dtype and network.arrays[key].shape == array.shape
         np.testing.assert_array_equal(network.arrays[key], array)
     assert any(not np.array_equal(network.arrays[key], other.arrays[key]) for key in expected)  # G is another network
-
-
-def _module(class_name="Generator", **state):
-    return network_pickles.PersistentObject(class_name, state)
-
-
-def test_constructor_arguments_are_joined_and_clamps_read_from_the_layers():
-    layers = {
-        "b4": _module(_modules={"conv1": _module(conv_clamp=np.int64(256))}),
-        "b8": _module(conv_clamp=None),
-        "no": None,
-    }
-    arguments = {"img_channels": np.int64(3), "mapping_kwargs": {"num_layers": np.int64(2)}}
-    root = _module(_init_args=(64, 0, 32, 16), _init_kwargs=arguments, _modules={"synthesis": _module(_modules=layers)})
-    (network,) = networks.find({"G": root, "G_ema": None, "D": None}, {})
-    expected = {"z_dim": 64, "c_dim": 0, "w_dim": 32, "img_resolution": 16, "img_channels": 3}
-    assert network.arguments == {**expected, "mapping_kwargs": {"num_layers": 2}}
-    assert type(network.arguments["img_channels"]) is int
-    assert network.clamps == {"synthesis.b4.conv1": 256.0, "synthesis.b8": None}
-    with pytest.raises(
-        InputError, match=r"conv_clamp: 256\.0 in synthesis\.b4\.conv1 and None in synthesis\.b8; only one"
-    ):
-        networks.conv_clamp(network)
-    with pytest.raises(InputError, match="_init_args: not the arguments of a generator"):
-        networks.find({"G": _module(_init_args=(1,) * 6)}, {})
-
-
-def test_a_components_variables_and_arguments_are_joined():
-    part = {"static_kwargs": {"depth": 8, "own": 1}, "build_func_name": "f", "variables": [("w", np.ones(2))]}
-    parts = {
-        "mapping": network_pickles.Network("a.B", part),
-        "other": network_pickles.Network("a.B", {"build_func_name": b"g"}),
-    }
-    whole = {"static_kwargs": {"own": 2}, "components": parts, "variables": [("lod", np.float32(0))]}
-    (network,) = networks.find((None, None, network_pickles.Network("c.D", whole)), {})
-    assert network.class_name == "c.D"
-    assert set(network.arrays) == {"mapping/w", "lod"}
-    assert network.arguments == {"own": 2, "depth": 8, "mapping_func": "f"}
-    whole["static_kwargs"] |= {"mapping_func": "h"}
-    assert networks.find((None, None, network_pickles.Network("c.D", whole)), {})[0].arguments["mapping_func"] == "h"
-    for broken in ({"variables": [("w", None)]}, {"static_kwargs": 1}, {"components": {"a": {}}}):
-        with pytest.raises(InputError, match="variables|static_kwargs|where a network belongs"):
-            networks.find((None, None, network_pickles.Network("c.D", broken)), {})
 
 
 def _read(tmp_path, data):
@@ -131,7 +90,7 @@ def test_numbers_that_python_2_wrote_are_read(tmp_path):
     array += b"cnumpy\ndtype\nU\x02f4K\x00K\x01\x87R(K\x03U\x01<NNNJ\xff\xff\xff\xffJ\xff\xff\xff\xffK\x00tb\x89U\x08"
     array += numbers.tobytes() + b"tb"
     network = _read(tmp_path, b"\x80\x02(ctfutil\nNetwork\no}U\x01a" + array + b"sb.")
-    assert network.class_name == "tfutil.Network"
+    assert network.name == Name("tfutil", "Network")
     np.testing.assert_array_equal(network.state["a"], numbers)
 
 
@@ -157,43 +116,20 @@ def test_tensors_keep_offset_and_strides(tmp_path):
     np.testing.assert_array_equal(_read(tmp_path, b"\x80\x02" + data + b"R."), [[1.0, 3.0], [2.0, 4.0]])
 
 
-NAMES = (
-    "posix.system", "builtins.eval", "__builtin__.getattr", "builtins.len", "operator.itemgetter", "functools.partial",
-    "copyreg._reconstructor", "copy_reg.__newobj__", "numpy.load", "numpy.core.multiarray.fromfile", "torch.load",
-    "collections.OrderedDict.fromkeys", "collections.Counter", "torch_utils.persistence._src_to_module",
-    "dnnlib.util.open_url", "numpy.matrix", "dnnlib.tflib.network.Network.clone",
-)  # fmt: skip
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_other_names_are_refused(tmp_path, name):
-    module, _, attribute = name.rpartition(".")
-    module, attribute = ("collections", "OrderedDict.fromkeys") if "fromkeys" in name else (module, attribute)
-    texts = [b"\x8c" + bytes([len(text)]) + text.encode() for text in (module, attribute)]
-    for data in (f"c{module}\n{attribute}\n".encode(), texts[0] + texts[1] + b"\x93"):
-        text = _refused(tmp_path, b"\x80\x04" + data + b"(U\x07touch xtR.")
-        assert f"wants to use {name}, which no checkpoint needs; not loaded" in text
-
-
 CALLS = {
-    "INST": (b"(U\x01xiposix\nsystem\n.", "has the instruction INST"),
-    "OBJ": (b"(cposix\nsystem\nU\x01xo.", "wants to use posix.system"),
-    "NEWOBJ": (b"cposix\nsystem\nU\x01x\x85\x81.", "wants to use posix.system"),
-    "NEWOBJ_EX": (b"cposix\nsystem\nU\x01x\x85}\x92.", "wants to use posix.system"),
     "EXT1": (b"\x82\x01.", "has the instruction EXT1"),
-    "PERSID": (b"Pos.system\n.", "has the instruction PERSID"),
-    "BINPERSID": (b"(U\x07storagectorch\nFloatStorage\nU\x010U\x03cpuK\x04NtQ.", "refers to something outside"),
     "NEXT_BUFFER": (b"\x97.", "has the instruction NEXT_BUFFER"),
-    "a name that is no function": (b"ctorch\nFloatStorage\n)R.", "calls torch.FloatStorage in a way that no"),
-    "a value": (b"U\x01a)R.", "has a str where a Name belongs"),
-    "a list as arguments": (b"ccollections\nOrderedDict\n]R.", "has a list where a tuple belongs"),
-    "keyword arguments": (b"ccollections\nOrderedDict\n)}U\x01aK\x01s\x92.", "with keyword arguments"),
-    "a thousand arguments": (
-        b"cnumpy\ndtype\n(U\x02f4" + b"K\x00" * 1000 + b"tR.",
-        "calls numpy.dtype in a way that no",
+    "a storage outside": (
+        b"(U\x07storagectorch\nFloatStorage\nU\x010U\x03cpuK\x04NtQ.", "is the data.pkl of a torch file without its numbers"
     ),
+    "a value": (b"U\x01a)R.", "has a str where a Name or Record belongs"),
+    "a list as arguments": (b"ccollections\nOrderedDict\n]R.", "has a list where a tuple belongs"),
+    "no keywords": (b"ccollections\nOrderedDict\n)]\x92.", "has a list where a dict belongs"),
+    "items of a tuple": (b")K\x01a.", "has a tuple where a list or Record belongs"),
+    "entries of a list": (b"]K\x01K\x01s.", "has a list where a dict or Record belongs"),
+    "a name of numbers": (b"K\x01K\x02\x93.", "has a int where a str belongs"),
     "a newer protocol": (b"\x80\x06N.", "pickle protocol 6; the highest known one is 5"),
-}
+}  # fmt: skip
 
 
 @pytest.mark.parametrize(("data", "message"), CALLS.values(), ids=CALLS)
@@ -201,12 +137,17 @@ def test_no_instruction_reaches_further_than_another(tmp_path, data, message):
     _refused(tmp_path, b"\x80\x02" + data, message)
 
 
-_PERSISTENT = b"ctorch_utils.persistence\n_reconstruct_persistent_obj\n"
-_OBJECT = _PERSISTENT + b"}(U\x04typeU\x05classU\x0aclass_nameU\x01AU\x05state}u\x85R"
-
-
 @pytest.mark.parametrize(
-    "target", [_PERSISTENT, b"cdnnlib\nEasyDict\n", b"cnumpy\nndarray\n", _OBJECT, b"]", b"K\x01", b"U\x01a", b"\x8f"]
+    "target",
+    [
+        b"ctorch_utils.persistence\n_reconstruct_persistent_obj\n",
+        b"cdnnlib\nEasyDict\n",
+        b"cnumpy\nndarray\n",
+        b"]",
+        b"K\x01",
+        b"U\x01a",
+        b"\x8f",
+    ],
 )
 @pytest.mark.parametrize("state", [b"}U\x08__call__K\x01s", b"N}U\x0a__reduce__K\x01s\x86"])
 def test_attributes_are_never_set(tmp_path, target, state):
@@ -219,8 +160,7 @@ def test_a_dictionary_has_no_attributes_and_a_network_only_its_state(tmp_path):
     easy = _read(tmp_path, b"\x80\x02cdnnlib.util\nEasyDict\n)\x81U\x0b__setitem__K\x01s.")
     assert easy == {"__setitem__": 1} and type(easy) is dict
     network = _read(tmp_path, b"\x80\x02cdnnlib.tflib.network\nNetwork\n)\x81}U\x0c__setstate__K\x01sb.")
-    assert network == network_pickles.Network("dnnlib.tflib.network.Network", {"__setstate__": 1})
-    _refused(tmp_path, b"\x80\x02ctfutil\nNetwork\n)\x81](U\x01aK\x01\x86eb.", "attributes are not in a dictionary")
+    assert type(network) is Record and network.attributes == {"__setstate__": 1}
 
 
 def _array(shape, code, state, data):
@@ -242,16 +182,11 @@ def _repeated(instructions, count):
 
 
 HUGE = {
-    "array of objects": (pickle.dumps(np.array([1, "a"], object), protocol=4), "of the type 'O8'; .* objects never"),
-    "structured array": (pickle.dumps(np.zeros(2, "i4,f4"), protocol=4), "of the type 'V8'"),
     "shape against bytes": (_array((10**6, 10**6), b"f4", b"NNN", b"\0" * 8), "has 8 bytes and not 4,000,000,000,000"),
     "shape of huge integers": (_array((1 << 120,) * 30, b"f4", b"NNN", b"\0" * 8), "an array of shape"),
     "shape of a thousand sizes": (_array((1,) * 1000, b"f4", b"NNN", b"\0" * 4), "no row of up to 32"),
     "negative shape": (_array((-1, -2), b"f4", b"NNN", b"\0" * 8), "sizes that are no counts"),
     "shape of floats": (_array((2.0,), b"f4", b"NNN", b"\0" * 8), "sizes that are no counts"),
-    "text of no width": (_array((10**6, 10**6), b"S0", b"NNN", b""), "of the type 'S0'"),
-    "a type of many bytes": (_array((1,), b"V2147483647", b"NNN", b""), "of the type 'V2147483647'"),
-    "a type with parts": (_array((1,), b"i4,i4", b"NNN", b"\0" * 8), "of the type 'i4,i4'"),
     "a type with names": (_array((1,), b"f4", b"N(U\x01at}", b"\0" * 4), "a type with parts"),
     "storage against file": (_blob_tensor(announced=10**12), "a storage of 1,000,000,000,000 numbers is larger"),
     "negative storage": (_blob_tensor(announced=-4), "a storage of -4 numbers"),
@@ -283,38 +218,42 @@ def _long(number):
 
 
 _ALIKE = [
-    _long(1 + k * (2**61 - 1)) for k in range(1, 1000)
+    _long(1 + k * (2**61 - 1)) for k in range(1, 500)
 ]  # numbers of one hash, and more of them than tables can bear
 COLLIDING = {
     "keys": b"}(" + b"".join(number + b"N" for number in _ALIKE) + b"u.",
     "items of a set": b"\x8f(" + b"".join(_ALIKE) + b"\x90.",
-    "places": b"N" + b"".join(b"p%d\n" % (1 + k * (2**61 - 1)) for k in range(1, 1000)) + b".",
+    "tuples": b"}(" + b"".join(number + b"\x85N" for number in _ALIKE) + b"u.",
 }
 
 
 @pytest.mark.parametrize("data", COLLIDING.values(), ids=COLLIDING)
-def test_numbers_that_can_all_have_one_hash_are_no_keys(tmp_path, data):
-    _refused(tmp_path, b"\x80\x04" + data, "a number of more than 60 bits as a key")
+def test_numbers_that_can_all_have_one_hash_are_kept_in_records(tmp_path, data):
+    found = _read(tmp_path, b"\x80\x04" + data)
+    assert len(found) == len(_ALIKE) and {type(key) for key in found} == {Record}
     assert _read(tmp_path, b"\x80\x04}" + _long(2**60 - 1) + b"Ns.") == {2**60 - 1: None}
+
+
+def test_places_of_the_memo_can_not_have_one_hash(tmp_path):
+    places = b"N" + b"".join(b"p%d\n" % (1 + k * (2**61 - 1)) for k in range(1, 1000)) + b"."
+    _refused(tmp_path, b"\x80\x04" + places, "a number of more than 60 bits as a key")
 
 
 _TOWER = b")" + b"\x85" * 300_000  # at which Python's own hash overruns the stack
 NESTED = {
     "a list in itself": (b"]q\x00h\x00a.", "within themselves"),
     "a dictionary in itself": (b"}q\x00U\x01ah\x00s.", "within themselves"),
-    "an object in its own state": (
-        b"}q\x00" + _OBJECT.replace(b"state}", b"stateh\x00") + b"q\x01h\x00U\x01bh\x01s.", "within themselves"
-    ),
     "lists": (b"]" * 100_000 + b"a" * 99_999 + b".", "nested more than 100 deep"),
     "tuples": (_TOWER + b".", "nested more than 100 deep"),
     "doubled tuples": (b")" + b"2\x86" * 60 + b".", "in so many places"),
-    "tuples as a key": (b"}" + _TOWER + b"K\x01s.", "has a tuple where a str"),
-    "tuples in a set": (b"\x8f(" + _TOWER + b"\x90.", "has a tuple where a str"),
+    "tuples as a key": (b"}" + _TOWER + b"K\x01s.", "nested more than 100 deep"),
+    "tuples in a set": (b"\x8f(" + _TOWER + b"\x90.", "nested more than 100 deep"),
     "tuples as a storage type": (
-        _tensor(_blob(range(4)).replace(b"ctorch\nFloatStorage\n", _TOWER), 0, (2,), (1,)) + b"R.", "unknown kind of record"
+        _tensor(_blob(range(4)).replace(b"ctorch\nFloatStorage\n", _TOWER), 0, (2,), (1,)) + b"R.",
+        "a storage that is none|nested",
     ),
-    "tuples as keys of pairs": (b"ccollections\nOrderedDict\n](" + _TOWER + b"K\x01\x86e\x85R.", "has a tuple where a str"),
-    "tuples as keys of attributes": (b"ctfutil\nNetwork\n)\x81](" + _TOWER + b"K\x01\x86eb.", "not in a dictionary"),
+    "tuples as keys of pairs": (b"ccollections\nOrderedDict\n](" + _TOWER + b"K\x01\x86e\x85R.", "nested more than 100 deep"),
+    "tuples as keys of attributes": (b"ctfutil\nNetwork\n)\x81](" + _TOWER + b"K\x01\x86eb.", "nested more than 100 deep"),
 }  # fmt: skip
 
 
@@ -365,7 +304,7 @@ def test_cut_files_are_refused(tmp_path, name):
     data = (GOLDEN / f"{name}.pkl").read_bytes()
     places = np.random.default_rng(0).integers(2, len(data), 25)
     for place in (0, 2, 3, len(data) - 1, *places):
-        _refused(tmp_path, data[:place], "damaged: ")
+        _refused(tmp_path, data[:place], "cut short: ")
 
 
 @pytest.mark.parametrize("name", ["progan_32", "stylegan3_t_32"])
@@ -375,7 +314,7 @@ def test_changed_files_are_read_or_refused(tmp_path, name):
     """
     data = (GOLDEN / f"{name}.pkl").read_bytes()
     rng, refused = np.random.default_rng(1), 0
-    for place in rng.integers(0, 4000, 60):
+    for place in rng.integers(0, 4000, 100):
         changed = data[:place] + bytes([data[place] ^ (1 << rng.integers(8))]) + data[place + 1 :]
         with contextlib.suppress(InputError):
             networks.find(_read(tmp_path, changed), {})

@@ -4,7 +4,6 @@ in a file is ever executed.
 
 import argparse
 import collections
-import os
 import pathlib
 import pickle
 import struct
@@ -16,6 +15,7 @@ import pytest
 
 from ganspace_jax.errors import InputError
 from ganspace_jax.files.inert import torch_files
+from ganspace_jax.files.inert.records import Name
 
 GOLDEN = pathlib.Path(__file__).parents[2] / "golden"
 
@@ -64,17 +64,7 @@ def test_what_training_runs_keep_beside_their_networks_is_read_inertly(tmp_path)
     np.testing.assert_array_equal(found["mean"], [0.0, 1.0, 2.0])
     assert type(found["history"]) is dict and found["history"] == {"fid": [9.5]}
     _zip_file(tmp_path / "b.pt", b"\x80\x02(ctorch\ndevice\nX\x04\x00\x00\x00cudaK\x01\x86Rctorch\nfloat32\nt.")
-    assert torch_files.read(tmp_path / "b.pt") == ("cuda:1", ("torch", "float32"))
-
-
-class _Call:
-    """Pickles as a call of a function by name, as an attacker's file would."""
-
-    def __init__(self, function, *arguments):
-        self.call = (function, arguments)
-
-    def __reduce__(self):
-        return self.call
+    assert torch_files.read(tmp_path / "b.pt") == ("cuda:1", Name("torch", "float32"))
 
 
 def _zip_file(path, data, records=()):
@@ -82,38 +72,6 @@ def _zip_file(path, data, records=()):
         archive.writestr("a/data.pkl", data)
         for name, content in records:
             archive.writestr(f"a/data/{name}", content)
-
-
-@pytest.mark.parametrize("legacy", [False, True])
-@pytest.mark.parametrize(
-    ("payload", "name"),
-    [
-        (_Call(os.system, "touch executed"), "posix.system"),
-        (_Call(eval, "open('executed', 'w')"), r"__builtin__\.eval"),
-        (_Call(getattr, "a", "upper"), r"__builtin__\.getattr"),
-        (_Call(np.load, "executed"), r"numpy\S*"),
-    ],
-)
-def test_other_names_are_refused_and_nothing_runs(tmp_path, monkeypatch, legacy, payload, name):
-    monkeypatch.chdir(tmp_path)
-    data = pickle.dumps({"state": payload}, protocol=2)
-    if legacy:
-        head = b"".join(pickle.dumps(x, protocol=2) for x in (torch_files._LEGACY_MAGIC, 1001, {}))
-        pathlib.Path("bad.pt").write_bytes(head + data)
-    else:
-        _zip_file("bad.pt", data)
-    assert torch_files.is_torch_file("bad.pt")
-    with pytest.raises(InputError, match=f"bad.pt: wants to use {name}, which no checkpoint needs"):
-        torch_files.read("bad.pt")
-    assert not pathlib.Path("executed").exists()
-
-
-def test_a_chain_of_calls_is_refused_at_its_first_name(tmp_path):
-    """The opcodes that reach attributes through an allowed class are names too."""
-    stolen = b"\x80\x04\x8c\x0bcollections\x8c\x20OrderedDict.__init__.__globals__\x93."
-    _zip_file(tmp_path / "bad.pt", stolen)
-    with pytest.raises(InputError, match=r"wants to use collections\.OrderedDict\.__init__\.__globals__"):
-        torch_files.read(tmp_path / "bad.pt")
 
 
 def _tensor_file(path, offset, shape, strides, numbers=(1.0, 2.0, 3.0, 4.0, 5.0, 6.0)):
@@ -143,10 +101,10 @@ def test_views_beyond_their_storage_are_refused(tmp_path, offset, shape, strides
 
 @pytest.mark.parametrize("name", ["dcgan_64.pth", "stylegan2_rosinality_f32_oldformat.pt"])
 @pytest.mark.parametrize("share", [0.3, 0.9])
-def test_cut_files_are_called_damaged(tmp_path, name, share):
+def test_cut_files_are_called_cut_short(tmp_path, name, share):
     data = (GOLDEN / name).read_bytes()
     (tmp_path / name).write_bytes(data[: int(share * len(data))])
-    with pytest.raises(InputError, match=f"{name}: damaged"):
+    with pytest.raises(InputError, match=f"{name}: cut short: "):
         torch_files.read(tmp_path / name)
 
 

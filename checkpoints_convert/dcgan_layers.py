@@ -12,7 +12,7 @@ convolution must have as many inputs as the convolution before it has outputs.
 
 import itertools
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 from typing import NamedTuple
 
 import numpy as np
@@ -23,6 +23,25 @@ Arrays = Mapping[str, np.ndarray]
 Token = int | str | None
 
 MAX_LAYERS = 16  # the tutorial's network has 5
+
+_GENERATORS = ("generator", "gen", "g", "netg", "net_g", "g_net", "generator_ema", "ema_generator", "gen_ema", "g_ema")
+_OTHER_NETWORKS = (
+    "d",
+    ".*dis[ck]?",
+    ".*discriminator.*",
+    "net_?d",
+    "d_net",
+    ".*critic.*",
+    ".*encoder.*",
+    ".*loss.*",
+    ".*metric.*",
+    "fid",
+    "criterion.*",
+    "lpips.*",
+    ".*vgg.*",
+    "inception.*",
+    ".*classifier.*",
+)
 
 
 class Layer(NamedTuple):
@@ -54,7 +73,36 @@ def is_generator(state: Arrays) -> bool:
     if len(convolutions) < 2 or not norms or any(np.ndim(state[name]) > 1 for name in others):
         return False
     by_name = _by_name(convolutions, state), _by_name(norms, state)
-    return any(_fits_transposed(state, *order) for order in (by_name, (convolutions, norms)))
+    if not any(_fits_transposed(state, *order) for order in (by_name, (convolutions, norms))):
+        return False
+    modules = {name.partition(".")[0] for name in state if "." in name}
+    return is_chain(state) or not any(is_generator_name(module, modules - {module}) for module in modules)
+
+
+def is_chain(state: Arrays) -> bool:
+    """Returns whether `find` finds the layers."""
+    try:
+        find(state)
+    except InputError:
+        return False
+    return True
+
+
+def is_generator_name(path: str, beside: Set[str]) -> bool:
+    """Returns whether the module of a training code at this path is its generator.
+
+    Args:
+        path: Names of modules, joined by dots.
+        beside: Names of the modules beside it. One that is neither a generator nor
+            another network could be a layer of the generator.
+    """
+    name = path.rpartition(".")[2].lower()
+    return name in _GENERATORS and all(_is_network_name(other.lower()) for other in beside)
+
+
+def _is_network_name(name: str) -> bool:
+    """Returns whether a module of this name is a network or a loss by itself."""
+    return name in _GENERATORS or any(re.fullmatch(pattern, name) for pattern in _OTHER_NETWORKS)
 
 
 def _fits_transposed(state: Arrays, convolutions: Sequence[str], norms: Sequence[str]) -> bool:

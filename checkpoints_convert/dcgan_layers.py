@@ -24,6 +24,7 @@ Token = int | str | None
 
 MAX_LAYERS = 16  # the tutorial's network has 5
 
+_MAX_DEPTH = 4  # modules in the path of a generator
 _GENERATORS = ("generator", "gen", "g", "netg", "net_g", "g_net", "generator_ema", "ema_generator", "gen_ema", "g_ema")
 _OTHER_NETWORKS = (
     "d",
@@ -75,8 +76,7 @@ def is_generator(state: Arrays) -> bool:
     by_name = _by_name(convolutions, state), _by_name(norms, state)
     if not any(_fits_transposed(state, *order) for order in (by_name, (convolutions, norms))):
         return False
-    modules = {name.partition(".")[0] for name in state if "." in name}
-    return is_chain(state) or not any(is_generator_name(module, modules - {module}) for module in modules)
+    return is_chain(state) or not _contains_generator(state)
 
 
 def is_chain(state: Arrays) -> bool:
@@ -86,6 +86,20 @@ def is_chain(state: Arrays) -> bool:
     except InputError:
         return False
     return True
+
+
+def _contains_generator(state: Arrays) -> bool:
+    """Returns whether a generator and arrays beside it are in the state dict."""
+    modules: dict[str, set[str]] = {}
+    for name in state:
+        path = name.split(".")
+        for depth in range(min(len(path) - 1, _MAX_DEPTH)):
+            modules.setdefault("".join(f"{module}." for module in path[:depth]), set()).add(path[depth])
+    return any(
+        is_generator_name(module, names - {module}) and not all(name.startswith(f"{place}{module}.") for name in state)
+        for place, names in modules.items()
+        for module in names
+    )
 
 
 def is_generator_name(path: str, beside: Set[str]) -> bool:

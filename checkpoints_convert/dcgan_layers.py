@@ -76,16 +76,7 @@ def is_generator(state: Arrays) -> bool:
     by_name = _by_name(convolutions, state), _by_name(norms, state)
     if not any(_fits_transposed(state, *order) for order in (by_name, (convolutions, norms))):
         return False
-    return is_chain(state) or not _contains_generator(state)
-
-
-def is_chain(state: Arrays) -> bool:
-    """Returns whether `find` finds the layers."""
-    try:
-        find(state)
-    except InputError:
-        return False
-    return True
+    return not _contains_generator(state)
 
 
 def _contains_generator(state: Arrays) -> bool:

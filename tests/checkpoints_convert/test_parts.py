@@ -176,7 +176,18 @@ def test_a_generator_in_attributes_is_one_whole():
 def test_a_network_is_not_searched_for_parts():
     file = stylegan2_files.as_rosinality(_drawn(TINY))
     assert [each.name for each in _found(file).networks] == ["g_ema", ""]
-    assert [each.name for each in _found(drawn((5, 4, 3))).networks] == [""]
+    assert [each.name for each in _found(_under("generator", drawn((5, 4, 3)))).networks] == [""]
+
+
+def test_a_part_of_a_module_without_arguments_has_its_own_clamps():
+    """An encoder that was stored as a whole module, of which no argument is known."""
+    state, _, clamps = stylegan2_files.as_pytorch(_drawn(TINY))
+    arrays = {**ENCODER, **_under("decoder", state)}
+    whole = networks.Network("", arrays, clamps={**_under("decoder", dict.fromkeys(clamps, 0.5)), "encoder": 3.0})
+    (part,) = parts.find(whole, lambda part, _: "synthesis.b4.const" in part.arrays)
+    assert part.name == "decoder" and part.clamps == dict.fromkeys(clamps, 0.5) and part.arrays.keys() == state.keys()
+    (found,) = (one for one in formats.FORMATS if one.matches(part.arrays))
+    assert formats.convert(found, part, {}, "x").merge().config.conv_clamp == 0.5
 
 
 def test_parts_lie_at_most_four_modules_deep():

@@ -32,7 +32,8 @@ def _config(resolution, base, most, others):
 
 def _state(config):
     """Arrays that determine the configuration, with small weights."""
-    state = {"mapping.fc0.weight": np.zeros((config.w_dim, config.z_dim)), "synthesis.input.freqs": np.zeros((1, 2))}
+    state: dict[str, np.ndarray] = {"mapping.fc0.weight": np.zeros((config.w_dim, config.z_dim))}
+    state["synthesis.input.freqs"] = np.zeros((1, 2))
     for plan in stylegan3.plan_layers(config):
         name = f"synthesis.{plan.name}"
         state[f"{name}.weight"] = np.zeros((1, 1, plan.kernel_size, plan.kernel_size))

@@ -26,22 +26,10 @@ MAX_LAYERS = 16  # the tutorial's network has 5
 
 _MAX_DEPTH = 4  # modules in the path of a generator
 _GENERATORS = ("generator", "gen", "g", "netg", "net_g", "g_net", "generator_ema", "ema_generator", "gen_ema", "g_ema")
+# Names of discriminators, encoders, losses and metrics.
 _OTHER_NETWORKS = (
-    "d",
-    ".*dis[ck]?",
-    ".*discriminator.*",
-    "net_?d",
-    "d_net",
-    ".*critic.*",
-    ".*encoder.*",
-    ".*loss.*",
-    ".*metric.*",
-    "fid",
-    "criterion.*",
-    "lpips.*",
-    ".*vgg.*",
-    "inception.*",
-    ".*classifier.*",
+    r"d|d_net|net_?d|.*(discriminator|critic|encoder|classifier|loss|metric|criterion|percept|lpips|vgg|inception|fid).*"
+    r"|(.*_)?dis[ck]?(_.*)?"
 )
 
 
@@ -107,7 +95,7 @@ def is_generator_name(path: str, beside: Set[str]) -> bool:
 
 def _is_network_name(name: str) -> bool:
     """Returns whether a module of this name is a network or a loss by itself."""
-    return name in _GENERATORS or any(re.fullmatch(pattern, name) for pattern in _OTHER_NETWORKS)
+    return name in _GENERATORS or re.fullmatch(_OTHER_NETWORKS, name) is not None
 
 
 def _fits_transposed(state: Arrays, convolutions: Sequence[str], norms: Sequence[str]) -> bool:

@@ -125,7 +125,7 @@ def test_nvidias_networks_are_found_within_encoders(file):
     "names",
     [
         ("generator", "discriminator"), ("G", "D"), ("netG", "netD"), ("model.generator", "model.discriminator"),
-        ("gen", "critic"), ("module.generator", "module.discriminator"), ("gan.net.G", "gan.net.D"),
+        ("gen", "critic"), ("gen", "disc"), ("G", "val_fid.inception"), ("generator", "dis_x"), ("module.generator", "module.discriminator"), ("gan.net.G", "gan.net.D"),
     ],
 )  # fmt: skip
 @pytest.mark.parametrize("judge_first", [False, True])
@@ -154,7 +154,7 @@ def test_moving_averages_come_first(names):
                  dcgan_pytorch.convert(plain))  # fmt: skip
 
 
-@pytest.mark.parametrize("beside", ["final.weight", "fc.weight", "to_image.0.weight"])
+@pytest.mark.parametrize("beside", ["final.weight", "fc.weight", "to_image.0.weight", "display.weight", "d1.weight"])
 @pytest.mark.parametrize("name", ["main", "gen", "decoder"])
 def test_layers_beside_a_chain_are_not_left_out(name, beside):
     """They could be layers of the same generator, as nothing else names them."""

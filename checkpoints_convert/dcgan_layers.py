@@ -75,22 +75,22 @@ def _contains_generator(state: Arrays) -> bool:
         for depth in range(min(len(path) - 1, _MAX_DEPTH)):
             modules.setdefault("".join(f"{module}." for module in path[:depth]), set()).add(path[depth])
     return any(
-        is_generator_name(module, names - {module}) and not all(name.startswith(f"{place}{module}.") for name in state)
+        is_generator_name(module, names) and not all(name.startswith(f"{place}{module}.") for name in state)
         for place, names in modules.items()
         for module in names
     )
 
 
-def is_generator_name(path: str, beside: Set[str]) -> bool:
+def is_generator_name(path: str, modules: Set[str]) -> bool:
     """Returns whether the module of a training code at this path is its generator.
 
     Args:
         path: Names of modules, joined by dots.
-        beside: Names of the modules beside it. One that is neither a generator nor
+        modules: Names of the modules at its place. One that is neither a generator nor
             another network could be a layer of the generator.
     """
     name = path.rpartition(".")[2].lower()
-    return name in _GENERATORS and all(_is_network_name(other.lower()) for other in beside)
+    return name in _GENERATORS and all(_is_network_name(other.lower()) for other in modules)
 
 
 def _is_network_name(name: str) -> bool:

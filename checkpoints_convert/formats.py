@@ -3,7 +3,7 @@
 import json
 import os
 import pathlib
-from collections.abc import Callable, Mapping, Set
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 from checkpoints_convert import (
@@ -16,10 +16,8 @@ from checkpoints_convert import (
     parts,
     progan_netdissect,
     progan_tensorflow,
-    stylegan2_pytorch,
     stylegan2_rosinality,
     stylegan2_tensorflow,
-    stylegan3_pytorch,
     stylegan3_state_dicts,
     stylegan_ganspace,
     stylegan_tensorflow,
@@ -99,7 +97,7 @@ def read(path: str | os.PathLike[str]) -> Source:
 def _find(path: pathlib.Path, content: Any, config: Mapping[str, Any]) -> tuple[Network, ...]:
     """Returns the networks of a file's content; raises InputError with its path."""
     try:
-        return _with_parts(networks.find(content, config))
+        return parts.with_parts(networks.find(content, config), names_of)
     except RecursionError:
         raise InputError(f"--source={path}: its contents are nested too deeply") from None
     except InputError as error:
@@ -107,31 +105,9 @@ def _find(path: pathlib.Path, content: Any, config: Mapping[str, Any]) -> tuple[
         raise InputError(f"--source={path}: {what}") from None
 
 
-def _with_parts(found: tuple[Network, ...]) -> tuple[Network, ...]:
-    """Returns networks of known formats and, for other state dicts, their parts.
-
-    A whole comes before its parts, and moving averages come first.
-    """
-    everything = []
-    for network in found:
-        everything.append(network)
-        if not any(one.matches(network.arrays) for one in FORMATS):
-            everything += parts.find(network, _is_part)
-    return tuple(sorted(everything, key=parts.average_rank))
-
-
-def _is_part(part: Network, beside: Set[str]) -> bool:
-    """Returns whether a part of a state dict has a known format.
-
-    A chain of convolutions alone is a DCGAN only if its name is a generator's, because
-    a layer beside it could belong to it.
-
-    Args:
-        part: Arrays of one module, named by its path.
-        beside: Names of the modules beside it.
-    """
-    names = [one.name for one in FORMATS if one.matches(part.arrays)]
-    return bool(names) and (names != ["dcgan"] or dcgan_layers.is_generator_name(part.name, beside))
+def names_of(arrays: Arrays) -> list[str]:
+    """Returns the names of the formats that arrays have."""
+    return [one.name for one in FORMATS if one.matches(arrays)]
 
 
 def _configuration(directory: pathlib.Path) -> dict[str, Any]:
@@ -258,24 +234,6 @@ def _is_biggan(arrays: Arrays) -> bool:
     return "blocks.0.0.conv1.weight" in arrays and any(name.startswith("output_layer.") for name in arrays)
 
 
-def _convert_stylegan2(network: Network, options: Options) -> base.Generator:
-    network = nvidia_state_dicts.with_arguments(network, options)
-    return stylegan2_pytorch.convert(network.arrays, network.arguments, network.clamps)
-
-
-def _convert_stylegan3(network: Network, options: Options) -> base.Generator:
-    network = stylegan3_state_dicts.with_arguments(network, options)
-    # The constructor arguments may lack conv_clamp. The layers always have it.
-    return stylegan3_pytorch.convert(network.arrays, {**network.arguments, "conv_clamp": networks.conv_clamp(network)})
-
-
-def _assume_stylegan3(network: Network, options: Options) -> list[str]:
-    lines = nvidia_state_dicts.assumptions(network, options, stylegan3_state_dicts.UNSTORED)
-    if not stylegan3_pytorch.has_one_transform(network.arrays):
-        lines.append("synthesis.input.transform has a transform for each picture of a batch: the identity is taken")
-    return lines
-
-
 def _convert_huggingface(network: Network, _: Options) -> base.Generator:
     if not network.arguments:
         raise InputError("BigGAN-deep's configuration is in config.json; give the directory that contains both files")
@@ -285,10 +243,7 @@ def _convert_huggingface(network: Network, _: Options) -> base.Generator:
 FORMATS = (
     Format(
         "stylegan2_pytorch", "StyleGAN2 of NVlabs/stylegan2-ada-pytorch or NVlabs/stylegan3", _has("synthesis.b4.const"),
-        _convert_stylegan2, tuple(nvidia_state_dicts.UNSTORED),
-        assumptions=lambda network, options: nvidia_state_dicts.assumptions(
-            network, options, nvidia_state_dicts.UNSTORED
-        ),
+        nvidia_state_dicts.convert, tuple(nvidia_state_dicts.UNSTORED), assumptions=nvidia_state_dicts.assumptions,
     ),
     Format(
         "stylegan2_tensorflow", "StyleGAN2 of the official TensorFlow code, or of StyleGAN2-ADA's",
@@ -303,8 +258,8 @@ FORMATS = (
         assumptions=lambda network, _: stylegan2_rosinality.assumptions({**network.beside, "g_ema": network.arrays}),
     ),
     Format(
-        "stylegan3_pytorch", "StyleGAN3 of NVlabs/stylegan3", _has("synthesis.input.freqs"), _convert_stylegan3,
-        (*stylegan3_state_dicts.UNSTORED, *stylegan3_state_dicts.CONFIRMED), assumptions=_assume_stylegan3,
+        "stylegan3_pytorch", "StyleGAN3 of NVlabs/stylegan3", _has("synthesis.input.freqs"),
+        stylegan3_state_dicts.convert, stylegan3_state_dicts.OPTIONS, assumptions=stylegan3_state_dicts.assumptions,
     ),
     Format(
         "stylegan_tensorflow", "StyleGAN of the official TensorFlow code", _is_stylegan,

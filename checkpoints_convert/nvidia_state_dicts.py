@@ -14,9 +14,10 @@ from typing import Any
 
 import numpy as np
 
-from checkpoints_convert import assembly
+from checkpoints_convert import assembly, stylegan2_pytorch
 from checkpoints_convert.networks import Arrays, Network
 from ganspace_jax.errors import InputError
+from ganspace_jax.generators import base
 
 Options = Mapping[str, float]
 
@@ -24,6 +25,16 @@ UNSTORED = {"conv_clamp": 256.0, "lr_multiplier": 0.01}  # the published values
 
 _REQUIRED = ("z_dim", "c_dim", "w_dim", "img_resolution", "img_channels")
 _FILTER_TOLERANCE = 1e-5  # of the largest tap
+
+
+def convert(network: Network, options: Options) -> base.Generator:
+    """Returns the generator of a StyleGAN2, with or without constructor arguments.
+
+    Raises:
+        InputError: The network cannot be converted, or an option contradicts the file.
+    """
+    network = with_arguments(network, options)
+    return stylegan2_pytorch.convert(network.arrays, network.arguments, network.clamps)
 
 
 def with_arguments(network: Network, options: Options) -> Network:
@@ -65,7 +76,7 @@ def has_arguments(network: Network, options: Options) -> bool:
     return True
 
 
-def assumptions(network: Network, options: Options, unstored: Mapping[str, float]) -> list[str]:
+def assumptions(network: Network, options: Options, unstored: Mapping[str, float] = UNSTORED) -> list[str]:
     """Returns a line about the published values that a conversion uses, or no line.
 
     Args:

@@ -5,13 +5,38 @@ dictionary. Lightning stores generator.* and discriminator.* in one dictionary. 
 state dict is no network by itself, but a part of it is one.
 """
 
-from collections.abc import Callable, Iterator, Set
+from collections.abc import Callable, Iterable, Iterator, Sequence, Set
 
+from checkpoints_convert import dcgan_layers
 from checkpoints_convert.networks import Arrays, Network
 
 MAX_DEPTH = 4  # modules in the path of a part; published files have at most three
 
 IsNetwork = Callable[[Network, Set[str]], bool]
+FormatsOf = Callable[[Arrays], Sequence[str]]
+
+
+def with_parts(found: Iterable[Network], formats_of: FormatsOf) -> tuple[Network, ...]:
+    """Returns networks, and the parts of state dicts that are no network themselves.
+
+    A whole comes before its parts. Moving averages come first.
+
+    Args:
+        found: State dicts and networks of a file.
+        formats_of: Returns the names of the formats that arrays have.
+    """
+
+    def is_network(part: Network, modules: Set[str]) -> bool:
+        names = formats_of(part.arrays)
+        # A module beside a chain of convolutions could be a layer of it.
+        return bool(names) and (names != ["dcgan"] or dcgan_layers.is_generator_name(part.name, modules))
+
+    everything = []
+    for network in found:
+        everything.append(network)
+        if not formats_of(network.arrays):
+            everything += find(network, is_network)
+    return tuple(sorted(everything, key=_average_rank))
 
 
 def find(whole: Network, is_network: IsNetwork, depth: int = MAX_DEPTH) -> Iterator[Network]:
@@ -22,7 +47,8 @@ def find(whole: Network, is_network: IsNetwork, depth: int = MAX_DEPTH) -> Itera
 
     Args:
         whole: State dict that is no network by itself.
-        is_network: Whether a part, beside modules of these names, is a network.
+        is_network: Whether a part is a network; its second argument contains the names
+            of the modules at its place.
         depth: Largest number of modules in the path of a part.
     """
     modules: dict[str, Arrays] = {}
@@ -40,13 +66,13 @@ def find(whole: Network, is_network: IsNetwork, depth: int = MAX_DEPTH) -> Itera
             if name.startswith(f"{module}.")
         }
         part = Network(f"{whole.name}.{module}" if whole.name else module, arrays, clamps=clamps, beside=beside)
-        if is_network(part, modules.keys() - {module}):
+        if is_network(part, modules.keys()):
             yield part
         elif depth > 1:
             yield from find(part, is_network, depth - 1)
 
 
-def average_rank(network: Network) -> int:
+def _average_rank(network: Network) -> int:
     """Returns a rank that puts moving averages first: fewer for more "ema" in the name.
 
     Both "ema.online_model" and "ema.ema_model" occur in one file. The second is the

@@ -13,16 +13,18 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from checkpoints_convert import assembly, nvidia_state_dicts
+from checkpoints_convert import assembly, networks, nvidia_state_dicts, stylegan3_pytorch
 from checkpoints_convert.networks import Arrays, Network
 from checkpoints_convert.nvidia_state_dicts import Options, positive
 from ganspace_jax.errors import InputError
-from ganspace_jax.generators import stylegan3
+from ganspace_jax.generators import base, stylegan3
 from ganspace_jax.generators.stylegan3_filters import Plan
 
 UNSTORED = {**nvidia_state_dicts.UNSTORED, "output_scale": 0.25}  # the published values
 # Published values that the filters and the layers' names confirm.
 CONFIRMED = {"first_cutoff": 2.0, "first_stopband": 2**2.1, "last_stopband_rel": 2**0.3, "lrelu_upsampling": 2}
+
+OPTIONS = (*UNSTORED, *CONFIRMED)
 
 _CRITICAL = 2  # the published number of critical layers
 _CHANNELS = (32768, 512)  # channel_base and channel_max of configuration T
@@ -36,6 +38,25 @@ class _Layer(NamedTuple):
     name: str
     size: int
     channels: int
+
+
+def convert(network: Network, options: Options) -> base.Generator:
+    """Returns the generator of a StyleGAN3, with or without constructor arguments.
+
+    Raises:
+        InputError: The network cannot be converted, or an option contradicts the file.
+    """
+    network = with_arguments(network, options)
+    # The constructor arguments may lack conv_clamp. The layers always have it.
+    return stylegan3_pytorch.convert(network.arrays, {**network.arguments, "conv_clamp": networks.conv_clamp(network)})
+
+
+def assumptions(network: Network, options: Options) -> list[str]:
+    """Returns lines about facts that the file lacks and the conversion assumes."""
+    lines = nvidia_state_dicts.assumptions(network, options, UNSTORED)
+    if not stylegan3_pytorch.has_one_transform(network.arrays):
+        lines.append("synthesis.input.transform has a transform for each picture of a batch: the identity is taken")
+    return lines
 
 
 def with_arguments(network: Network, options: Options) -> Network:

@@ -43,7 +43,7 @@ def _under(prefix, state):
 
 def _found(content):
     """Source of a checkpoint's content, as `formats.read` returns it."""
-    return formats.Source("x.pt", "torch file", formats._with_parts(networks.find(content, {})))
+    return formats.Source("x.pt", "torch file", parts.with_parts(networks.find(content, {}), formats.names_of))
 
 
 def _converted(content, options=None, network="auto"):
@@ -121,13 +121,14 @@ def test_nvidias_networks_are_found_within_encoders(file):
     _assert_same(made, expected)
 
 
-@pytest.mark.parametrize(
-    "names",
-    [
-        ("generator", "discriminator"), ("G", "D"), ("netG", "netD"), ("model.generator", "model.discriminator"),
-        ("gen", "critic"), ("gen", "disc"), ("G", "val_fid.inception"), ("generator", "dis_x"), ("module.generator", "module.discriminator"), ("gan.net.G", "gan.net.D"),
-    ],
+BESIDE = (
+    ("generator", "discriminator"), ("G", "D"), ("netG", "netD"), ("model.generator", "model.discriminator"),
+    ("gen", "critic"), ("gen", "disc"), ("generator", "dis_x"), ("G", "val_fid.inception"), ("gan.net.G", "gan.net.D"),
+    ("module.generator", "module.discriminator"),
 )  # fmt: skip
+
+
+@pytest.mark.parametrize("names", BESIDE)
 @pytest.mark.parametrize("judge_first", [False, True])
 def test_a_dcgan_beside_its_discriminator_is_found(names, judge_first):
     state = drawn((5, 4, 3, 3))

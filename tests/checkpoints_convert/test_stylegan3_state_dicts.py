@@ -16,6 +16,7 @@ from tests.golden_arrays import GOLDEN
 R = {"kernel_size": 1, "radial_filters": True}
 PUBLISHED = (
     (1024, 32768, 512, {}), (512, 32768, 512, {}), (256, 16384, 512, {}), (256, 32768, 512, {}), (128, 32768, 512, {}),
+    (32, 32768, 512, {}),
     (1024, 65536, 1024, R), (512, 65536, 1024, R), (256, 32768, 1024, R), (64, 65536, 1024, R),
 )  # fmt: skip
 OTHERS = (
@@ -140,3 +141,8 @@ def test_a_filter_that_does_not_fit_is_named():
     for option, value in (("first_cutoff", 0), ("output_scale", -1), ("lrelu_upsampling", math.nan)):
         with pytest.raises(InputError, match=f"--option={option}=.*: must be positive"):
             _found(state, {option: value})
+
+
+def test_a_design_of_another_length_is_not_made():
+    """It could need any memory, because the names of layers give its length."""
+    assert not stylegan3_state_dicts._is_design(np.zeros(12), 10**9, None)

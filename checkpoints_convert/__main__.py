@@ -67,18 +67,18 @@ def main():
     digest = _digest(path)
     _refuse_others(FLAGS.output, digest)
     with outputs.replacement(FLAGS.output, "--output=") as made:
-        found, network, generator = _convert(path, options)
+        found, network, generator, notes = _convert(path, options)
         gc.collect()  # cycles within JAX hold arrays of the file, and saving needs their memory
         print(_description(found, generator))
-        if found.note and not options:
-            print(f"note: {found.note}")
+        for note in notes:
+            print(f"note: {note}")
         record = {"source": path.name, "sha256": digest, "format": found.name, "network": network, "options": options}
         _write(made, path, generator, record)
     print(f"written: {FLAGS.output}")
 
 
-def _convert(path: pathlib.Path, options: dict[str, float]) -> tuple[formats.Format, str, base.Generator]:
-    """Returns the format, the network's name and the generator.
+def _convert(path: pathlib.Path, options: dict[str, float]) -> tuple[formats.Format, str, base.Generator, list[str]]:
+    """Returns the format, the network's name, the generator and notes for the user.
 
     The arrays of the file are freed when this function returns.
     """
@@ -89,7 +89,8 @@ def _convert(path: pathlib.Path, options: dict[str, float]) -> tuple[formats.For
     named = f", {network.name}" if network.name else ""
     also = f"; also there: {', '.join(others)}" if others else ""
     print(f"found: {found.description} ({found.name}){named}, {len(network.arrays)} arrays{also}", flush=True)
-    return found, network.name, formats.convert(found, network, options, str(path))
+    generator = formats.convert(found, network, options, str(path))
+    return found, network.name, generator, formats.notes(found, network, options)
 
 
 def _write(made: pathlib.Path, path: pathlib.Path, generator: base.Generator, record: dict[str, Any]) -> None:

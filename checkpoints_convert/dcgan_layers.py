@@ -12,7 +12,7 @@ convolution must have as many inputs as the convolution before it has outputs.
 
 import itertools
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 from typing import NamedTuple
 
 import numpy as np
@@ -23,6 +23,14 @@ Arrays = Mapping[str, np.ndarray]
 Token = int | str | None
 
 MAX_LAYERS = 16  # the tutorial's network has 5
+
+_MAX_DEPTH = 4  # modules in the path of a generator
+_GENERATORS = ("generator", "gen", "g", "netg", "net_g", "g_net", "generator_ema", "ema_generator", "gen_ema", "g_ema")
+# Names of discriminators, encoders, losses and metrics.
+_OTHER_NETWORKS = (
+    r"d|d_net|net_?d|.*(discriminator|critic|encoder|classifier|loss|metric|criterion|percept|lpips|vgg|inception|fid).*"
+    r"|(.*_)?dis[ck]?(_.*)?"
+)
 
 
 class Layer(NamedTuple):
@@ -54,7 +62,40 @@ def is_generator(state: Arrays) -> bool:
     if len(convolutions) < 2 or not norms or any(np.ndim(state[name]) > 1 for name in others):
         return False
     by_name = _by_name(convolutions, state), _by_name(norms, state)
-    return any(_fits_transposed(state, *order) for order in (by_name, (convolutions, norms)))
+    if not any(_fits_transposed(state, *order) for order in (by_name, (convolutions, norms))):
+        return False
+    return not _contains_generator(state)
+
+
+def _contains_generator(state: Arrays) -> bool:
+    """Returns whether a generator and arrays beside it are in the state dict."""
+    modules: dict[str, set[str]] = {}
+    for name in state:
+        path = name.split(".")
+        for depth in range(min(len(path) - 1, _MAX_DEPTH)):
+            modules.setdefault("".join(f"{module}." for module in path[:depth]), set()).add(path[depth])
+    return any(
+        is_generator_name(module, names) and not all(name.startswith(f"{place}{module}.") for name in state)
+        for place, names in modules.items()
+        for module in names
+    )
+
+
+def is_generator_name(path: str, modules: Set[str]) -> bool:
+    """Returns whether the module of a training code at this path is its generator.
+
+    Args:
+        path: Names of modules, joined by dots.
+        modules: Names of the modules at its place. One that is neither a generator nor
+            another network could be a layer of the generator.
+    """
+    name = path.rpartition(".")[2].lower()
+    return name in _GENERATORS and all(_is_network_name(other.lower()) for other in modules)
+
+
+def _is_network_name(name: str) -> bool:
+    """Returns whether a module of this name is a network or a loss by itself."""
+    return name in _GENERATORS or re.fullmatch(_OTHER_NETWORKS, name) is not None
 
 
 def _fits_transposed(state: Arrays, convolutions: Sequence[str], norms: Sequence[str]) -> bool:

@@ -14,15 +14,16 @@ from checkpoints_convert import (
     dcgan_pytorch,
     genforce,
     networks,
+    nvidia_state_dicts,
+    parts,
     progan_genforce,
     progan_netdissect,
     progan_tensorflow,
     stylegan2_genforce,
     stylegan2_lucidrains,
-    stylegan2_pytorch,
     stylegan2_rosinality,
     stylegan2_tensorflow,
-    stylegan3_pytorch,
+    stylegan3_state_dicts,
     stylegan_ganspace,
     stylegan_genforce,
     stylegan_tensorflow,
@@ -63,6 +64,7 @@ class Format(NamedTuple):
         convert: Conversion of a network; raises InputError.
         options: Names of the options for facts that files do not contain.
         note: What a conversion without options prints, or an empty string.
+        assumptions: Lines about facts that the file lacks and the conversion assumes.
     """
 
     name: str
@@ -71,6 +73,7 @@ class Format(NamedTuple):
     convert: Callable[[Network, Options], base.Generator]
     options: tuple[str, ...] = ()
     note: str = ""
+    assumptions: Callable[[Network, Options], list[str]] = lambda network, options: []
 
 
 _KINDS = (
@@ -100,12 +103,17 @@ def read(path: str | os.PathLike[str]) -> Source:
 def _find(path: pathlib.Path, content: Any, config: Mapping[str, Any]) -> tuple[Network, ...]:
     """Returns the networks of a file's content; raises InputError with its path."""
     try:
-        return networks.find(content, config)
+        return parts.with_parts(networks.find(content, config), names_of)
     except RecursionError:
         raise InputError(f"--source={path}: its contents are nested too deeply") from None
     except InputError as error:
         what = "".join(letter if letter.isprintable() else "?" for letter in str(error))
         raise InputError(f"--source={path}: {what}") from None
+
+
+def names_of(arrays: Arrays) -> list[str]:
+    """Returns the names of the formats that arrays have."""
+    return [one.name for one in FORMATS if one.matches(arrays)]
 
 
 def _configuration(directory: pathlib.Path) -> dict[str, Any]:
@@ -186,6 +194,11 @@ def convert(found: Format, network: Network, options: Options, path: str) -> bas
     return made
 
 
+def notes(found: Format, network: Network, options: Options) -> list[str]:
+    """Returns lines about what the file does not contain, for the user."""
+    return [*([found.note] if found.note and not options else []), *found.assumptions(network, options)]
+
+
 def _check_images(config: Any, path: str) -> None:
     """Raises InputError if the images are too large or cannot become pictures."""
     if config.resolution > _MAX_RESOLUTION:
@@ -228,11 +241,6 @@ def _is_biggan(arrays: Arrays) -> bool:
     return "blocks.0.0.conv1.weight" in arrays and any(name.startswith("output_layer.") for name in arrays)
 
 
-def _convert_stylegan3(network: Network, _: Options) -> base.Generator:
-    # The constructor arguments may lack conv_clamp. The layers always have it.
-    return stylegan3_pytorch.convert(network.arrays, {**network.arguments, "conv_clamp": networks.conv_clamp(network)})
-
-
 def _convert_huggingface(network: Network, _: Options) -> base.Generator:
     if not network.arguments:
         raise InputError("BigGAN-deep's configuration is in config.json; give the directory that contains both files")
@@ -242,7 +250,7 @@ def _convert_huggingface(network: Network, _: Options) -> base.Generator:
 FORMATS = (
     Format(
         "stylegan2_pytorch", "StyleGAN2 of NVlabs/stylegan2-ada-pytorch or NVlabs/stylegan3", _has("synthesis.b4.const"),
-        lambda network, _: stylegan2_pytorch.convert(network.arrays, network.arguments, network.clamps),
+        nvidia_state_dicts.convert, tuple(nvidia_state_dicts.UNSTORED), assumptions=nvidia_state_dicts.assumptions,
     ),
     Format(
         "stylegan2_tensorflow", "StyleGAN2 of the official TensorFlow code, or of StyleGAN2-ADA's",
@@ -254,6 +262,7 @@ FORMATS = (
         _has("input.input", "conv1.conv.modulation.weight"),
         lambda network, options: stylegan2_rosinality.convert({**network.beside, "g_ema": network.arrays}, **options),
         ("lr_mlp", "z_dim"),
+        assumptions=lambda network, _: stylegan2_rosinality.assumptions({**network.beside, "g_ema": network.arrays}),
     ),
     Format(
         "stylegan2_genforce", "StyleGAN2 of genforce/genforce or genforce/sefa", stylegan2_genforce.is_generator,
@@ -267,7 +276,8 @@ FORMATS = (
         "needs --option=lr_mlp=NUMBER",
     ),
     Format(
-        "stylegan3_pytorch", "StyleGAN3 of NVlabs/stylegan3", _has("synthesis.input.freqs"), _convert_stylegan3
+        "stylegan3_pytorch", "StyleGAN3 of NVlabs/stylegan3", _has("synthesis.input.freqs"),
+        stylegan3_state_dicts.convert, stylegan3_state_dicts.OPTIONS, assumptions=stylegan3_state_dicts.assumptions,
     ),
     Format(
         "stylegan_tensorflow", "StyleGAN of the official TensorFlow code", _is_stylegan,
@@ -276,6 +286,7 @@ FORMATS = (
     Format(
         "stylegan_ganspace", "StyleGAN of GANSpace's PyTorch port", _has("g_synthesis.blocks.4x4.const"),
         lambda network, options: stylegan_ganspace.convert(network.arrays, **options), ("epsilon",),
+        stylegan_ganspace.NOTE,
     ),
     Format(
         "stylegan_genforce", "StyleGAN of genforce/genforce, genforce/sefa or genforce/interfacegan",

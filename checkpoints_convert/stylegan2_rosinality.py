@@ -81,7 +81,7 @@ def convert(content: Mapping[str, Any], *, lr_mlp: float = 0.01, z_dim: float | 
     config = configuration(state, lr_mlp, z_dim)
     with_noise = any(name.startswith("noises.") for name in state)
     noise = np.random.default_rng(0)
-    mean = _mean(content, config.w_dim)
+    mean = _mean(content, config)
 
     def fetch(name: str) -> np.ndarray:
         if name == "mapping.w_avg":
@@ -130,14 +130,45 @@ def _state(content: Mapping[str, Any]) -> dict[str, np.ndarray]:
     return {name.removeprefix("module."): array for name, array in arrays.items() if name != "latent_avg"}
 
 
-def _mean(content: Mapping[str, Any], w_dim: int) -> np.ndarray | None:
-    """Returns the mean w, which some files store as one row; None if there is none."""
-    mean = content.get("latent_avg")
+def _mean(content: Mapping[str, Any], config: stylegan2.Config) -> np.ndarray | None:
+    """Returns the mean w, or the mean of its rows; None if there is none.
+
+    Some files store one row. Encoders store one row for each layer.
+    """
+    rows = mean_rows(content)
+    if rows is None:
+        return None
+    width = config.w_dim
+    if rows.ndim != 2 or rows.shape[1] != width or not (len(rows) == config.num_layers or _are_equal(rows)):
+        shape = np.shape(content.get("latent_avg", rows))
+        raise InputError(
+            f"latent_avg: has shape {shape}, needed is ({width},), (1, {width}) or ({config.num_layers}, {width})"
+        )
+    return rows.mean(0, dtype=np.float64).astype(np.float32)
+
+
+def mean_rows(content: Mapping[str, Any]) -> np.ndarray | None:
+    """Returns latent_avg beside g_ema or in it as rows; None without one."""
+    inside = content.get("g_ema")
+    mean = content.get("latent_avg", inside.get("latent_avg") if isinstance(inside, Mapping) else None)
     if mean is None:
         return None
-    if np.shape(mean) not in ((w_dim,), (1, w_dim)):
-        raise InputError(f"latent_avg: has shape {np.shape(mean)}, needed is ({w_dim},) or (1, {w_dim})")
-    return np.asarray(mean, np.float32).reshape(w_dim)
+    mean = np.asarray(mean)
+    return mean[0] if mean.ndim == 3 and len(mean) == 1 else np.atleast_2d(mean)
+
+
+def assumptions(content: Mapping[str, Any]) -> list[str]:
+    """Returns a line about a latent_avg whose rows differ, or no line."""
+    rows = mean_rows(content)
+    if rows is None or _are_equal(rows):
+        return []
+    return [
+        f"latent_avg has {len(rows)} rows that differ: a start in w+, one w for each layer; the mean w is their mean"
+    ]
+
+
+def _are_equal(rows: np.ndarray) -> bool:
+    return bool(len(rows)) and bool((rows == rows[:1]).all())
 
 
 def _filters(state: Mapping[str, np.ndarray], doublings: int) -> tuple[tuple[float, ...], tuple[float, ...]]:

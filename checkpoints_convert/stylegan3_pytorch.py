@@ -91,6 +91,8 @@ def convert(state: Mapping[str, np.ndarray], source: Mapping[str, Any]) -> base.
 
     def fetch(name: str) -> np.ndarray:
         array = tensors.take(name)
+        if name.endswith("input.transform") and array.ndim == 3:
+            return array[0] if has_one_transform(state) else np.eye(3, dtype=np.float32)
         if array.ndim == 4:
             return assembly.convolution(array)
         return array.T if array.ndim == 2 and name.endswith(".weight") else array
@@ -101,6 +103,16 @@ def convert(state: Mapping[str, np.ndarray], source: Mapping[str, Any]) -> base.
         _check_filter(tensors, f"synthesis.{plan.name}.down_filter", plan.down_taps, plan.down_filter)
     tensors.finish()
     return generator
+
+
+def has_one_transform(state: Mapping[str, np.ndarray]) -> bool:
+    """Returns whether the file has one transform of the Fourier features.
+
+    Encoders for unaligned pictures store the transforms of their last batch in its
+    place, as [n, 3, 3].
+    """
+    transform = state.get("synthesis.input.transform", np.eye(3))
+    return transform.ndim < 3 or bool(len(transform) and (transform == transform[:1]).all())
 
 
 def _check_depth(state: Mapping[str, np.ndarray], pattern: str, argument: str, expected: int) -> None:

@@ -3,6 +3,9 @@
 These files contain neither noise images nor a mean w. Because the port draws noise
 images and does not truncate, it needs neither. The conversion creates both
 reproducibly: noise images from a fixed seed, and the mean w over 10,000 z.
+
+The port's instance norm is torch.nn.InstanceNorm2d with its default epsilon, 1e-5. The
+TensorFlow code, which trained the weights, has 1e-8.
 """
 
 import dataclasses
@@ -15,6 +18,12 @@ import numpy as np
 from checkpoints_convert import assembly, stylegan_tensorflow
 from ganspace_jax.errors import InputError
 from ganspace_jax.generators import base, stylegan
+
+EPSILON = 1e-5  # of the port's instance norm
+NOTE = (
+    "the instance norm's epsilon is not in the file, taken as 1e-5 (GANSpace's code); the TensorFlow code that trained "
+    "the published weights has 1e-8: --option=epsilon=1e-8"
+)
 
 
 def configuration(state: Mapping[str, np.ndarray]) -> stylegan.Config:
@@ -46,17 +55,20 @@ def configuration(state: Mapping[str, np.ndarray]) -> stylegan.Config:
     )
 
 
-def convert(state: Mapping[str, np.ndarray], *, epsilon: float = 1e-8) -> base.Generator:
+def convert(state: Mapping[str, np.ndarray], *, epsilon: float = EPSILON) -> base.Generator:
     """Returns the generator of a state dict.
 
     Args:
         state: State dict of the port.
-        epsilon: Epsilon of the instance norm. The weights were trained with 1e-8.
-            GANSpace's own pictures use 1e-5.
+        epsilon: Epsilon of the instance norm. GANSpace's own pictures have 1e-5. The
+            weights were trained with 1e-8.
 
     Raises:
-        InputError: A parameter is missing, unused, or has the wrong shape.
+        InputError: A parameter is missing, unused, or has the wrong shape, or epsilon
+            is not positive.
     """
+    if not 0 < epsilon < 1:
+        raise InputError(f"--option=epsilon={epsilon:g}: must be above 0 and below 1")
     tensors = assembly.Tensors(state)
     config = dataclasses.replace(configuration(state), epsilon=epsilon)
     random = np.random.default_rng(0)

@@ -460,8 +460,9 @@ def test_what_a_rosinality_file_cannot_mean_is_named():
         changed = {**content["g_ema"], "convs.0.conv.blur.kernel": wrong, "to_rgbs.0.upsample.kernel": wrong}
         with pytest.raises(InputError, match=r"convs\.0\.conv\.blur\.kernel: not the one separable filter"):
             stylegan2_rosinality.convert({**content, "g_ema": changed})
-    with pytest.raises(InputError, match=r"latent_avg: has shape \(4, 3\), needed is \(3,\) or \(1, 3\)"):
-        stylegan2_rosinality.convert({**content, "latent_avg": np.zeros((4, 3), np.float32)})
+    for mean in (np.arange(15.0).reshape(5, 3), np.zeros((4, 2)), np.zeros((2, 4, 3)), np.zeros(())):
+        with pytest.raises(InputError, match=r"latent_avg: has shape \(.*\), needed is \(3,\), \(1, 3\) or \(4, 3\)"):
+            stylegan2_rosinality.convert({**content, "latent_avg": mean.astype(np.float32)})
     with pytest.raises(InputError, match="g_ema: holds list"):
         stylegan2_rosinality.convert({"g_ema": [1]})
     bare = {name: array for name, array in content["g_ema"].items() if not name.endswith(".kernel")}

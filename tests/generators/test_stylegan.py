@@ -93,11 +93,11 @@ def _our_activation(name):
 def test_the_ports_file_makes_the_same_generator(golden):
     """The port's file lacks noise images and mean w; all other arrays are equal.
 
-    With the port's epsilon, the image is the port's.
+    The epsilon is the port's without an option, and then the image is the port's.
     """
     arrays, generator, z = golden
     state = _part(arrays, "param_torch/")
-    found = stylegan_ganspace.convert(state)
+    found = stylegan_ganspace.convert(state, epsilon=1e-8)
     assert found.definition == generator.definition
     missing = lambda path: any(name in jax.tree_util.keystr(path) for name in ("noise_const", "w_avg"))  # noqa: E731
     pairs = zip(jax.tree_util.tree_leaves_with_path(found.params), jax.tree.leaves(generator.params), strict=True)
@@ -108,9 +108,28 @@ def test_the_ports_file_makes_the_same_generator(golden):
         synthesis.synthesize(found, latents, noise=None), synthesis.synthesize(generator, latents, noise=None)
     )
     if "output/image_ganspace_eps1e-5" in arrays:
-        theirs = stylegan_ganspace.convert(state, epsilon=1e-5)
+        theirs = stylegan_ganspace.convert(state)
         image = synthesis.synthesize(theirs._replace(params=generator.params), latents)
         assert error(image, arrays["output/image_ganspace_eps1e-5"]) < TOLERANCE
+
+
+@pytest.mark.parametrize("options", [{}, {"epsilon": 1e-8}, {"epsilon": 0.5}])
+def test_the_instance_norm_has_the_epsilon_of_its_code(options):
+    """A variance of 1e-5 shows it: PyTorch's default is 1e-5, TensorFlow's is 1e-8."""
+    expected = options.get("epsilon", 1e-5)
+    config = stylegan_ganspace.convert(_part(load("stylegan1_tf_64"), "param_torch/"), **options).merge().config
+    x = np.sqrt(1e-5) * np.random.default_rng(0).standard_normal((2, 8, 8, 3)) + 0.5
+    y = x - x.mean((1, 2), keepdims=True)
+    y = y / np.sqrt((y**2).mean((1, 2), keepdims=True) + expected)
+    found = stylegan._instance_norm(jnp.asarray(x, jnp.float32), config.epsilon)
+    np.testing.assert_allclose(found, y, rtol=1e-3, atol=1e-3)
+    assert stylegan_tensorflow.configuration(_part(load("stylegan1_tf_64"), "param/")).epsilon == 1e-8
+
+
+@pytest.mark.parametrize("epsilon", [0.0, -1e-8, np.inf, np.nan])
+def test_an_epsilon_that_is_no_small_number_is_refused(epsilon):
+    with pytest.raises(InputError, match=r"--option=epsilon=.*: must be above 0 and below 1"):
+        stylegan_ganspace.convert({}, epsilon=epsilon)
 
 
 def test_the_ports_file_gets_the_mean_of_w_and_noise():

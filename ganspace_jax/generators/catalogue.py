@@ -70,12 +70,12 @@ def table() -> str:
     Only the first line of a checkpoint contains its name. A footnote names the
     sources of sizes and checksums.
     """
-    header, rows = ["name", "family", "resolution (px)", "licence", "size (MB)", "address"], []
+    header, rows = ["name", "family", "resolution (px)", "licence", "size (MB)", "SHA-256", "address"], []
     for checkpoint in PUBLISHED:
         first_cells = [checkpoint.name, checkpoint.family, str(checkpoint.resolution), checkpoint.licence]
         for file in checkpoint.files:
             size = f"{file.size / 1e6:.1f}" if file.size else ""
-            rows.append([*first_cells, size, file.addresses[0]])
+            rows.append([*first_cells, size, "checked" if file.sha256 else "unknown", file.addresses[0]])
             first_cells = [""] * len(first_cells)
     return f"{tables.aligned(header, rows)}\n\n{_footnote()}"
 
@@ -89,9 +89,15 @@ def _footnote() -> str:
         [
             "Sizes and SHA-256 checksums do not come from the publishers, but from these repositories:",
             *(f"  {', '.join(names)}: {source}" for source, names in names_by_source.items()),
-            "Files of all other checkpoints are not compared with a checksum.",
+            f"{_count_unknown()} files cannot be checked, because no public source states their SHA-256. "
+            "A download prints it.",
         ]
     )
+
+
+def _count_unknown() -> str:
+    files = [file for checkpoint in PUBLISHED for file in checkpoint.files]
+    return f"{sum(file.sha256 is None for file in files)} of {len(files)}"
 
 
 def _drive(identifier: str) -> tuple[str, str]:
@@ -133,11 +139,55 @@ def _stylegan2(data: str, resolution: int, sha256: str) -> Checkpoint:
 _NVIDIA = "Nvidia Source Code License, non-commercial"
 
 
+class _Checksum(NamedTuple):
+    """Size, SHA-256, and the repository and file that state them."""
+
+    size: int | None = None
+    sha256: str | None = None
+    source: str = ""
+
+
+# File name -> checksum. Each source computed the SHA-256 of a download from NVIDIA's
+# address.
+_NVIDIA_CHECKSUMS = {
+    # The file research/models/ffhq1024.provenance.json of this source states the size.
+    # adrianwedd/latent-self, scripts/setup.py, states the same SHA-256.
+    "ffhq.pkl": _Checksum(
+        381_624_121,
+        "a205a346e86a9ddaae702e118097d014b7b8bd719491396a162cca438f2f524c",
+        "Twixes/thispriestdoesnotexist, research/models/ffhq1024.provenance.json (a project that downloaded it)",
+    ),
+    # The file runpod_pipeline.sh in the same folder states the same SHA-256.
+    "cifar10.pkl": _Checksum(
+        None,
+        "f8952c74e23da2186d147ad871c48780bd59500ee37c301201081ee8e0cb32f1",
+        "Dronmong/drifting-identifiability, numerics/encoder_independent_drifting/stage_cap2/positive_control.py "
+        "(a project that downloaded it)",
+    ),
+    "stylegan3-t-ffhq-1024x1024.pkl": _Checksum(
+        294_775_112,
+        "efd9fa1f967a11b5390399a8ed512dc32e341c245fa2d4dafa6d94e96222085b",
+        "Twixes/thispriestdoesnotexist, research/models/stylegan3-t-ffhq1024/download.py (a project that downloaded it)",
+    ),
+    # The pointer's name is that of another network. Two other public files state the
+    # same size and SHA-256 under NVIDIA's name and address.
+    "stylegan3-r-ffhq-1024x1024.pkl": _Checksum(
+        237_040_112,
+        "ffe2233fa0d0329ad9f19b8bf8ea855d12210461c118ff52fbffde8d3a2b4519",
+        "aliprf/GANalyzer, ffhq.pkl (a Git LFS pointer to this file under another name)",
+    ),
+}
+
+
 def _ada(data: str, resolution: int) -> Checkpoint:
-    address = f"https://nvlabs-fi-cdn.nvidia.com/stylegan2-ada-pytorch/pretrained/{data}.pkl"
-    file = File(f"{data}.pkl", (address,))
+    name = f"{data}.pkl"
+    address = f"https://nvlabs-fi-cdn.nvidia.com/stylegan2-ada-pytorch/pretrained/{name}"
     documented = "NVlabs/stylegan2-ada-pytorch, README.md"
-    return Checkpoint(f"stylegan2-ada-{data}", "stylegan2", resolution, (file,), _NVIDIA, documented)
+    checksum = _NVIDIA_CHECKSUMS.get(name, _Checksum())
+    file = File(name, (address,), checksum.size, checksum.sha256)
+    return Checkpoint(
+        f"stylegan2-ada-{data}", "stylegan2", resolution, (file,), _NVIDIA, documented, checksum.source
+    )  # fmt: skip
 
 
 def _ngc(name: str, family: str, data: str, resolution: int) -> Checkpoint:
@@ -151,7 +201,9 @@ def _ngc(name: str, family: str, data: str, resolution: int) -> Checkpoint:
     """
     file_name = f"{data}-{resolution}x{resolution}.pkl"
     address = f"https://api.ngc.nvidia.com/v2/models/nvidia/research/{family}/versions/1/files/{file_name}"
-    return Checkpoint(name, family, resolution, (File(file_name, (address,)),), _NVIDIA, "NVlabs/stylegan3, README.md")
+    checksum = _NVIDIA_CHECKSUMS.get(file_name, _Checksum())
+    file = File(file_name, (address,), checksum.size, checksum.sha256)
+    return Checkpoint(name, family, resolution, (file,), _NVIDIA, "NVlabs/stylegan3, README.md", checksum.source)
 
 
 def _stylegan3(kind: str) -> tuple[Checkpoint, ...]:
@@ -168,11 +220,6 @@ def _stylegan3(kind: str) -> tuple[Checkpoint, ...]:
 
 
 _BIGGAN = "https://s3.amazonaws.com/models.huggingface.co/biggan"
-
-
-class _Checksum(NamedTuple):
-    size: int | None = None
-    sha256: str | None = None
 
 
 # Resolution -> checksums of the weights and of the configuration.

@@ -249,7 +249,8 @@ def test_networks_of_grey_rgb_and_rgba_images_convert(channels, converts):
 
 def _refuses_the_configuration(directory):
     with pytest.raises(
-        InputError, match=r"must contain pytorch_model\.bin or model\.safetensors, and a readable config\.json of up to 64 KiB"
+        InputError,
+        match=r"must contain pytorch_model\.bin or model\.safetensors, and a readable config\.json of up to 64 KiB",
     ):
         formats.read(directory)
 
@@ -276,7 +277,9 @@ def test_a_directory_wants_its_configuration(tmp_path):
     (tmp_path / "config.json").symlink_to("/dev/zero")
     _refuses_the_configuration(tmp_path)
     (tmp_path / "config.json").unlink()
-    with pytest.raises(InputError, match=r"must contain pytorch_model\.bin or model\.safetensors, and a readable config\.json"):
+    with pytest.raises(
+        InputError, match=r"must contain pytorch_model\.bin or model\.safetensors, and a readable config\.json"
+    ):
         formats.read(tmp_path)
 
 

@@ -127,7 +127,7 @@ def test_the_list_shows_every_name_and_address_and_requires_no_second_flag():
     assert result.returncode == 0, result.stderr
     assert result.stdout == catalogue.table() + "\n"
     header, *lines = result.stdout.split("\n\n")[0].splitlines()
-    columns = ["name", "family", "resolution (px)", "licence", "size (MB)", "address"]
+    columns = ["name", "family", "resolution (px)", "licence", "size (MB)", "SHA-256", "address"]
     assert re.split("  +", header) == columns
     files = [(checkpoint, file) for checkpoint in catalogue.PUBLISHED for file in checkpoint.files]
     for line, (checkpoint, file) in zip(lines, files, strict=True):

@@ -51,7 +51,7 @@ def test_the_whole_zoo_loads():
 def test_unknown_names_get_the_nearest():
     with pytest.raises(CheckpointError, match="did you mean 'stylegan2-scenes'"):
         zoo.load("stylegan2-scene")
-    with pytest.raises(CheckpointError, match="neither a generator of the zoo nor a directory; the zoo has: "):
+    with pytest.raises(CheckpointError, match="neither a generator of the zoo nor a directory or file; the zoo has: "):
         zoo.load("zzz")
 
 

@@ -30,7 +30,7 @@ class FileKind(NamedTuple):
         name: Short name, such as "torch" or "web_page".
         words: Words for messages, with their article.
         advice: What to do about the file, "" if there is no general advice.
-        source: What to give as a checkpoint in its place, "" if `advice` says it.
+        source: Advice to a user who needs a checkpoint, "" if `advice` is enough.
     """
 
     name: str
@@ -41,6 +41,8 @@ class FileKind(NamedTuple):
 
 # The kinds whose content this package reads.
 READABLE = ("torch", "pickle", "npy", "npz", "safetensors")
+# The kinds from which archives.py extracts files.
+ARCHIVES = ("zip", "tar", "gzip", "bzip2", "xz")
 
 _AGAIN = "download or copy it again"
 _PYTORCH = "give the PyTorch file that it was made from"
@@ -119,6 +121,20 @@ def recognize(path: str | os.PathLike[str]) -> FileKind | None:
         return None
 
 
+def is_checkpoint(start: bytes) -> bool:
+    """Returns whether a file's first bytes are those of a torch file, a pickle or a
+    safetensors file.
+    """
+    is_zip = start.startswith(b"PK\x03\x04") and _first_record(start).endswith(b"data.pkl")
+    is_pickle = start[:1] == b"\x80" and start[1:2] in (b"\x02", b"\x03", b"\x04", b"\x05")
+    return is_zip or is_pickle or safetensors_files.begins(start)
+
+
+def _first_record(head: bytes) -> bytes:
+    """Returns the name of the first record of a zip archive."""
+    return head[30 : 30 + struct.unpack("<H", head[_ZIP_NAME])[0]] if len(head) >= 30 else b""
+
+
 def _of_file(path: pathlib.Path, head: bytes, tail: bytes, size: int) -> FileKind | None:
     if not size:
         return FileKind("empty", "an empty file", _AGAIN)
@@ -129,7 +145,7 @@ def _of_file(path: pathlib.Path, head: bytes, tail: bytes, size: int) -> FileKin
     if network_pickles.is_pickle(path):
         return _of_pickle(head)
     if head.startswith(b"\x93NUMPY") and re.search(rb"'descr': *'\|O", head[:256]):
-        return FileKind("npy", "a NumPy file (.npy) of pickled Python objects", source=_CHECKPOINT)
+        return FileKind("npy_objects", "a NumPy file (.npy) of pickled Python objects", source=_CHECKPOINT)
     if safetensors_files.begins(head):
         return FileKind("safetensors", "a safetensors file")
     by_magic = next((kind for magic, kind in _MAGIC if head.startswith(magic)), None)
@@ -190,7 +206,7 @@ def _has_index(path: pathlib.Path) -> bool:
 
 
 def _of_zip(path: pathlib.Path, head: bytes, tail: bytes) -> FileKind | None:
-    first = head[30 : 30 + struct.unpack("<H", head[_ZIP_NAME])[0]] if len(head) >= 30 else b""
+    first = _first_record(head)
     if _ZIP_END not in tail:
         kind = {b"data.pkl": "a torch file", b".npy": "a NumPy archive (.npz)"}
         words = next((words for end, words in kind.items() if first.endswith(end)), "a zip archive")

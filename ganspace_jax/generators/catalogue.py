@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from ganspace_jax.errors import InputError, nearest
 from ganspace_jax.files import tables
+from ganspace_jax.generators.published_checksums import BIGGAN_DEEP, NVIDIA, Checksum
 
 
 class File(NamedTuple):
@@ -139,51 +140,11 @@ def _stylegan2(data: str, resolution: int, sha256: str) -> Checkpoint:
 _NVIDIA = "Nvidia Source Code License, non-commercial"
 
 
-class _Checksum(NamedTuple):
-    """Size, SHA-256, and the repository and file that state them."""
-
-    size: int | None = None
-    sha256: str | None = None
-    source: str = ""
-
-
-# File name -> checksum. Each source computed the SHA-256 of a download from NVIDIA's
-# address.
-_NVIDIA_CHECKSUMS = {
-    # The file research/models/ffhq1024.provenance.json of this source states the size.
-    # adrianwedd/latent-self, scripts/setup.py, states the same SHA-256.
-    "ffhq.pkl": _Checksum(
-        381_624_121,
-        "a205a346e86a9ddaae702e118097d014b7b8bd719491396a162cca438f2f524c",
-        "Twixes/thispriestdoesnotexist, research/models/ffhq1024.provenance.json (a project that downloaded it)",
-    ),
-    # The file runpod_pipeline.sh in the same folder states the same SHA-256.
-    "cifar10.pkl": _Checksum(
-        None,
-        "f8952c74e23da2186d147ad871c48780bd59500ee37c301201081ee8e0cb32f1",
-        "Dronmong/drifting-identifiability, numerics/encoder_independent_drifting/stage_cap2/positive_control.py "
-        "(a project that downloaded it)",
-    ),
-    "stylegan3-t-ffhq-1024x1024.pkl": _Checksum(
-        294_775_112,
-        "efd9fa1f967a11b5390399a8ed512dc32e341c245fa2d4dafa6d94e96222085b",
-        "Twixes/thispriestdoesnotexist, research/models/stylegan3-t-ffhq1024/download.py (a project that downloaded it)",
-    ),
-    # The pointer's name is that of another network. Two other public files state the
-    # same size and SHA-256 under NVIDIA's name and address.
-    "stylegan3-r-ffhq-1024x1024.pkl": _Checksum(
-        237_040_112,
-        "ffe2233fa0d0329ad9f19b8bf8ea855d12210461c118ff52fbffde8d3a2b4519",
-        "aliprf/GANalyzer, ffhq.pkl (a Git LFS pointer to this file under another name)",
-    ),
-}
-
-
 def _ada(data: str, resolution: int) -> Checkpoint:
     name = f"{data}.pkl"
     address = f"https://nvlabs-fi-cdn.nvidia.com/stylegan2-ada-pytorch/pretrained/{name}"
     documented = "NVlabs/stylegan2-ada-pytorch, README.md"
-    checksum = _NVIDIA_CHECKSUMS.get(name, _Checksum())
+    checksum = NVIDIA.get(name, Checksum())
     file = File(name, (address,), checksum.size, checksum.sha256)
     return Checkpoint(
         f"stylegan2-ada-{data}", "stylegan2", resolution, (file,), _NVIDIA, documented, checksum.source
@@ -201,7 +162,7 @@ def _ngc(name: str, family: str, data: str, resolution: int) -> Checkpoint:
     """
     file_name = f"{data}-{resolution}x{resolution}.pkl"
     address = f"https://api.ngc.nvidia.com/v2/models/nvidia/research/{family}/versions/1/files/{file_name}"
-    checksum = _NVIDIA_CHECKSUMS.get(file_name, _Checksum())
+    checksum = NVIDIA.get(file_name, Checksum())
     file = File(file_name, (address,), checksum.size, checksum.sha256)
     return Checkpoint(name, family, resolution, (file,), _NVIDIA, "NVlabs/stylegan3, README.md", checksum.source)
 
@@ -222,19 +183,9 @@ def _stylegan3(kind: str) -> tuple[Checkpoint, ...]:
 _BIGGAN = "https://s3.amazonaws.com/models.huggingface.co/biggan"
 
 
-# Resolution -> checksums of the weights and of the configuration.
-_BIGGAN_CHECKSUMS = {
-    256: (
-        _Checksum(234_411_737, "5900ef4065047e3aa0d1b66197b7f2664dceb59b27080e414ad57e203c485bc5"),
-        _Checksum(715, "edd106f65ff28ee1638491a978cfa6bc50dfa0344aab70749a7b8eb08bbec677"),
-    ),
-}
-_BIGGAN_CHECKSUM_SOURCE = "miloszkolber/uncanny_lab, modelinstall/catalog.go (the Go code of an unrelated program)"
-
-
 def _biggan_deep(resolution: int) -> Checkpoint:
     name = f"biggan-deep-{resolution}"
-    weights, configuration = _BIGGAN_CHECKSUMS.get(resolution, (_Checksum(), _Checksum()))
+    weights, configuration = BIGGAN_DEEP.get(resolution, (Checksum(), Checksum()))
     files = (
         File("pytorch_model.bin", (f"{_BIGGAN}/{name}-pytorch_model.bin",), weights.size, weights.sha256),
         File("config.json", (f"{_BIGGAN}/{name}-config.json",), configuration.size, configuration.sha256),
@@ -246,7 +197,7 @@ def _biggan_deep(resolution: int) -> Checkpoint:
         files,
         "MIT for the code; weights by DeepMind",
         "huggingface/pytorch-pretrained-BigGAN, pytorch_pretrained_biggan/model.py",
-        checksums=_BIGGAN_CHECKSUM_SOURCE if resolution in _BIGGAN_CHECKSUMS else "",
+        checksums=weights.source,
     )
 
 

@@ -175,6 +175,8 @@ class _Bounded(io.RawIOBase):
         return self._file.tell()
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        if whence == os.SEEK_SET and offset < 0:
+            raise ValueError("an index that points before the file")
         before = self._file.tell()
         after = self._file.seek(offset, whence)
         self._spend(max(0, after - before))  # a compressed file decompresses what it skips

@@ -6,6 +6,7 @@ import json
 import pathlib
 import shutil
 
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from absl import flags
@@ -86,7 +87,7 @@ def test_a_conversion_to_one_file_equals_the_one_to_a_directory(tmp_path, monkey
     assert len(made) == 2 and {path.name for path in tmp_path.iterdir()} == {"out", "x.safetensors"}
     directory, file = zoo.load(tmp_path / "out"), zoo.load(single)
     assert zoo.fingerprint(directory) == zoo.fingerprint(file)
-    z = np.random.default_rng(0).standard_normal((2, file.merge().z_dim)).astype(np.float32)
+    z = jnp.asarray(np.random.default_rng(0).standard_normal((2, file.merge().z_dim)), jnp.float32)
     images = [synthesis.synthesize(each, synthesis.map_latents(each, z)) for each in (directory, file)]
     np.testing.assert_array_equal(*images)
     record = json.loads((tmp_path / "out" / "conversion.json").read_text())

@@ -71,14 +71,19 @@ def kind(start: bytes) -> str | None:
     return next((name for magic, (name, _) in _COMPRESSIONS.items() if start.startswith(magic)), None)
 
 
-def zip_names(path: str | os.PathLike[str]) -> tuple[str, ...] | None:
-    """Returns the names in a zip archive, None if its index is damaged or too large."""
+def zip_records(path: str | os.PathLike[str]) -> dict[str, bool] | None:
+    """Returns whether each record of a zip archive is compressed, by name.
+
+    Returns None if the archive's index is damaged or too large.
+    """
     try:
         with open(path, "rb") as file, zipfile.ZipFile(_Index(file)) as archive:  # type: ignore[arg-type]
-            names = archive.namelist()
+            infos = archive.infolist()
     except _ERRORS:
         return None
-    return tuple(names) if len(names) <= MAX_MEMBERS else None
+    if len(infos) > MAX_MEMBERS:
+        return None
+    return {info.filename: info.compress_type != zipfile.ZIP_STORED for info in infos}
 
 
 def members(path: str | os.PathLike[str]) -> tuple[Member, ...]:

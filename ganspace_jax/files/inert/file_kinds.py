@@ -8,7 +8,7 @@ import os
 import pathlib
 import re
 import struct
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from typing import NamedTuple
 
 from ganspace_jax.errors import printable
@@ -47,6 +47,7 @@ ARCHIVES = ("zip", "tar", "gzip", "bzip2", "xz")
 _AGAIN = "download or copy it again"
 _PYTORCH = "give the PyTorch file that it was made from"
 _TENSORFLOW = "give NVIDIA's network pickle (.pkl), or the network converted to PyTorch"
+_ORIGINAL = "give the file that torch.save wrote"
 _CHECKPOINT = "give the network's checkpoint of PyTorch or NVIDIA"
 _EXTRACT = "extract it, and give the file in it"
 
@@ -211,7 +212,7 @@ def _of_zip(path: pathlib.Path, head: bytes, tail: bytes) -> FileKind | None:
         kind = {b"data.pkl": "a torch file", b".npy": "a NumPy archive (.npz)"}
         words = next((words for end, words in kind.items() if first.endswith(end)), "a zip archive")
         return FileKind("cut_short", f"{words} that is cut short", _AGAIN)
-    names = archives.zip_names(path)
+    names = archives.zip_records(path)
     if names is None:  # a damaged index, of which the reader gives the reason
         return _TORCH if first.endswith(b"data.pkl") else FileKind("zip", "a damaged zip archive", _AGAIN)
     roots = [name.removesuffix("data.pkl") for name in names if name.endswith("data.pkl")]
@@ -225,9 +226,11 @@ def _of_zip(path: pathlib.Path, head: bytes, tail: bytes) -> FileKind | None:
     return FileKind("zip", f"a zip archive with {_listed(names)}", _EXTRACT)
 
 
-def _of_torch_zip(root: str, names: Collection[str]) -> FileKind:
-    if f"{root}constants.pkl" in names:
+def _of_torch_zip(root: str, is_compressed: Mapping[str, bool]) -> FileKind:
+    if f"{root}constants.pkl" in is_compressed:
         return FileKind("torchscript", "a TorchScript archive, which holds a program", source="give its state dict")
+    if is_compressed[f"{root}data.pkl"]:  # torch compresses no record
+        return FileKind("torch_part", "a torch file that another program unpacked and packed", _ORIGINAL)
     return _TORCH
 
 
@@ -272,7 +275,7 @@ def _of_directory(path: pathlib.Path) -> FileKind:
     if "saved_model.pb" in names:
         return _GRAPHS["saved_model"]
     if "data.pkl" in names:
-        return FileKind("torch_part", "an unpacked torch file", "give the file that torch.save wrote")
+        return FileKind("torch_part", "an unpacked torch file", _ORIGINAL)
     if any(name.endswith(".index") for name in names):
         return _INDEX._replace(words="the directory of a TensorFlow checkpoint")
     return FileKind("directory", f"a directory with {_listed(names)}", "give one file")

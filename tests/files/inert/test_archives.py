@@ -123,7 +123,7 @@ def test_an_archive_of_very_many_files_is_refused(tmp_path, monkeypatch):
         (tmp_path / kind).write_bytes(MANY[kind])
         with pytest.raises(InputError, match="more than 2 files"):
             archives.members(tmp_path / kind)
-    assert archives.zip_names(tmp_path / "zip") is None
+    assert archives.zip_records(tmp_path / "zip") is None
 
 
 def test_names_are_printable(tmp_path):

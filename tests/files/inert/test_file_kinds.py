@@ -18,9 +18,9 @@ from ganspace_jax.files.inert import file_kinds, graph_files
 TABLE_MAGIC = bytes.fromhex("57fb808b247547db")
 
 
-def _zip(*names, data=b"x" * 40):
+def _zip(*names, data=b"x" * 40, compression=zipfile.ZIP_STORED):
     content = io.BytesIO()
-    with zipfile.ZipFile(content, "w") as archive:
+    with zipfile.ZipFile(content, "w", compression) as archive:
         for name in names:
             archive.writestr(name, data)
     return content.getvalue()
@@ -93,6 +93,9 @@ KINDS = {
     "a Keras model (.keras)": _zip("metadata.json", "config.json", "model.weights.h5"),
     "an ONNX model": _message((1, 8), (2, b"pytorch"), (3, b"2.1.0"), (7, ONNX_GRAPH), (8, _message((2, 17)))),
     "a TorchScript archive, which holds a program": _zip("g/data.pkl", "g/constants.pkl", "g/code/__torch__.py"),
+    "a torch file that another program unpacked and packed": _zip(
+        "g/data.pkl", "g/data/0", compression=zipfile.ZIP_DEFLATED
+    ),
     "data.pkl, a part of a torch file without its numbers": STORAGE,
     "a NumPy file (.npy) of pickled Python objects": _npy(np.array({"a": 1}, dtype=object)),
     "a GGUF file, which holds a language model": b"GGUF\x03\x00\x00\x00",

@@ -35,6 +35,8 @@ def test_a_discriminator_of_plain_convolutions_is_told_by_its_widths():
         f"main.{i}.weight": np.zeros(shape) for i, shape in enumerate([(8, 3, 4, 4), (16, 8, 4, 4), (1, 16, 4, 4)])
     }
     assert "discriminator" in other_networks.recognize([Network("", kernels)]).words
+    features = {**kernels, "main.2.weight": np.zeros((2, 16, 4, 4))}
+    assert other_networks.recognize([Network("", features)]) is None
     generator = drawn((8, 4, 4, 3))
     assert other_networks.recognize([Network("", generator)]) is None
     assert "discriminator" in other_networks.recognize([_network("a.weight a.bias b.weight", "netD")]).words

@@ -90,7 +90,7 @@ def _footnote() -> str:
         [
             "Sizes and SHA-256 checksums do not come from the publishers, but from these repositories:",
             *(f"  {', '.join(names)}: {source}" for source, names in names_by_source.items()),
-            f"{_count_unknown()} files cannot be checked, because no public source states their SHA-256. "
+            f"{_count_unknown()} files cannot be checked, because no known public source states their SHA-256. "
             "A download prints it.",
         ]
     )

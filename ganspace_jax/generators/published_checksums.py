@@ -36,7 +36,7 @@ NVIDIA = {
         "Twixes/thispriestdoesnotexist, research/models/stylegan3-t-ffhq1024/download.py (a project that downloaded it)",
     ),
     # The pointer's name is that of another network. Two other public files state the
-    # same size and SHA-256 under NVIDIA's name and address.
+    # same SHA-256 under NVIDIA's name, one of them with the address and the size.
     "stylegan3-r-ffhq-1024x1024.pkl": Checksum(
         237_040_112,
         "ffe2233fa0d0329ad9f19b8bf8ea855d12210461c118ff52fbffde8d3a2b4519",

@@ -48,7 +48,7 @@ def compare_biggan_deep(resolution: int, batch: int, repeats: int) -> dict[str, 
     )  # fmt: skip
     z = np.clip(np.random.default_rng(0).standard_normal((batch, 128), np.float32), -2, 2)
     label = np.eye(1000, dtype=np.float32)[np.arange(batch)]
-    theirs = _with_statistics(
+    theirs = with_statistics(
         pytorch_pretrained_biggan.BigGAN(config), torch.from_numpy(z[:2]), torch.from_numpy(label[:2])
     )
     ours = biggan_huggingface.convert(_arrays(theirs.state_dict()), config.to_dict())
@@ -58,7 +58,7 @@ def compare_biggan_deep(resolution: int, batch: int, repeats: int) -> dict[str, 
     )  # fmt: skip
 
 
-def _with_statistics(network: torch.nn.Module, z: torch.Tensor, label: torch.Tensor) -> torch.nn.Module:
+def with_statistics(network: torch.nn.Module, z: torch.Tensor, label: torch.Tensor) -> torch.nn.Module:
     """Sets spectral norms and batch norm statistics to those of the random weights.
 
     Without them the images are not finite.

@@ -7,8 +7,8 @@
 The content of the file determines its format. Nothing in the file is executed. A
 conversion must use every parameter exactly once, and the images must be finite. Only
 then the directory appears, in one step. It contains the generator, preview.png with the
-images of seeds 0 to 15, and conversion.json, which names the source. Converting the
-same file again replaces the directory.
+images of seeds 0 to 15 (0 to 3 above 256 pixels), and conversion.json, which names the
+source. Converting the same file again replaces the directory.
 
 If the name of the output ends in .safetensors, the generator becomes one file instead.
 The file stores the content of conversion.json too. Its source can also be a checkpoint
@@ -60,6 +60,7 @@ flags.DEFINE_multi_string(
 )  # fmt: skip
 
 _RECORD = "conversion.json"
+_LARGE = 256  # pixels; a larger image takes a second or more
 
 
 def main():
@@ -140,7 +141,8 @@ def _write(made: pathlib.Path, path: pathlib.Path, generator: base.Generator, re
         return
     with _output_errors():
         zoo.save(made, generator)  # before the preview, because JAX keeps the preview's memory
-    preview = pictures.grid(_preview(path, generator), 8)
+    preview = _preview(path, generator)
+    preview = pictures.grid(preview, min(8, len(preview)))
     with _output_errors():
         pictures.save_png(made / "preview.png", preview)
         (made / _RECORD).write_text(json.dumps(record, indent=2) + "\n")
@@ -212,25 +214,31 @@ def _description(found: formats.Format, generator: base.Generator) -> str:
     module = generator.merge()
     count = sum(leaf.size for leaf in jax.tree.leaves(generator.params))
     config = ", ".join(f"{f.name}={getattr(module.config, f.name)}" for f in dataclasses.fields(module.config))
+    height, width = generator.image_size
+    size = f"{height}" if height == width else f"{height} x {width}"
     return (
-        f"{found.description}: {module.config.resolution} px, z {module.z_dim}, "
+        f"{found.description}: {size} px, z {module.z_dim}, "
         f"{module.num_classes or 'no'} classes, {count:,} parameters\n{config}"
     )
 
 
 def _preview(path: pathlib.Path, generator: base.Generator) -> np.ndarray:
-    """Returns the images of seeds 0 to 15, of each class in turn if there are classes.
+    """Returns the preview's images, of each class in turn if there are classes.
 
-    The images are made one by one to save memory. Raises InputError if they are not
-    finite.
+    The seeds are 0 to 15, or 0 to 3 if images are large, because the images take most
+    of a conversion's time. They are made one by one to save memory.
+
+    Raises:
+        InputError: An image is not finite.
     """
     module = generator.merge()
-    z = jnp.asarray(latents.from_seeds(list(range(16)), module.z_dim, module.prior))
+    count = 16 if generator.resolution <= _LARGE else 4
+    z = jnp.asarray(latents.from_seeds(list(range(count)), module.z_dim, module.prior))
     label = None
     if module.num_classes:
-        label = jax.nn.one_hot(jnp.arange(16) % module.num_classes, module.num_classes)
+        label = jax.nn.one_hot(jnp.arange(count) % module.num_classes, module.num_classes)
     made = []
-    for i in tqdm(range(16), desc="preview", unit="image"):
+    for i in tqdm(range(count), desc="preview", unit="image"):
         one = None if label is None else label[i : i + 1]
         made.append(synthesis.synthesize(generator, synthesis.map_latents(generator, z[i : i + 1], one), label=one))
     made = np.concatenate(made)

@@ -185,7 +185,7 @@ def convert(state: Mapping[str, np.ndarray], options: Mapping[str, Any] | None =
         if leaf == "weight" and f"{module}.u0" in tensors:
             array = (array / largest_singular_value(array, tensors.take(f"{module}.u0"), epsilon)).astype(np.float32)
         if module == "linear":
-            return _channels_last(array, config.blocks[0][1])
+            return channels_last(array, config.blocks[0][1])
         if array.ndim == 4:
             return assembly.convolution(array)
         # Embeddings are [classes, width] in both layouts.
@@ -226,7 +226,7 @@ def _statistics_name(tensors: assembly.Tensors, module: str, leaf: str) -> str:
     return next((name for name in candidates if name in tensors), f"{module}.{leaf}")
 
 
-def _channels_last(array: np.ndarray, channels: int) -> np.ndarray:
+def channels_last(array: np.ndarray, channels: int) -> np.ndarray:
     """Reorders the outputs of `linear` from [channel, row, column] to channels last.
 
     Returns the weight as [in, row * column * channel], or the bias as

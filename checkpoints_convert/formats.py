@@ -7,18 +7,24 @@ from typing import Any, NamedTuple
 from checkpoints_convert import (
     biggan_ajbrock,
     biggan_huggingface,
+    biggan_studiogan,
     dcgan_layers,
     dcgan_pytorch,
+    genforce,
     networks,
     other_networks,
+    progan_genforce,
     progan_netdissect,
     progan_tensorflow,
     sources,
+    stylegan2_genforce,
+    stylegan2_lucidrains,
     stylegan2_pytorch,
     stylegan2_rosinality,
     stylegan2_tensorflow,
     stylegan3_pytorch,
     stylegan_ganspace,
+    stylegan_genforce,
     stylegan_tensorflow,
 )
 from checkpoints_convert.networks import Arrays, Network
@@ -192,7 +198,7 @@ FORMATS = (
     ),
     Format(
         "stylegan2_tensorflow", "StyleGAN2 of the official TensorFlow code, or of StyleGAN2-ADA's",
-        _has("synthesis/4x4/Const/const", "synthesis/4x4/Conv/mod_weight"),
+        stylegan2_tensorflow.matches,
         lambda network, _: stylegan2_tensorflow.convert(network.arrays, network.arguments),
     ),
     Format(
@@ -200,6 +206,17 @@ FORMATS = (
         _has("input.input", "conv1.conv.modulation.weight"),
         lambda network, options: stylegan2_rosinality.convert({**network.beside, "g_ema": network.arrays}, **options),
         ("lr_mlp", "z_dim"),
+    ),
+    Format(
+        "stylegan2_genforce", "StyleGAN2 of genforce/genforce or genforce/sefa", stylegan2_genforce.is_generator,
+        lambda network, options: stylegan2_genforce.convert(network.arrays, options), tuple(stylegan2_genforce.OPTIONS),
+        genforce.NOTE,
+    ),
+    Format(
+        "stylegan2_lucidrains", "StyleGAN2 of lucidrains/stylegan2-pytorch", stylegan2_lucidrains.is_generator,
+        lambda network, options: stylegan2_lucidrains.convert(network.arrays, options), stylegan2_lucidrains.OPTIONS,
+        "noise is off, because a file has no noise image; a mapping network that was trained with a --lr_mlp of its own "
+        "needs --option=lr_mlp=NUMBER",
     ),
     Format(
         "stylegan3_pytorch", "StyleGAN3 of NVlabs/stylegan3", _has("synthesis.input.freqs"), _convert_stylegan3
@@ -213,6 +230,12 @@ FORMATS = (
         lambda network, options: stylegan_ganspace.convert(network.arrays, **options), ("epsilon",),
     ),
     Format(
+        "stylegan_genforce", "StyleGAN of genforce/genforce, genforce/sefa or genforce/interfacegan",
+        stylegan_genforce.is_generator,
+        lambda network, options: stylegan_genforce.convert(network.arrays, options), tuple(stylegan_genforce.OPTIONS),
+        genforce.NOTE,
+    ),
+    Format(
         "biggan_ajbrock", "BigGAN of ajbrock/BigGAN-PyTorch", _is_biggan,
         lambda network, options: biggan_ajbrock.convert(network.arrays, options), tuple(biggan_ajbrock.OPTIONS),
     ),
@@ -221,12 +244,24 @@ FORMATS = (
         _convert_huggingface,
     ),
     Format(
+        "biggan_studiogan", "BigGAN of POSTECH-CVLab/PyTorch-StudioGAN", biggan_studiogan.is_generator,
+        lambda network, options: biggan_studiogan.convert(network.arrays, options), tuple(biggan_studiogan.OPTIONS),
+        "the batch norms use the running statistics in the file; that code may compute standing statistics before it "
+        "draws images",
+    ),
+    Format(
         "progan_tensorflow", "ProGAN of the official TensorFlow code", _has("4x4/Dense/weight", "ToRGB_lod0/weight"),
         lambda network, _: progan_tensorflow.convert(network.arrays, network.arguments, network.class_name),
     ),
     Format(
         "progan_netdissect", "ProGAN of netdissect's PyTorch port", _is_progan,
         lambda network, _: progan_netdissect.convert(network.arrays),
+    ),
+    Format(
+        "progan_genforce", "ProGAN of genforce/genforce, genforce/sefa or genforce/interfacegan",
+        progan_genforce.is_generator,
+        lambda network, options: progan_genforce.convert(network.arrays, options), tuple(progan_genforce.OPTIONS),
+        "a file does not show whether the first layer has a label beside z; if it has, give --option=label_size=NUMBER",
     ),
     Format(
         "dcgan", "DCGAN of the PyTorch tutorial", dcgan_layers.is_generator,

@@ -5,6 +5,7 @@ networks with components. Torch files contain state dicts. If a file contains a 
 and its moving average, the moving average comes first.
 """
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
@@ -65,7 +66,8 @@ def find(content: Any, arguments: Mapping[str, Any]) -> tuple[Network, ...]:
     networks = _from_modules(content) if isinstance(content, dict) else []
     if not networks:
         networks = [network._replace(arguments=dict(arguments)) for network in _state_dicts(content, "", {})]
-    return tuple(sorted(networks, key=lambda network: "ema" not in network.name.lower()))
+    # genforce calls the moving average generator_smooth.
+    return tuple(sorted(networks, key=lambda network: not re.search("ema|smooth", network.name.lower())))
 
 
 def conv_clamp(network: Network) -> float | None:

@@ -4,6 +4,8 @@ The two repositories store the synthesis network's arguments in different places
 have different defaults of conv_clamp. So the layers give the clamp. The filters in the
 file must equal the filters that the arguments give. A network that was trained without
 a mean w (w_avg_beta=None) gets the mean of 10,000 z.
+
+Forks of the first repository make images of other sizes; see stylegan2_sizes.
 """
 
 import dataclasses
@@ -12,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from checkpoints_convert import assembly
+from checkpoints_convert import assembly, stylegan2_sizes
 from ganspace_jax.errors import InputError
 from ganspace_jax.generators import base, stylegan2
 
@@ -25,11 +27,16 @@ _MAPPING = {
 }
 _SYNTHESIS = ("architecture", "resample_filter", "use_noise")
 _RESAMPLING = {"orig": ("conv0.",), "skip": ("conv0.", ""), "resnet": ("conv0.", "skip.")}  # layers of a block
-_SUPPORTED = {"activation": "lrelu", "kernel_size": 3}
+# countHW is eps696/stylegan2ada's number of latents whose images are joined.
+_SUPPORTED = {"activation": "lrelu", "kernel_size": 3, "countHW": [1, 1]}
 # Arguments of training and speed. The arrays give the channels, the layers the clamp.
+# The last line has arguments of forks. In eps696/stylegan2ada, scale_type and splitfine
+# act only through size and countHW. In PDillis/stylegan3-fun, extended_sgan2 doubles
+# the channels. stylegan2_sizes checks the arguments of sizes.
 _WITHOUT_EFFECT = (
     "channel_base", "channel_max", "conv_clamp", "num_fp16_res", "fp16_channels_last", "fused_modconv_default",
-    "w_avg_beta", "freeze_layers", "freeze_embed",
+    "w_avg_beta", "freeze_layers", "freeze_embed", *stylegan2_sizes.ARGUMENTS,
+    "verbose", "scale_type", "splitfine", "extended_sgan2",
 )  # fmt: skip
 
 _FILTER_TOLERANCE = 1e-5  # of the largest tap
@@ -49,18 +56,21 @@ def configuration(state: Mapping[str, np.ndarray], source: Mapping[str, Any]) ->
     if missing := sorted(set(_REQUIRED) - set(own)):
         raise InputError(f"constructor argument {missing[0]}: missing")
     flat = {name: value for name, value in own.items() if name not in _REQUIRED}
-    mapping = _known(source.get("mapping_kwargs") or {}, _MAPPING)
-    synthesis = _known({**flat, **(source.get("synthesis_kwargs") or {})}, _SYNTHESIS)
+    flat |= source.get("synthesis_kwargs") or {}
+    mapping, synthesis = _known(source.get("mapping_kwargs") or {}, _MAPPING), _known(flat, _SYNTHESIS)
     if (architecture := synthesis.get("architecture", "skip")) not in _RESAMPLING:
         raise InputError(f"constructor argument architecture={architecture!r}: there are {', '.join(_RESAMPLING)}")
     z_dim, depth = int(own["z_dim"]), int(mapping.get("num_layers", 8))
     for name, number in (("z_dim", z_dim), ("num_layers", depth)):
         if number < 1:
             raise InputError(f"constructor argument {name}={number}: must be at least 1")
-    return stylegan2.Config(
+    base_size = stylegan2_sizes.base_size(state, "synthesis.b4.const", 3, "synthesis.b4.conv1.noise_const")
+    blocks = stylegan2_sizes.block_names(state, own["img_resolution"], base_size)
+    config = stylegan2.Config(
         z_dim=z_dim,
         w_dim=int(own["w_dim"]),
-        channels=_channels(state, int(own["img_resolution"])),
+        channels=tuple(assembly.shape_of(state, f"synthesis.{block}.conv1.bias", 1)[0] for block in blocks),
+        base_size=base_size,
         num_classes=int(own["c_dim"]),
         image_channels=int(own["img_channels"]),
         architecture=architecture,
@@ -68,6 +78,8 @@ def configuration(state: Mapping[str, np.ndarray], source: Mapping[str, Any]) ->
         use_noise=bool(synthesis.get("use_noise", True)),
         **{_MAPPING[name]: value for name, value in mapping.items()},
     )
+    stylegan2_sizes.check(flat, config)
+    return config
 
 
 def convert(
@@ -138,14 +150,6 @@ def _known(arguments: Mapping[str, Any], names: Sequence[str] | Mapping[str, str
         raise InputError(f"constructor argument {unknown[0]}: not known; the known ones are: {', '.join(names)}")
     plain = {name: value.item() if isinstance(value, np.generic) else value for name, value in arguments.items()}
     return {name: value for name, value in plain.items() if name in names}
-
-
-def _channels(state: Mapping[str, np.ndarray], resolution: int) -> tuple[int, ...]:
-    """Returns the channels at 4x4, 8x8, ... up to the resolution; raises InputError."""
-    if resolution < 4 or resolution & (resolution - 1):
-        raise InputError(f"constructor argument img_resolution={resolution}: must be a power of two, at least 4")
-    sides = [2**power for power in range(2, resolution.bit_length())]
-    return tuple(assembly.shape_of(state, f"synthesis.b{side}.conv1.bias", 1)[0] for side in sides)
 
 
 def _clamp(clamps: Mapping[str, float | None]) -> float | None:

@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from checkpoints_convert import assembly, stylegan2_pytorch
+from checkpoints_convert import assembly, stylegan2_pytorch, stylegan2_sizes
 from ganspace_jax.errors import InputError
 from ganspace_jax.generators import base, stylegan2
 
@@ -52,6 +52,7 @@ def configuration(
         z_dim=widths[0][1],
         w_dim=widths[-1][0],
         channels=tuple(shape_of(f"{layer}.activate.bias", 1)[0] for layer in layers),
+        base_size=stylegan2_sizes.base_size(state, "input.input", 4, "noises.noise_0"),
         image_channels=shape_of("to_rgb1.bias", 4)[1],
         mapping_layers=depth,
         mapping_width=widths[0][0] if depth > 1 else None,
@@ -86,8 +87,8 @@ def convert(content: Mapping[str, Any], *, lr_mlp: float = 0.01, z_dim: float | 
         if name == "mapping.w_avg":
             return np.zeros(config.w_dim, np.float32) if mean is None else mean  # computed below
         if name.endswith("noise_const") and not with_noise:
-            side = int(name.split(".")[1][1:])
-            return noise.standard_normal((side, side), np.float32)
+            index = int(name.split(".")[1][1:]).bit_length() - 3
+            return noise.standard_normal(config.block_size(index), np.float32)
         return _our_layout(name, tensors.take(_their_name(name)))
 
     generator = assembly.assemble("stylegan2", config, fetch, _their_name)

@@ -5,17 +5,19 @@ The checkpoint contains the variables of Gs by name.
 Configurations B to F convert. B to D grow progressively. A fully grown synthesis
 network equals architecture "orig" of E and F, except for the name of ToRGB.
 Configuration A is StyleGAN itself, and does not convert here.
+
+The blocks of forks can have other sizes than 4x4, 8x8, ..., such as 6x4 and 12x8. Their
+scopes are named by the sizes, or are named as in the official code.
 """
 
 import functools
-import math
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from checkpoints_convert import assembly, stylegan2_pytorch
+from checkpoints_convert import assembly, stylegan2_pytorch, stylegan2_sizes
 from ganspace_jax.errors import InputError
 from ganspace_jax.generators import base, stylegan2
 
@@ -32,7 +34,10 @@ _SUPPORTED = {
 }
 _JOINT_LABELS = "mapping/LabelConcat/weight"  # the official code's name
 _SEPARATE_LABELS = "mapping/LabelEmbed/weight"  # StyleGAN2-ADA's name
+_CONSTANT = re.compile(r"synthesis/([1-9]\d*x[1-9]\d*)/Const/const")
+_SCOPE = re.compile(r"synthesis/([1-9]\d*x[1-9]\d*)/")
 _GROWN = "synthesis/ToRGB_lod0"
+_LAYERS = {None: "Const", "conv0": "Conv0_up", "conv1": "Conv1", "torgb": "ToRGB", "skip": "Skip"}
 _LEAVES = {"affine.weight": "mod_weight", "affine.bias": "mod_bias"}
 
 
@@ -47,11 +52,15 @@ def configuration(arrays: Mapping[str, np.ndarray], static: Mapping[str, Any] | 
         InputError: The network is not one of the paper's, or a variable is missing.
     """
     static = static or {}
-    _check_supported(arrays, static)
+    scopes = find_scopes(arrays)
+    _check_supported(arrays, static, scopes[0])
     if static.get("synthesis_func", _ADA) != _ADA:
         static = {name: value for name, value in static.items() if name not in _ADA_ARGUMENTS}
-    channels = _channels(arrays)
-    const_channels = assembly.shape_of(arrays, "synthesis/4x4/Const/const", 4)[1]
+    channels = [assembly.shape_of(arrays, f"synthesis/{scopes[0]}/Conv/bias", 1)[0]]
+    channels += [assembly.shape_of(arrays, f"synthesis/{scope}/Conv1/bias", 1)[0] for scope in scopes[1:]]
+    constant = f"synthesis/{scopes[0]}/Const/const"
+    base_size = stylegan2_sizes.base_size(arrays, constant, 4, "synthesis/noise0")
+    const_channels = assembly.shape_of(arrays, constant, 4)[1]
     depth = max(1, 1 + assembly.largest_number(arrays, r"mapping/Dense(\d+)/"))
     num_inputs, mapping_width = assembly.shape_of(arrays, "mapping/Dense0/weight", 2)
     labels = next((name for name in (_JOINT_LABELS, _SEPARATE_LABELS) if name in arrays), None)
@@ -59,14 +68,14 @@ def configuration(arrays: Mapping[str, np.ndarray], static: Mapping[str, Any] | 
     if embed_width >= num_inputs:
         raise InputError(f"parameter {labels}: {embed_width} wide, mapping/Dense0 has {num_inputs} inputs with z")
     is_grown = f"{_GROWN}/bias" in arrays
-    side = 4 * 2 ** (len(channels) - 1)
-    image = _GROWN if is_grown else f"synthesis/{side}x{side}/ToRGB"
+    image = _GROWN if is_grown else f"synthesis/{scopes[-1]}/ToRGB"
     filter_taps = static.get("resample_kernel", (1, 3, 3, 1))
-    return stylegan2.Config(
+    config = stylegan2.Config(
         z_dim=num_inputs - embed_width,
         w_dim=assembly.shape_of(arrays, f"mapping/Dense{depth - 1}/weight", 2)[1],
-        channels=channels,
+        channels=tuple(channels),
         const_channels=None if const_channels == channels[0] else const_channels,
+        base_size=base_size,
         num_classes=num_classes,
         image_channels=assembly.shape_of(arrays, f"{image}/bias", 1)[0],
         mapping_layers=depth,
@@ -82,25 +91,47 @@ def configuration(arrays: Mapping[str, np.ndarray], static: Mapping[str, Any] | 
         scaled_demodulation=True,
         use_noise=bool(static.get("use_noise", True)),
     )
+    stylegan2_sizes.check(static, config)
+    return config
 
 
-def _check_supported(arrays: Mapping[str, np.ndarray], static: Mapping[str, Any]) -> None:
+def _check_supported(arrays: Mapping[str, np.ndarray], static: Mapping[str, Any], first_scope: str) -> None:
     for name, supported in _SUPPORTED.items():
         if name in static and static[name] not in supported:
             raise InputError(f"{name}={static[name]!r}: only networks with {' or '.join(supported)} convert")
-    if "synthesis/4x4/Conv/StyleMod/weight" in arrays:
-        raise InputError("synthesis/4x4/Conv/StyleMod: a network of StyleGAN, or of StyleGAN2's configuration A")
+    if f"synthesis/{first_scope}/Conv/StyleMod/weight" in arrays:
+        raise InputError(
+            f"synthesis/{first_scope}/Conv/StyleMod: a network of StyleGAN, or of StyleGAN2's configuration A"
+        )
 
 
-def _channels(arrays: Mapping[str, np.ndarray]) -> tuple[int, ...]:
-    """Returns the channels at 4x4, 8x8, ... up to the largest side in any name."""
-    largest_side = assembly.largest_number(arrays, r"synthesis/(\d+)x\1/")
-    channels = [assembly.shape_of(arrays, "synthesis/4x4/Conv/bias", 1)[0]]
-    side = 8
-    while side <= largest_side:
-        channels.append(assembly.shape_of(arrays, f"synthesis/{side}x{side}/Conv1/bias", 1)[0])
-        side *= 2
-    return tuple(channels)
+def matches(arrays: Mapping[str, np.ndarray]) -> bool:
+    """Returns whether modulated weights follow the constant, as in this layout."""
+    names = (match for name in arrays if (match := _CONSTANT.fullmatch(name)))
+    return any(f"synthesis/{match[1]}/Conv/mod_weight" in arrays for match in names)
+
+
+def find_scopes(arrays: Mapping[str, np.ndarray]) -> list[str]:
+    """Returns the scopes of the blocks, such as 4x4 and 8x8, the smallest first.
+
+    The first block has the constant. The sizes in the names of the other blocks double.
+    A scope between two others is returned even if the file lacks it.
+    """
+    first = next((match[1] for name in arrays if (match := _CONSTANT.fullmatch(name))), "4x4")
+    named = {match[1] for name in arrays if (match := _SCOPE.match(name))} - {first}
+    sizes = sorted((int(height), int(width)) for height, width in (scope.split("x") for scope in named))
+    if not sizes:
+        return [first]
+    height, width = (2 * int(side) for side in first.split("x"))
+    # A fork may name the first scope 4x4 at any size. Then the second begins the row.
+    ratio = sizes[0][0] // height
+    if sizes[0] != (ratio * height, ratio * width) or ratio & (ratio - 1):
+        height, width = sizes[0]
+    scopes = [first]
+    while (height, width) <= sizes[-1]:
+        scopes.append(f"{height}x{width}")
+        height, width = 2 * height, 2 * width
+    return scopes
 
 
 def convert(arrays: Mapping[str, np.ndarray], static: Mapping[str, Any] | None = None) -> base.Generator:
@@ -118,7 +149,8 @@ def convert(arrays: Mapping[str, np.ndarray], static: Mapping[str, Any] | None =
     tensors = assembly.Tensors(arrays)
     config = configuration(arrays, static)
     assembly.check_grown(tensors)
-    their_name = functools.partial(_their_name, is_grown=f"{_GROWN}/bias" in arrays)
+    scopes = find_scopes(arrays)
+    their_name = functools.partial(_their_name, scopes=scopes, is_grown=f"{_GROWN}/bias" in arrays)
 
     def fetch(name: str) -> np.ndarray:
         array = tensors.take(their_name(name))
@@ -139,13 +171,14 @@ def convert(arrays: Mapping[str, np.ndarray], static: Mapping[str, Any] | None =
     return generator
 
 
-def _their_name(name: str, *, is_grown: bool) -> str:
+def _their_name(name: str, *, scopes: Sequence[str], is_grown: bool) -> str:
     """Returns the original's name of one of our parameters.
 
     Example: synthesis.b8.conv0.affine.weight -> synthesis/8x8/Conv0_up/mod_weight.
 
     Args:
         name: Our name.
+        scopes: Scopes of the blocks; see `find_scopes`.
         is_grown: True if the network grew progressively. It has a single ToRGB.
     """
     if name == "mapping.w_avg":
@@ -157,20 +190,12 @@ def _their_name(name: str, *, is_grown: bool) -> str:
         return f"mapping/{layer}/{match[3]}"
     match = re.fullmatch(r"synthesis\.b(\d+)\.(?:(\w+)\.)?(.+)", name)
     assert match is not None
-    side, layer, leaf = int(match[1]), match[2], match[3]
+    index, layer, leaf = int(match[1]).bit_length() - 3, match[2], match[3]
     if leaf == "noise_const":
-        return f"synthesis/noise{_noise_index(side, layer)}"
+        # The first block has one noise image, each other block has two.
+        return f"synthesis/noise{2 * index - 1 + int(layer.removeprefix('conv')) if index else 0}"
     leaf = _LEAVES.get(leaf, leaf)
     if layer == "torgb" and is_grown:
         return f"{_GROWN}/{leaf}"
-    scopes = {None: "Const", "conv0": "Conv0_up", "conv1": "Conv1", "torgb": "ToRGB", "skip": "Skip"}
-    scope = "Conv" if side == 4 and layer == "conv1" else scopes[layer]
-    return f"synthesis/{side}x{side}/{scope}/{leaf}"
-
-
-def _noise_index(side: int, layer: str) -> int:
-    """Returns the index of a noise image: one at 4x4, two at each larger side."""
-    if side == 4:
-        return 0
-    num_smaller_sides = int(math.log2(side // 8))  # from 8 pixels on
-    return 1 + 2 * num_smaller_sides + int(layer.removeprefix("conv"))
+    their_layer = "Conv" if index == 0 and layer == "conv1" else _LAYERS[layer]
+    return f"synthesis/{scopes[index]}/{their_layer}/{leaf}"

@@ -1,6 +1,7 @@
-"""Converts StyleGAN3 of NVlabs/stylegan3.
+"""Converts StyleGAN3 of NVlabs/stylegan3 and of StyleGAN-Human.
 
 The filters in the file must equal the filters that the configuration gives.
+StyleGAN-Human's argument square=False halves all widths.
 """
 
 import re
@@ -33,10 +34,13 @@ _FIELDS = {
     "lrelu_upsampling": "inner_upsampling",
     "use_radial_filters": "radial_filters",
     "conv_clamp": "conv_clamp",
+    "square": "square",
 }
 _REQUIRED = ("z_dim", "c_dim", "w_dim", "img_resolution", "img_channels")
 _MAPPING_FIELDS = {"num_layers": "mapping_layers", "lr_multiplier": "mapping_learning_rate"}
-_TRAINING = ("magnitude_ema_beta", "num_fp16_res", "w_avg_beta", "freeze_layers", "freeze_embed")  # no effect on images
+_TRAINING = (  # no effect on images
+    "magnitude_ema_beta", "num_fp16_res", "w_avg_beta", "freeze_layers", "freeze_embed", "verbose",
+)  # fmt: skip
 
 _FILTER_TOLERANCE = 1e-5  # of the largest tap
 

@@ -26,7 +26,7 @@ from ganspace_jax.errors import InputError
 from ganspace_jax.files import charts, resume
 from ganspace_jax.methods import decomposition
 from ganspace_jax.methods.decomposition import Decomposition
-from ganspace_jax.sampling import devices, layers
+from ganspace_jax.sampling import devices, layer_names, layers
 
 FLAGS = flags.FLAGS
 shared_flags.define(generator="stylegan2-scenes")
@@ -71,6 +71,8 @@ def _decompose(spec, run):
     name, generator = command_line.load_generator()
     resolved = decomposition.resolve(spec, generator, run)
     if devices.is_first_process():
+        if line := layers.describe_name(spec.layer, resolved.layer):
+            print(line)
         print(decomposition.describe(resolved, generator), flush=True)
     return decomposition.decompose(generator, resolved, run, name=name)
 
@@ -96,8 +98,10 @@ def _describe_stability(result, spec):
 def _layers():
     name, generator = command_line.load_generator()
     lines = [f"Layers of {name}; the default is {generator.default_layer}:"]
-    lines += [f"  {layer:22} {shape}" for layer, shape in layers.layer_shapes(generator).items()]
-    return "\n".join(lines)
+    shapes = layers.layer_shapes(generator)
+    others = {layer: other for other, layer in reversed(layer_names.of_other_codes(generator, shapes).items())}
+    lines += [f"  {layer:22} {shape!s:15} {others.get(layer, '')}".rstrip() for layer, shape in shapes.items()]
+    return "\n".join([*lines, "The last column is the layer's name in the original GANSpace."] if others else lines)
 
 
 if __name__ == "__main__":

@@ -2,14 +2,15 @@ r"""Makes images of seeds or of given latents, and on request the arrays behind 
 
     python -m experiments.generate --generator=stylegan2-scenes --seeds=0-63 \
         --workdir=runs/images
-    python -m experiments.generate --generator=DIR --latents=FILE.npz --save_arrays \
+    python -m experiments.generate --generator=DIR --latents=FILE --save_arrays \
         --activations=a,b --workdir=runs/images
 
 Writes into workdir: one PNG per image, run.flags, and with --save_arrays arrays.npz:
 `image` (float32, NHWC, before clipping), `w` if it is equal in all layers, and the
-activations of --activations. FILE.npz holds `z` [n, z_dim] or `ws` [n, layers,
-latent_dim], and for conditional generators `label` [n, classes]. Latents of a file are
-used as they are.
+activations of --activations. FILE holds `z` [n, z_dim], w [n, latent_dim] or per-layer
+latents [n, layers, latent_dim], and for conditional generators `label` [n, classes]. It
+is a file of NumPy, torch or safetensors, or a pickle, such as a projector or an encoder
+writes. Latents of a file are used as they are.
 """
 
 import numpy as np
@@ -22,8 +23,9 @@ from ganspace_jax.sampling import image_batches, labels, latent_files
 
 FLAGS = flags.FLAGS
 shared_flags.define("seeds", generator="stylegan2-scenes")
-flags.DEFINE_string("latents", None, "File of z or of per-layer latents, in place of seeds.")
-shared_flags.define("label", "truncation_psi", "truncation_cutoff", "noise_mode", "noise_seed")
+shared_flags.define(
+    "latents", "latent_space", "label", "truncation_psi", "truncation_cutoff", "noise_mode", "noise_seed"
+)
 flags.DEFINE_bool("save_arrays", False, "Write arrays.npz as well.")
 flags.DEFINE_list("activations", [], "Layers that --save_arrays writes as well.")
 shared_flags.define("batch_size", "compute_dtype", "workdir")
@@ -35,8 +37,6 @@ def main():
     """Makes all images."""
     if FLAGS.activations and not FLAGS.save_arrays:
         raise InputError("--activations: are written with --save_arrays only; add it")
-    if FLAGS.latents is not None and FLAGS.seeds is not None:
-        raise InputError("--seeds: cannot be given beside --latents; leave one of them out")
     seeds = shared_flags.seeds_from_flags(_DEFAULT_SEEDS)
     with command_line.outputs() as directory:
         _, generator = command_line.load_generator()
@@ -63,7 +63,7 @@ def _save(path, arrays):
 
 def _inputs(generator, seeds):
     if FLAGS.latents is not None:
-        return latent_files.from_file(generator, FLAGS.latents, FLAGS.label)
+        return command_line.load_latents(generator)
     label = labels.resolve(FLAGS.label, generator)
     if label is not None:
         print(labels.describe(label, generator))

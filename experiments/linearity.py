@@ -39,8 +39,11 @@ def main():
     ]
     with command_line.outputs() as directory:
         name, generator = command_line.load_generator()
-        specs = [layers.resolve(spec, generator) for spec in specs]  # all layers exist before the work begins
-        results = [_decompose(generator, spec, name) for spec in specs]
+        resolved = [layers.resolve(spec, generator) for spec in specs]  # all layers exist before the work begins
+        for before, spec in zip(specs, resolved, strict=True):
+            if line := layers.describe_name(before.layer, spec.layer):
+                print(line)
+        results = [_decompose(generator, spec, name) for spec in resolved]
         text = _table(results)
         (directory / "linearity.md").write_text(text + "\n")
         report = json.dumps([components.summary(result) for result in results], indent=2)

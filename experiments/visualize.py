@@ -11,7 +11,9 @@ start with random directions, the baseline. Rows of directions in z start from s
 instead: a generator without w has no mean latent, and a mean w has no z that could
 move. The title and the last line of output name the start. For every seed it adds
 components_seedN.png and random_seedN.png; with --animate one GIF per component; and
-visualize.flags, which repeats the run.
+visualize.flags, which repeats the run. With --latents=FILE, which experiments.generate
+describes, the rows start from the picture in FILE. For several pictures it adds
+components_NAME.png and random_NAME.png for each.
 """
 
 import pathlib
@@ -23,11 +25,13 @@ from ganspace_jax import command_line, shared_flags
 from ganspace_jax.directions import components, edited_images, edits, random_directions
 from ganspace_jax.directions.edited_images import View
 from ganspace_jax.files import animations, pictures
+from ganspace_jax.sampling import layers
 
 FLAGS = flags.FLAGS
 shared_flags.define("generator", "components", "latent_space")
 flags.DEFINE_integer("num_rows", 10, "Components to draw.", lower_bound=1)
-shared_flags.define("num_columns", "sigma", "seeds", "mode", "centred", "label", "truncation_psi", "truncation_cutoff")
+shared_flags.define("num_columns", "sigma", "seeds", "latents", "mode", "centred")
+shared_flags.define("label", "truncation_psi", "truncation_cutoff")
 flags.DEFINE_bool("animate", False, "Write one GIF per component as well.")
 shared_flags.define("workdir")
 
@@ -43,8 +47,9 @@ def main():
         name, generator = command_line.load_generator(loaded)
         view = View(shared_flags.synthesis_from_flags(generator), FLAGS.mode, FLAGS.centred)
         found, view = edited_images.resolve(loaded, view, generator)
-        starts = [("", edited_images.default_start(generator, found, view.synthesis))]
-        starts += [(f"_seed{seed}", edited_images.start_of_seed(generator, seed, view.synthesis)) for seed in seeds]
+        if line := layers.describe_name(loaded.spec.layer, found.spec.layer):
+            print(line)
+        starts = _starts(generator, found, seeds, view)
         random = random_directions.random_like(found, seed=0)
         for suffix, start in starts:
             title = f"{pathlib.Path(name).name}, {found.spec.layer}, {start.name}"
@@ -52,10 +57,25 @@ def main():
                 _draw(directory / f"{file_name}{suffix}.png", (generator, basis, start, view), file_name, title)
         if FLAGS.animate:
             _animate(directory, generator, found, starts[0][1], view)
-    start = (
-        "the mean latent" if found.spec.latent_space == "w" else f"{starts[0][1].name}: z has no mean latent to show"
-    )
-    print(f"pictures: {FLAGS.workdir} (rows start from {start})")
+    print(f"pictures: {FLAGS.workdir} (rows start from {_described(starts[0][1].name)})")
+
+
+def _starts(generator, found, seeds, view):
+    """Returns (suffix of the files, start) of each pair of pictures."""
+    default = ("", edited_images.default_start(generator, found, view.synthesis))
+    if FLAGS.latents is not None:
+        own = edited_images.starts_of_file(command_line.load_latents(generator, found))
+        return [("", own[0])] if len(own) == 1 else [default, *((f"_{start.name}", start) for start in own)]
+    return [
+        default,
+        *((f"_seed{seed}", edited_images.start_of_seed(generator, seed, view.synthesis)) for seed in seeds),
+    ]
+
+
+def _described(name):
+    if name.startswith("seed "):
+        return f"{name}: z has no mean latent to show"
+    return "the mean latent" if name == "mean latent" else name
 
 
 def _draw(path, subject, file_name, title):

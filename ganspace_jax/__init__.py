@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from ganspace_jax.generators.zoo import load
     from ganspace_jax.methods.decomposition import Decomposition, decompose
     from ganspace_jax.run import Interrupted, Progress, Run
+    from ganspace_jax.sampling.latent_files import load as load_latents
     from ganspace_jax.sampling.latents import layer_latents as latents
 
 _PLACES = {
@@ -39,6 +40,7 @@ _PLACES = {
     "latents": "sampling.latents:layer_latents",
     "load": "generators.zoo",
     "load_components": "directions.foreign_files",
+    "load_latents": "sampling.latent_files:load",
     "map_latents": "generators.synthesis",
     "save_components": "directions.components:save",
     "save_png": "files.pictures",
@@ -61,6 +63,7 @@ __all__ = [
     "latents",
     "load",
     "load_components",
+    "load_latents",
     "map_latents",
     "save_components",
     "save_png",

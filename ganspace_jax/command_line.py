@@ -22,11 +22,14 @@ from ganspace_jax import compilation_cache
 from ganspace_jax.directions import components as components_file
 from ganspace_jax.directions import foreign_files
 from ganspace_jax.directions.components import Components
+from ganspace_jax.directions.direction_arrays import Latents
 from ganspace_jax.errors import InputError, printable
 from ganspace_jax.files import outputs as output_files
 from ganspace_jax.generators import zoo
 from ganspace_jax.generators.base import Generator
 from ganspace_jax.run import Interrupted, Progress
+from ganspace_jax.sampling import latent_files
+from ganspace_jax.sampling.latent_files import Inputs
 
 flags.disclaim_key_flags()  # the flag defined here belongs to the command that runs
 
@@ -39,10 +42,48 @@ def load_components() -> Components:
     is printed.
     """
     _check_made(pathlib.Path(FLAGS.components))
-    loaded = foreign_files.load_components(FLAGS.components, FLAGS.latent_space)
+    loaded = foreign_files.load_components(FLAGS.components, _space_of_directions(), _latents())
     for sentence in loaded.source.assumptions:
         print(f"{FLAGS.components}: {sentence}")
     return loaded
+
+
+def _latents() -> Latents | None:
+    """Returns the latents of --generator, which tell how a file's rows are meant; None
+    without the flag.
+    """
+    if not FLAGS.generator:
+        return None
+    generator = zoo.load_abstract(FLAGS.generator)
+    sizes = {"z": generator.z_dim, **({"w": generator.latent_size} if generator.has_mapping else {})}
+    return Latents(generator.latent_space, generator.latent_shape[0] if generator.has_mapping else 1, sizes)
+
+
+def _space_of_directions() -> str | None:
+    """Returns --latent_space; beside --latents only if the components' file does not
+    tell it, because the flag may be there for the latents.
+    """
+    if FLAGS.latent_space is not None and "latents" in FLAGS and FLAGS.latents is not None:
+        is_told = not foreign_files.load_components(FLAGS.components).source.assumes_space
+        return None if is_told else FLAGS.latent_space
+    return FLAGS.latent_space
+
+
+def load_latents(generator: Generator, components: Components | None = None) -> Inputs:
+    """Returns the latents of --latents. What their file does not tell is printed.
+
+    Args:
+        generator: generator of the pictures.
+        components: components whose class is that of the pictures, if neither the file
+            nor --label tells it.
+    """
+    label = FLAGS["label"].value if "label" in FLAGS else None
+    if label is None and components is not None and isinstance(components.spec.label, int):
+        label = components.spec.label
+    inputs = latent_files.from_file(generator, FLAGS.latents, label, FLAGS.latent_space)
+    for sentence in inputs.notes:
+        print(f"note: {FLAGS.latents}: {sentence}")
+    return inputs
 
 
 def _check_made(path: pathlib.Path) -> None:

@@ -104,7 +104,13 @@ def synthesis_from_flags(generator: Generator) -> Synthesis:
 
 
 def seeds_from_flags(default: Sequence[str] = ()) -> list[int]:
-    """Returns the published seeds of --seeds."""
+    """Returns the published seeds of --seeds.
+
+    Raises:
+        InputError: if --latents is given as well.
+    """
+    if "latents" in FLAGS and FLAGS.latents is not None and FLAGS.seeds is not None:
+        raise InputError("--seeds: cannot be given beside --latents; leave one of them out")
     return latents.parse_seeds(FLAGS.seeds or default)
 
 
@@ -145,9 +151,10 @@ def _bool(name: str, text: str) -> Callable[..., Any]:
 _SHARED: dict[str, Callable[..., Any]] = {
     "generator": _string("generator", "Zoo name or checkpoint directory; by default that of the components."),
     "components": _string("components", "Components file, of experiments.decompose or of another program."),
-    "latent_space": _choice("latent_space", "Space of the directions, if their file does not tell it.", ["w", "z"], None),
+    "latent_space": _choice("latent_space", "Space of directions or latents, if the file does not tell it.", ["w", "z"], None),
     "workdir": _string("workdir", "Directory of the results."),
     "seeds": _list("seeds", "Published seeds and ranges of them, such as 1,2,8-11."),
+    "latents": _string("latents", "File of latents of pictures, in place of seeds or random samples."),
     "label": _string("label", "Class name or index; by default that of the components, else the first class."),
     "truncation_psi": _number("truncation_psi", "Truncation, after the edit; 1: none.", 1.0),
     "truncation_cutoff": _integer("truncation_cutoff", "Number of truncated layers; by default all.", 0),

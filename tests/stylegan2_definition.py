@@ -48,7 +48,7 @@ class Definition:
         kernel = kernel / np.sqrt((kernel**2).sum((1, 2, 3), keepdims=True) + 1e-8)
         margin = ((0, 0), *[(1 + up, 1 + up)] * 2)
         if up:
-            x = _insert_zeros(x, 2 * x.shape[1] - 1)
+            x = _insert_zeros(x)[:, :-1, :-1]
             y = _correlate(np.pad(x, margin), kernel[:, :, ::-1, ::-1])
             y = _filtered(y, (len(self.taps) - 1) // 2, (len(self.taps) - 2) // 2, self.taps)
         else:
@@ -71,8 +71,8 @@ def _correlate(x, kernel):
     return np.einsum("ihwkl,oikl->ohw", sliding_window_view(x, kernel.shape[2:], axis=(1, 2)), kernel)
 
 
-def _insert_zeros(x, size):
-    result = np.zeros((len(x), size, size))
+def _insert_zeros(x):
+    result = np.zeros((len(x), 2 * x.shape[1], 2 * x.shape[2]))
     result[:, ::2, ::2] = x
     return result
 
@@ -87,4 +87,4 @@ def _filtered(x, before, after, taps):
 
 
 def _upsampled(x, taps):
-    return _filtered(_insert_zeros(x, 2 * x.shape[1]), (len(taps) + 1) // 2, (len(taps) - 2) // 2, taps)
+    return _filtered(_insert_zeros(x), (len(taps) + 1) // 2, (len(taps) - 2) // 2, taps)

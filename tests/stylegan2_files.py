@@ -34,7 +34,7 @@ def as_pytorch(generator, *, flat=False):
     }  # fmt: skip
     source = {
         "z_dim": config.z_dim, "c_dim": config.num_classes, "w_dim": config.w_dim, "mapping_kwargs": mapping,
-        "img_resolution": config.resolution, "img_channels": config.image_channels,
+        "img_resolution": 4 * 2 ** (len(config.channels) - 1), "img_channels": config.image_channels,
         **(synthesis if flat else {"synthesis_kwargs": synthesis}),
     }  # fmt: skip
     layers = sorted(
@@ -44,8 +44,8 @@ def as_pytorch(generator, *, flat=False):
     return state, source, {**dict.fromkeys(layers, config.conv_clamp), **dict.fromkeys(shortcuts)}
 
 
-def as_tensorflow(generator, *, grown=False):
-    """(arrays, static)."""
+def as_tensorflow(generator, *, grown=False, scopes=None):
+    """(arrays, static); scopes: names of the blocks, if they are not 4x4, 8x8, ..."""
     config, params = generator.merge().config, generator.params
     mapping = params["mapping"]
     arrays = {"dlatent_avg": mapping["w_avg"], "lod": np.float32(0)}
@@ -55,12 +55,13 @@ def as_tensorflow(generator, *, grown=False):
     if "label_concat" in mapping:
         arrays["mapping/LabelConcat/weight"] = mapping["label_concat"]
     noises = 0
-    for side, layers in _blocks(generator):
+    for index, (side, layers) in enumerate(_blocks(generator)):
+        own = f"synthesis/{scopes[index] if scopes else f'{side}x{side}'}"
         for layer, scope in (("conv0", "Conv0_up"), ("conv1", "Conv" if side == 4 else "Conv1"), ("torgb", "ToRGB")):
             if layer not in layers:
                 continue
             one = layers[layer]
-            place = "synthesis/ToRGB_lod0" if grown and scope == "ToRGB" else f"synthesis/{side}x{side}/{scope}"
+            place = "synthesis/ToRGB_lod0" if grown and scope == "ToRGB" else f"{own}/{scope}"
             arrays[f"{place}/weight"], arrays[f"{place}/bias"] = one["weight"], one["bias"]
             arrays[f"{place}/mod_weight"] = one["affine"]["weight"]
             arrays[f"{place}/mod_bias"] = np.asarray(one["affine"]["bias"]) - 1
@@ -69,8 +70,9 @@ def as_tensorflow(generator, *, grown=False):
                 arrays[f"synthesis/noise{noises}"] = one["noise_const"][None, None]
                 noises += 1
         if "skip" in layers:
-            arrays[f"synthesis/{side}x{side}/Skip/weight"] = layers["skip"]["weight"]
-    arrays["synthesis/4x4/Const/const"] = np.asarray(params["synthesis"]["b4"]["const"]).transpose(2, 0, 1)[None]
+            arrays[f"{own}/Skip/weight"] = layers["skip"]["weight"]
+        if "const" in layers:
+            arrays[f"{own}/Const/const"] = np.asarray(layers["const"]).transpose(2, 0, 1)[None]
     static = {
         "architecture": config.architecture, "conv_clamp": config.conv_clamp, "use_noise": config.use_noise,
         "mapping_lrmul": config.mapping_learning_rate, "normalize_latents": config.normalize_latents,

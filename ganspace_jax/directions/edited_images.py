@@ -10,11 +10,13 @@ import numpy as np
 from ganspace_jax.directions import edits
 from ganspace_jax.directions.components import Components
 from ganspace_jax.directions.edits import Edit
+from ganspace_jax.directions.sources import UNKNOWN
 from ganspace_jax.errors import InputError
 from ganspace_jax.generators import base, synthesis
 from ganspace_jax.generators.base import MAPPED_LATENT, Generator
 from ganspace_jax.generators.synthesis import Synthesis
-from ganspace_jax.sampling import latents
+from ganspace_jax.sampling import latents, layers
+from ganspace_jax.sampling.latent_files import Inputs
 from ganspace_jax.shapes import Array, Float
 
 FALLBACK_SEED = 1  # the start of a row, where the mean latent shows nothing
@@ -44,18 +46,21 @@ class Start(NamedTuple):
         name: the start in words, such as "seed 3".
         latents: per-layer latents.
         z: latent before the mapping network; None if it is unknown.
+        label: class weights of the image; None for those of the view.
     """
 
     name: str
     latents: Float[Array, "layers d"]
     z: Float[Array, "z"] | None = None
+    label: Float[Array, "classes"] | None = None
 
 
 def resolve(components: Components, view: View, generator: Generator) -> tuple[Components, View]:
     """Returns components and view with everything filled that the generator provides.
 
     A missing label becomes that of the components, or the first class. An unknown mean
-    of w becomes the generator's mean latent.
+    of w becomes the generator's mean latent. To move activations, another code's name
+    of the layer becomes ours.
 
     Raises:
         InputError: if components, view and generator do not fit one another.
@@ -68,10 +73,37 @@ def resolve(components: Components, view: View, generator: Generator) -> tuple[C
     check_latents(components, generator)
     if components.latent_mean is None:
         components = dataclasses.replace(components, latent_mean=_mean_of(components, generator))
-    layer = components.spec.layer
-    if view.mode == "activation" and layer not in base.activation_shapes(generator):
-        raise InputError(f"--mode=activation: components of layer {layer} can only be applied to latents")
+    if view.mode == "activation":
+        components = at_own_layer(components, generator)
     return components, view._replace(synthesis=settings)
+
+
+def at_own_layer(components: Components, generator: Generator) -> Components:
+    """Returns the components with our name of their layer, which may have another
+    code's name.
+
+    Raises:
+        InputError: if the generator has no such activation, or one of another shape.
+    """
+    name = str(components.spec.layer)
+    if name == UNKNOWN:
+        raise InputError(
+            "--components: the file's name does not tell the layer; GANSpace's files are called "
+            "MODEL-CLASS_LAYER_ipca_c80_n10000.npz"
+        )
+    layer, shapes = name, base.activation_shapes(generator)
+    if name != components.spec.latent_space:
+        layer = layers.find(name, generator, f"--components: layer {name}")
+    if layer not in shapes:
+        raise InputError(
+            f"--components: are of layer {layer}, which is the latent itself; only those of an activation can be used here"
+        )
+    shape = components.activation_components.shape[1:]
+    if shape != shapes[layer]:
+        raise InputError(
+            f"--components: layer {name} of shape {shape}, but layer {layer} of this generator has {shapes[layer]}"
+        )
+    return dataclasses.replace(components, spec=dataclasses.replace(components.spec, layer=layer))
 
 
 def _mean_of(components: Components, generator: Generator) -> np.ndarray:
@@ -92,7 +124,7 @@ def check_latents(components: Components, generator: Generator) -> None:
     """
     space, shape = components.spec.latent_space, components.latent_components.shape[1:]
     if space == "w" and not generator.has_mapping:
-        hint = "; give --latent_space=z" if components.source.assumptions else ""
+        hint = "; give --latent_space=z" if components.source.assumes_space else ""
         raise InputError(f"--components: directions in w, but this generator has only z{hint}")
     size = generator.latent_size if space == "w" else generator.z_dim
     num_layers = generator.latent_shape[0]
@@ -124,6 +156,19 @@ def start_of_seed(generator: Generator, seed: int, synthesis_: Synthesis) -> Sta
     z = latents.from_seed(seed, network.z_dim, 1, network.prior, synthesis_.truncation_psi)
     mapped = synthesis.map_latents(generator, jnp.asarray(z), _label(generator, synthesis_))
     return Start(f"seed {seed}", mapped[0], jnp.asarray(z[0]))
+
+
+def starts_of_file(inputs: Inputs) -> list[Start]:
+    """Returns the latents of each picture in a file."""
+    return [
+        Start(
+            name,
+            jnp.asarray(inputs.latents[i]),
+            None if inputs.z is None else jnp.asarray(inputs.z[i]),
+            None if inputs.label is None else jnp.asarray(inputs.label[i]),
+        )
+        for i, name in enumerate(inputs.names)
+    ]
 
 
 def default_start(generator: Generator, components: Components, synthesis_: Synthesis) -> Start:
@@ -161,18 +206,26 @@ def edited_images(
     """
     for edit in (edit for column in columns for edit in column):
         edits.check(edit, len(components), generator.latent_shape[0])
+    settings = _own_settings(start, view, len(columns))
     if view.mode == "latent":
         moved = [move(generator, components, start, column, view) for column in columns]
-        return synthesis.synthesize(generator, jnp.stack(moved), view.synthesis)
+        return synthesis.synthesize(generator, jnp.stack(moved), settings)
     layer = str(components.spec.layer)
     starts = jnp.broadcast_to(start.latents, (len(columns), *start.latents.shape))
-    before = synthesis.activation(generator, starts, layer, view.synthesis) if view.centred else None
+    before = synthesis.activation(generator, starts, layer, settings) if view.centred else None
     shape = (1, *components.activation_components.shape[1:])
     offsets = [
         edits.activation_offset(components, column, None if before is None else before[i : i + 1]).reshape(shape)
         for i, column in enumerate(columns)
     ]
-    return synthesis.synthesize(generator, starts, view.synthesis, offsets={layer: jnp.concatenate(offsets)})
+    return synthesis.synthesize(generator, starts, settings, offsets={layer: jnp.concatenate(offsets)})
+
+
+def _own_settings(start: Start, view: View, count: int) -> Synthesis:
+    """Returns the view's settings for `count` images, with the label of the start."""
+    if start.label is None:
+        return view.synthesis
+    return dataclasses.replace(view.synthesis, label=jnp.tile(start.label, (count, 1)))
 
 
 def move(
@@ -186,11 +239,11 @@ def move(
     if components.spec.latent_space == generator.latent_space:
         return edits.apply(start.latents[None], components, column, centred=view.centred)[0]
     if start.z is None:
-        raise InputError("--components: directions in z need images with a known z; give --seeds")
+        raise InputError("--components: directions in z need images with a known z; give --latents of z, or --seeds")
     num_layers = generator.latent_shape[0]
     z = jnp.tile(start.z, (1, num_layers, 1))
     moved = edits.apply(z, components, column, centred=view.centred)[0]
-    mapped = synthesis.map_latents(generator, moved, _label(generator, view.synthesis))
+    mapped = synthesis.map_latents(generator, moved, _label(generator, _own_settings(start, view, num_layers)))
     own = jnp.arange(num_layers)
     return jnp.where(jnp.all(moved == z[0], axis=1, keepdims=True), start.latents, mapped[own, own])
 

@@ -5,8 +5,8 @@
                       mean; std
     rosinality        closed-form factorization: eigvec [d, k], whose columns are
                       directions in w
-    one direction     [d], [1, d], or one row per layer [layers, d]: InterFaceGAN, STIT,
-                      Puzer
+    InterFaceGAN, STIT, Puzer, and all others: directions as direction_arrays.py lists
+                      them
 
 Directions keep their length: they are not normalised. Figures that a file does not
 contain are NaN, and means None. What is assumed about a file stands in
@@ -21,7 +21,7 @@ from typing import Any
 
 import numpy as np
 
-from ganspace_jax.directions import array_checks, components
+from ganspace_jax.directions import array_checks, components, direction_arrays
 from ganspace_jax.directions.components import Components
 from ganspace_jax.directions.sources import UNKNOWN, Source
 from ganspace_jax.errors import InputError, printable
@@ -29,18 +29,24 @@ from ganspace_jax.sampling.layers import LayerSpec
 
 Path = str | os.PathLike[str]
 
-# {model}-{class}_{layer}_{estimator}_c{components}_n{samples}[_w][_seed{seed}]
-_FILE_NAME = re.compile(
-    r".+?_(?P<layer>.+)_(?P<estimator>[a-z-]+)_c\d+_n(?P<samples>\d+)(?P<w>_w)?(?:_seed(?P<seed>\d+))?"
-)
+# {model}-{class}_{layer}_{estimator}_c{components}[_{options}]_n{samples}[_w]
+# [_seed{seed}]. Because a class such as red_fox contains an underscore, the beginnings
+# of the original's layers are tried first.
+_LAYERS = r"(?:generator\.|embeddings|g_mapping|g_synthesis|mapping|synthesis|style|conv|to_rgb|input|layer\d|output_)"
+_FILE_NAMES = [
+    re.compile(
+        rf".+?_(?P<layer>{layer})_(?P<estimator>[a-z-]+)_c\d+(?:_(?:it\d+_l\d+|a[\d.]+|w))?"
+        r"_n(?P<samples>\d+)(?P<w>_w)?(?:_seed(?P<seed>\d+))?"
+    )
+    for layer in (rf"{_LAYERS}.*", ".+")
+]
 _FIGURES = ("variance_ratio", "random_stdevs", "r2", "stability", "variance_error")
-_KINDS = (
-    "act_comp and lat_comp (GANSpace); comp, mean and std (encoder4editing); eigvec (rosinality); or one array [d], "
-    "[1, d] or [layers, d]"
-)
+_BASES, _MEANS, _STDEVS = ("comp", "components", "components_"), ("mean", "mean_"), ("std", "stdev", "stdevs")
 
 
-def interpret(path: Path, content: Any, latent_space: str | None) -> Components:
+def interpret(
+    path: Path, content: Any, latent_space: str | None, latents: direction_arrays.Latents | None = None
+) -> Components:
     """Returns the components in the arrays of a file of another program.
 
     Args:
@@ -48,31 +54,32 @@ def interpret(path: Path, content: Any, latent_space: str | None) -> Components:
         content: one array, or arrays by name.
         latent_space: space of the directions, "w" or "z", as the user names it; None:
             as the file or its name tells, else w.
+        latents: latents of the generator that uses the directions; None: unknown.
 
     Raises:
         InputError: if the file tells another space than the user.
         KeyError: if an array is missing.
         ValueError: if the content holds no directions.
     """
-    if isinstance(content, np.ndarray):
-        return _from_direction(path, content, latent_space)
     if not isinstance(content, dict):
-        raise ValueError(f"it holds a {type(content).__name__}; must hold {_KINDS}")
+        return _from_directions(path, content, latent_space, latents)
+    content = {name: direction_arrays.widened(value) for name, value in content.items()}
     if "act_comp" in content:
         return _from_ganspace(path, content, latent_space)
-    if "comp" in content:
-        return _from_encoder4editing(path, content, latent_space)
+    if basis := _first(content, _BASES):
+        return _from_encoder4editing(path, content, basis, latent_space, latents)
     if "eigvec" in content:
         columns = _array(content, "eigvec")
         if columns.ndim != 2:
             raise ValueError(f"eigvec has shape {columns.shape}, must be [d, k]")
         told(path, "w", latent_space)
         return in_latent_space(path, "w", columns.T, None, np.ones(columns.shape[1], np.float32))
-    arrays = [value for value in content.values() if isinstance(value, np.ndarray) and value.dtype.kind in "fiu"]
-    if len(arrays) != 1 or not _is_direction(arrays[0]) or any("." in str(name) for name in content):
-        names = ", ".join(map(str, list(content)[:8])) or "no array"
-        raise ValueError(f"it holds {names}; must hold {_KINDS}")
-    return _from_direction(path, arrays[0], latent_space)
+    return _from_directions(path, content, latent_space, latents)
+
+
+def _first(content: Mapping[str, Any], names: tuple[str, ...]) -> str:
+    """Returns the first of the names that the content has; "" for none."""
+    return next((name for name in names if name in content), "")
 
 
 def told(path: Path, space: str | None, latent_space: str | None) -> None:
@@ -96,7 +103,7 @@ def _from_ganspace(path: Path, arrays: Mapping[str, np.ndarray], latent_space: s
     renamed file, standard deviations of 1 tell z, because the original measures z in
     its own unit.
     """
-    match = _FILE_NAME.fullmatch(pathlib.Path(path).stem)
+    match = next(filter(None, (form.fullmatch(pathlib.Path(path).stem) for form in _FILE_NAMES)), None)
     name = match.groupdict() if match else {}
     in_w, assumptions = np.array_equal(arrays["act_comp"], arrays["lat_comp"]), ()
     space = "w" if in_w or name.get("w") else "z"
@@ -126,51 +133,78 @@ def _from_ganspace(path: Path, arrays: Mapping[str, np.ndarray], latent_space: s
     )
 
 
-def _from_encoder4editing(path: Path, content: Mapping[str, Any], latent_space: str | None) -> Components:
-    """Returns a PCA of w, or of the space that the user names; directions by layer are
-    in w.
+def _from_encoder4editing(
+    path: Path,
+    content: Mapping[str, Any],
+    basis: str,
+    latent_space: str | None,
+    latents: direction_arrays.Latents | None,
+) -> Components:
+    """Returns a PCA of a latent space; directions by layer are in w.
+
+    A file without standard deviations gets steps of 1. A file without a mean gets that
+    of the generator.
     """
-    comp, mean, std = (_array(content, name) for name in ("comp", "mean", "std"))
-    directions = array_checks.without_axis({"comp": comp}, "comp", 1) if comp.ndim == 3 and comp.shape[1] == 1 else comp
+    comp = _array(content, basis)
+    mean, std = (
+        _array(content, name) if name else None for name in (_first(content, _MEANS), _first(content, _STDEVS))
+    )
+    directions = array_checks.without_axis({basis: comp}, basis, 1) if comp.ndim == 3 and comp.shape[1] == 1 else comp
     if directions.ndim not in (2, 3):
-        raise ValueError(f"comp has shape {comp.shape}, must be [k, d] or [k, layers, d]")
+        raise ValueError(f"{basis} has shape {comp.shape}, must be [k, d] or [k, layers, d]")
     shape = directions.shape[1:]
-    if mean.size not in (np.prod(shape), shape[-1]) or mean.shape[-1:] != shape[-1:]:
-        raise ValueError(f"mean has shape {mean.shape}, must hold one number per number of a direction {shape}")
-    if std.size != len(directions):
+    if mean is not None:
+        if mean.size not in (np.prod(shape), shape[-1]) or mean.shape[-1:] != shape[-1:]:
+            raise ValueError(f"mean has shape {mean.shape}, must hold one number per number of a direction {shape}")
+        mean = np.broadcast_to(mean.reshape((-1, shape[-1]) if len(shape) == 2 else -1), shape)
+    if std is not None and std.size != len(directions):
         raise ValueError(f"std has shape {std.shape}, must hold {len(directions)} numbers, one per direction")
-    mean = np.broadcast_to(mean.reshape((-1, shape[-1]) if len(shape) == 2 else -1), shape)
     if len(shape) == 2:
         told(path, "w", latent_space)
-    return in_latent_space(path, latent_space or "w", directions, mean, std.reshape(-1))
+    space = latent_space or (latents.space if latents is not None and len(shape) == 1 else "w")
+    missing = [name for name, array in (("mean", mean), ("standard deviations", std)) if array is None]
+    sentence = f"the file holds no {' and no '.join(missing)}: the generator's mean and steps of 1 are used as needed"
+    stdevs = np.ones(len(directions), np.float32) if std is None else std.reshape(-1)
+    return in_latent_space(path, space, directions, mean, stdevs, (sentence,) if missing else ())
 
 
-def _is_direction(array: np.ndarray) -> bool:
-    return array.ndim >= 1 and all(length == 1 for length in array.shape[:-2])
-
-
-def _from_direction(path: Path, array: np.ndarray, latent_space: str | None) -> Components:
-    """Returns one direction, with a step of 1 for its standard deviation and an unknown
-    mean.
-
-    The published boundaries in w are called NAME_w_boundary.npy, those in z
-    NAME_boundary.npy; the arrays do not differ. Directions by layer are in w.
+def _from_directions(
+    path: Path, content: Any, latent_space: str | None, latents: direction_arrays.Latents | None
+) -> Components:
+    """Returns directions with a step of 1 for their standard deviations and an unknown
+    mean. Directions by layer are in w.
     """
-    if not _is_direction(array):
-        raise ValueError(f"one direction has the shape [d], [1, d] or [layers, d], this array has {array.shape}")
-    rows = array.reshape(-1, array.shape[-1])
-    stem, assumptions = pathlib.Path(path).stem, ()
-    if len(rows) > 1:
+    directions, names = direction_arrays.find(content, latents)
+    assumptions: tuple[str, ...] = ()
+    if directions.ndim == 3:
         told(path, "w", latent_space)
         latent_space = "w"
-    elif latent_space is None and "boundary" in stem:
-        latent_space = "w" if re.search(r"(^|_)w(p|plus|\+)?_boundary", stem) else "z"
-        assumptions = (f"the file's name tells that the direction is in {latent_space}",)
     elif latent_space is None:
-        latent_space = "w"
-        assumptions = ("the file does not tell whether its direction is in w or z: w is assumed (--latent_space)",)
-    directions = rows[None] if len(rows) > 1 else rows
-    return in_latent_space(path, latent_space, directions, None, np.ones(1, np.float32), assumptions)
+        latent_space, sentence = _likely_space(path, latents)
+        assumptions = (sentence,)
+    if names:
+        assumptions += (", ".join(f"v{k} is {printable(name)}" for k, name in enumerate(names)),)
+    elif len(directions) > 1:
+        assumptions += (f"it holds {len(directions)} directions, v0 to v{len(directions) - 1}",)
+    stdevs = np.ones(len(directions), np.float32)
+    return in_latent_space(path, latent_space, directions, None, stdevs, assumptions)
+
+
+def _likely_space(path: Path, latents: direction_arrays.Latents | None) -> tuple[str, str]:
+    """Returns the space of directions whose file does not tell it, and a sentence that
+    tells why.
+
+    InterFaceGAN's published boundaries in w are called NAME_w_boundary.npy, those in z
+    NAME_boundary.npy. A file that is called boundary.npy is in a folder of that name.
+    """
+    file = pathlib.Path(path).absolute()
+    if "boundary" in file.stem:
+        name = f"{file.parent.name}_{file.stem}" if file.stem.startswith("boundary") else file.stem
+        space = "w" if re.search(r"(^|_)w(p|plus|\+)?(_boundary|$)", name) else "z"
+        return space, f"the file's name tells that the direction is in {space} (otherwise give --latent_space)"
+    if latents is not None and latents.space == "z":
+        return "z", "the file does not tell the space of its directions: it is z, because the generator has no w"
+    return "w", "the file does not tell whether its direction is in w or z: w is assumed (--latent_space)"
 
 
 def in_latent_space(

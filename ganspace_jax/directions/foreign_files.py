@@ -9,17 +9,17 @@ components to a generator.
 import os
 import pathlib
 import pickle
-import zipfile
 from typing import Any
 
 import numpy as np
 
 from ganspace_jax.directions import components, foreign_arrays
 from ganspace_jax.directions.components import Components
+from ganspace_jax.directions.direction_arrays import Latents
 from ganspace_jax.directions.edits import Edit
 from ganspace_jax.directions.sources import UNKNOWN, Source
 from ganspace_jax.errors import InputError, printable
-from ganspace_jax.files.inert import network_pickles, numpy_files, torch_files
+from ganspace_jax.files.inert import array_files, network_pickles
 from ganspace_jax.sampling.layers import LayerSpec
 
 _EXPORTED = {
@@ -32,7 +32,9 @@ _KINDS: dict[type, tuple[type, ...]] = {
 }  # fmt: skip
 
 
-def load_components(path: str | os.PathLike[str], latent_space: str | None = None) -> Components:
+def load_components(
+    path: str | os.PathLike[str], latent_space: str | None = None, latents: Latents | None = None
+) -> Components:
     """Returns components from a file of this program or of another one. Nothing in it
     is executed.
 
@@ -40,6 +42,8 @@ def load_components(path: str | os.PathLike[str], latent_space: str | None = Non
         path: the file.
         latent_space: space of the directions, "w" or "z", if the file does not tell it;
             None: as the file's name tells, else w.
+        latents: latents of the generator that uses the components. Its number of
+            layers tells whether rows are layers or directions. None: rows are layers.
 
     Raises:
         InputError: if the file is missing, damaged, holds no components, or tells
@@ -52,43 +56,17 @@ def load_components(path: str | os.PathLike[str], latent_space: str | None = Non
         elif isinstance(content, dict) and "sigma_range" in content:
             loaded = components_of(_checked_edit(content))
         else:
-            return foreign_arrays.interpret(path, content, latent_space)
+            return foreign_arrays.interpret(path, content, latent_space, latents)
     foreign_arrays.told(path, loaded.spec.latent_space, latent_space)
     return loaded
 
 
 def _read(path: str | os.PathLike[str]) -> Any:
-    """Returns the content of a file of NumPy, torch or pickle, as its first bytes tell,
-    else as its ending tells.
-    """
-    readers = {".pkl": network_pickles.read, ".pt": torch_files.read, ".pth": torch_files.read}
-    reader = readers.get(pathlib.Path(path).suffix, components.read_arrays)
-    if pathlib.Path(path).is_file():
-        with open(path, "rb") as file:
-            start = file.read(6)
-        if start.startswith(b"\x93NUMPY"):
-            reader = numpy_files.read
-        elif start.startswith(b"PK"):
-            reader = torch_files.read if _holds_pickle(path) else numpy_files.read
-        elif torch_files.is_torch_file(path):
-            reader = torch_files.read
-        elif network_pickles.is_pickle(path):
-            reader = network_pickles.read
+    """Returns the content of a file of arrays, whose content tells its format."""
     try:
-        return reader(path)
+        return array_files.read(path)
     except FileNotFoundError:
         raise InputError(f"{path}: no such components file; make one with python -m experiments.decompose") from None
-
-
-def _holds_pickle(path: str | os.PathLike[str]) -> bool:
-    """Returns whether a zip archive holds torch's pickle; an archive cut short counts
-    by its ending.
-    """
-    try:
-        with zipfile.ZipFile(path) as archive:
-            return any(name.endswith("data.pkl") for name in archive.namelist())
-    except (zipfile.BadZipFile, ValueError, NotImplementedError, EOFError):
-        return pathlib.Path(path).suffix in (".pt", ".pth")
 
 
 def load_edit(path: str | os.PathLike[str]) -> dict[str, Any]:

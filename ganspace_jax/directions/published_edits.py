@@ -10,7 +10,7 @@ import csv
 import functools
 import pathlib
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from ganspace_jax import errors
 from ganspace_jax.directions.edits import Edit
@@ -21,6 +21,9 @@ PREFIX = "ganspace:"
 _PATH = pathlib.Path(__file__).with_name("published_edits.csv")
 _FAMILIES = {"StyleGAN": "stylegan", "StyleGAN2": "stylegan2", "BigGAN-512": "biggan_deep"}
 _NUM_PUBLISHED = 80  # components that the original computes by default
+_TRUNCATIONS = {"stylegan2": 0.7, "biggan_deep": 0.6}  # the notebook sets none for StyleGAN
+_IMAGENET = {"husky": 248, "red_fox": 277, "leopard": 288, "barn": 425}  # classes of the edits of BigGAN
+_NUM_IMAGENET = 1000
 
 
 class NamedEdit(NamedTuple):
@@ -104,6 +107,32 @@ def check(named: NamedEdit, num_components: int, latent_space: str | None) -> No
             f"--edit={PREFIX}{named.name}: needs component {named.edit.component}, --components has {num_components}; "
             f"run experiments.decompose with --num_components={needed}"
         )
+
+
+def settings(edits: Sequence[NamedEdit], class_names: Sequence[str], num_classes: int) -> dict[str, Any]:
+    """Returns the values of the flags with which the original drew edits of one
+    network: centred, truncation_psi, seeds and label.
+
+    A setting that the publication does not contain is left out. The class is left out
+    as well if the edits have several, or if the generator does not have it.
+
+    Args:
+        edits: the edits.
+        class_names: names of the generator's classes, if they are known.
+        num_classes: number of the generator's classes.
+    """
+    values: dict[str, Any] = {"centred": True}
+    if edits[0].family in _TRUNCATIONS:
+        values["truncation_psi"] = _TRUNCATIONS[edits[0].family]
+    values["seeds"] = list(dict.fromkeys(str(seed) for edit in edits for seed in edit.seeds))
+    classes = {edit.data for edit in edits}
+    if len(classes) == 1:
+        name = classes.pop()
+        if name in class_names:
+            values["label"] = name
+        elif num_classes == _NUM_IMAGENET and name in _IMAGENET:
+            values["label"] = str(_IMAGENET[name])
+    return values
 
 
 def table(edits: Sequence[NamedEdit]) -> str:

@@ -34,6 +34,13 @@ class Source:
     assumptions: tuple[str, ...] = ()
 
     @property
+    def assumes_space(self) -> bool:
+        """Whether the latent space of the directions is assumed, not told by the
+        file's content.
+        """
+        return any("--latent_space" in sentence for sentence in self.assumptions)
+
+    @property
     def estimator(self) -> str:
         """Name of the estimator of a decomposition."""
         return str(self.options.get("estimator", UNKNOWN))

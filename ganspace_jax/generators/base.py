@@ -201,8 +201,14 @@ class Generator(NamedTuple):
 
     @property
     def resolution(self) -> int:
-        """Side of the images, in pixels."""
-        return self.merge().config.resolution
+        """Side of the images, in pixels; the longer one if they are not square."""
+        return self.config.resolution
+
+    @property
+    def image_size(self) -> tuple[int, int]:
+        """(height, width) of the images, in pixels."""
+        config = self.config
+        return getattr(config, "image_size", (config.resolution, config.resolution))
 
     @property
     def latent_space(self) -> Literal["w", "z"]:

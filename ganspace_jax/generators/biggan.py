@@ -151,14 +151,11 @@ class Block(nnx.Module):
 
     def __call__(self, x: Array, condition: Array, record: base.Recorder, name: str) -> Float[Array, "n h2 w2 o"]:
         y = jax.nn.relu(self.bn1(x, condition, record, f"{name}.bn1"))
-        if self.doubles:
-            y = ops.repeat_pixels(y)
-        y = record(f"{name}.conv1", self.conv1(y))
+        y = record(f"{name}.conv1", self.conv1(y, doubled=self.doubles))
         y = jax.nn.relu(self.bn2(y, condition, record, f"{name}.bn2"))
         y = record(f"{name}.conv2", self.conv2(y))
-        # A 1x1 convolution commutes with doubling. Done first, it takes a quarter of
-        # the
-        # work.
+        # A 1x1 convolution commutes with doubling. Done first, it takes a quarter
+        # of the work.
         shortcut = x if self.conv_sc is None else self.conv_sc(x)
         if self.doubles:
             shortcut = ops.repeat_pixels(shortcut)
@@ -185,9 +182,7 @@ class DeepBlock(nnx.Module):
         y = x
         for i in range(1, 5):
             y = jax.nn.relu(getattr(self, f"bn{i}")(y, condition, record, f"{name}.bn{i}"))
-            if i == 2 and self.doubles:
-                y = ops.repeat_pixels(y)
-            y = record(f"{name}.conv{i}", getattr(self, f"conv{i}")(y))
+            y = record(f"{name}.conv{i}", getattr(self, f"conv{i}")(y, doubled=self.doubles and i == 2))
         shortcut = x[..., : self.channels_out]
         return record(name, y + (ops.repeat_pixels(shortcut) if self.doubles else shortcut))
 

@@ -202,9 +202,7 @@ class Block(nnx.Module):
         y = x
         for i in range(4):
             y = jax.nn.relu(getattr(self, f"bn_{i}")(y, condition, run, f"{name}.bn_{i}"))
-            if i == 1 and self.doubles:
-                y = ops.repeat_pixels(y)
-            y = run.record(f"{name}.conv_{i}", getattr(self, f"conv_{i}")(y))
+            y = run.record(f"{name}.conv_{i}", getattr(self, f"conv_{i}")(y, doubled=self.doubles and i == 1))
         shortcut = x[..., : self.channels_out]
         return run.record(name, y + (ops.repeat_pixels(shortcut) if self.doubles else shortcut))
 

@@ -12,7 +12,6 @@ import math
 import operator
 from collections.abc import Iterable, Sequence
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
@@ -282,15 +281,29 @@ def max_pool(x: Float[Array, "n height width c"]) -> Float[Array, "n height2 wid
     return x.reshape(n, height // 2, 2, width // 2, 2, channels).max((2, 4))
 
 
-def attend(
-    queries: Float[Array, "n height width k"], keys: Float[Array, "n h2 w2 k"], values: Float[Array, "n h2 w2 c"]
-) -> Float[Array, "n height width c"]:
-    """Returns each position's weighted mean of all values.
+def doubled_conv2d(
+    x: Float[Array, "n height width i"], weight: Float[Array, "3 3 i o"]
+) -> Float[Array, "n height2 width2 o"]:
+    """Returns conv2d(repeat_pixels(x), weight), with 4/9 of the multiplications.
 
-    The weights are the softmax of queries . keys, not scaled, in float32.
+    Each of the four output phases meets 2x2 different pixels. So it is a 2x2
+    convolution, whose taps are sums of the kernel's taps. Four convolutions are as
+    fast as one with four times the channels. On a CPU their gradients are up to 70
+    times as fast.
     """
-    precision = precision_for(queries.dtype)
-    scores = jnp.einsum("nhwk,nijk->nhwij", queries, keys, precision=precision).astype(jnp.float32)
-    shape = scores.shape
-    weights = jax.nn.softmax(scores.reshape(*shape[:3], -1)).reshape(shape).astype(values.dtype)
-    return jnp.einsum("nhwij,nijc->nhwc", weights, values, precision=precision)
+    phases = []
+    for row, rows in enumerate(_sums_of_taps(weight, 0)):
+        for column, kernel in enumerate(_sums_of_taps(rows, 1)):
+            padding = ((1 - row, row), (1 - column, column))
+            phases.append(
+                lax.conv_general_dilated(
+                    x, kernel, (1, 1), padding, dimension_numbers=_IMAGE_LAYOUT, precision=precision_for(x.dtype)
+                )
+            )
+    return depth_to_space(jnp.concatenate(phases, axis=-1))
+
+
+def _sums_of_taps(weight: Array, axis: int) -> tuple[Array, Array]:
+    """Returns the two taps of the even and of the odd output pixels."""
+    first, middle, last = (lax.index_in_dim(weight, tap, axis) for tap in range(3))
+    return jnp.concatenate([first, middle + last], axis), jnp.concatenate([first + middle, last], axis)

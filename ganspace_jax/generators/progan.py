@@ -36,6 +36,8 @@ class Config:
             resolution.
         num_classes: Number of classes; 0 for an unconditional generator.
         normalize_latents: Whether z, joined to the label, is normalised.
+        normalize_before_label: Whether z is also normalised before the label joins it,
+            as in genforce's code.
         pixel_norm: Whether the layers' outputs are normalised.
         epsilon: Constant of both norms.
         slope: Slope of the leaky ReLU for negative inputs; 0 for a plain ReLU.
@@ -53,6 +55,7 @@ class Config:
     slope: float = 0.2
     compute_dtype: str = "float32"
     class_names: tuple[str, ...] = ()
+    normalize_before_label: bool = False
 
     @property
     def resolution(self) -> int:
@@ -71,16 +74,22 @@ class Layer(nnx.Module):
     Its weights have unit size. They are scaled at each call.
     """
 
-    def __init__(self, size: int, in_channels: int, out_channels: int, *, gain: float, key: PRNGKey):
+    def __init__(
+        self, size: int, in_channels: int, out_channels: int, *, gain: float, key: PRNGKey, doubles: bool = False
+    ):
         self.weight = nnx.Param(jax.random.normal(key, (size, size, in_channels, out_channels)))
         self.bias = nnx.Param(jnp.zeros(out_channels))
-        self.size, self.scale = size, gain / (size * math.sqrt(in_channels))
+        self.size, self.doubles, self.scale = size, doubles, gain / (size * math.sqrt(in_channels))
 
     def __call__(self, x: Float[Array, "n height width i"]) -> Float[Array, "n height2 width2 o"]:
         weight = (self.weight[...] * self.scale).astype(x.dtype)
-        # The 4x4 kernel's input is one pixel: z and the label. Each of its 16 output
-        # pixels meets one tap.
-        y = ops.transposed_conv2d(x, weight, stride=1, padding=3) if self.size == 4 else ops.conv2d(x, weight)
+        if self.doubles:
+            y = ops.doubled_conv2d(x, weight)
+        elif self.size == 4:
+            # The input is one pixel: z and the label. Each output pixel meets one tap.
+            y = ops.transposed_conv2d(x, weight, stride=1, padding=3)
+        else:
+            y = ops.conv2d(x, weight)
         return y + self.bias[...].astype(x.dtype)
 
 
@@ -99,7 +108,8 @@ class ProGAN(base.Configured, nnx.Module):
         widths, gain = config.widths, math.sqrt(2)
         for index in range(1, len(widths)):
             layer_key, size = jax.random.fold_in(key, index), 4 if index == 1 else 3
-            setattr(self, f"layer{index}", Layer(size, widths[index - 1], widths[index], gain=gain, key=layer_key))
+            sizes, doubles = (size, widths[index - 1], widths[index]), index > 2 and index % 2 == 1
+            setattr(self, f"layer{index}", Layer(*sizes, gain=gain, key=layer_key, doubles=doubles))
         self.output = Layer(1, widths[-1], config.image_channels, gain=1.0, key=jax.random.fold_in(key, 0))
 
     @property
@@ -136,8 +146,6 @@ class ProGAN(base.Configured, nnx.Module):
         if config.normalize_latents:
             x = _pixel_norm(x, config.epsilon)
         for index in range(1, len(config.widths)):
-            if index > 2 and index % 2 == 1:
-                x = ops.repeat_pixels(x)
             x = record(f"layer{index}", ops.leaky_relu(getattr(self, f"layer{index}")(x), slope=config.slope))
             if config.pixel_norm:
                 x = _pixel_norm(x, config.epsilon)
@@ -149,10 +157,12 @@ class ProGAN(base.Configured, nnx.Module):
         if not self.config.num_classes:
             return latents
         label = require_label(label, self.config.num_classes)
+        if self.config.normalize_before_label:
+            latents = _pixel_norm(latents, self.config.epsilon)
         return jnp.concatenate([latents, label[:, None].astype(latents.dtype)], axis=-1)
 
 
-def _pixel_norm(x: Float[Array, "n height width c"], epsilon: float) -> Float[Array, "n height width c"]:
+def _pixel_norm(x: Float[Array, "... c"], epsilon: float) -> Float[Array, "... c"]:
     """Returns x / sqrt(mean(x^2) + epsilon) over the channels (section 4.2).
 
     The mean is computed in float32.

@@ -62,14 +62,18 @@ class OrthogonalLinear(nnx.Module):
 
 
 class OrthogonalConvolution(nnx.Module):
-    """A convolution that keeps the size, with BigGAN's orthogonal initialisation."""
+    """A convolution with BigGAN's orthogonal initialisation.
+
+    It keeps the size. If `doubled`, it acts on the image of twice the size.
+    """
 
     def __init__(self, size: int, in_channels: int, out_channels: int, *, key: PRNGKey, bias: bool = True):
         self.weight = nnx.Param(_orthogonal(key, (size, size, in_channels, out_channels)))
         self.bias = nnx.Param(jnp.zeros(out_channels)) if bias else None
 
-    def __call__(self, x: Float[Array, "n h w i"]) -> Float[Array, "n h w o"]:
-        y = ops.conv2d(x, self.weight[...].astype(x.dtype))
+    def __call__(self, x: Float[Array, "n h w i"], *, doubled: bool = False) -> Float[Array, "n h2 w2 o"]:
+        convolve = ops.doubled_conv2d if doubled else ops.conv2d
+        y = convolve(x, self.weight[...].astype(x.dtype))
         return y if self.bias is None else y + self.bias[...].astype(x.dtype)
 
 
@@ -93,7 +97,7 @@ class SelfAttention(nnx.Module):
         queries = record(f"{name}.theta", self.theta(x))
         keys = ops.max_pool(record(f"{name}.phi", self.phi(x)))
         values = ops.max_pool(record(f"{name}.g", self.g(x)))
-        attended = getattr(self, self.output)(ops.attend(queries, keys, values))
+        attended = getattr(self, self.output)(_attend(queries, keys, values))
         attended = record(f"{name}.{self.output}", attended)
         return record(name, x + self.gamma[...].astype(x.dtype) * attended)
 
@@ -137,6 +141,20 @@ def refuse_label(label: Array | None) -> None:
     """Raises ValueError if an unconditional generator is given a label."""
     if label is not None:
         raise ValueError("label: this generator is not conditional")
+
+
+def _attend(
+    queries: Float[Array, "n height width k"], keys: Float[Array, "n h2 w2 k"], values: Float[Array, "n h2 w2 c"]
+) -> Float[Array, "n height width c"]:
+    """Returns each position's weighted mean of all values.
+
+    The weights are the softmax of queries . keys, not scaled, in float32.
+    """
+    precision = ops.precision_for(queries.dtype)
+    scores = jnp.einsum("nhwk,nijk->nhwij", queries, keys, precision=precision).astype(jnp.float32)
+    shape = scores.shape
+    weights = jax.nn.softmax(scores.reshape(*shape[:3], -1)).reshape(shape).astype(values.dtype)
+    return jnp.einsum("nhwij,nijc->nhwc", weights, values, precision=precision)
 
 
 def _orthogonal(key: PRNGKey, shape: tuple[int, ...]) -> Float[Array, "..."]:

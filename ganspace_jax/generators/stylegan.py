@@ -46,9 +46,9 @@ class Config:
         embed_width: Width of the label embedding; None for z_dim.
         mapping_learning_rate: Learning rate multiplier of the mapping layers.
         normalize_latents: Whether z, joined to the embedded label, is normalised.
-        fused_from: Smallest resolution with doubling and convolution fused into one
-            transposed convolution; None for no fusion. The images differ by
-            rounding only.
+        fused_from: Smallest resolution whose doubling and convolution the original
+            fuses; None for no fusion. It fixes the kernels in the original's files,
+            but not the image.
         blur_filter: Filter after each up-sampling convolution; () for no filter.
         epsilon: Constant of the instance norm. The published weights were trained
             with 1e-8; GANSpace's port has 1e-5.
@@ -128,19 +128,14 @@ class Convolution(nnx.Module):
     A convolution that doubles the size has a blur before its bias.
     """
 
-    def __init__(self, config: Config, in_channels: int, out_channels: int, size: int, *, up: bool, key: PRNGKey):
+    def __init__(self, config: Config, in_channels: int, out_channels: int, *, up: bool, key: PRNGKey):
         self.config, self.up = config, up
-        self.fused = config.fused_from is not None and size >= config.fused_from
         self.weight = nnx.Param(jax.random.normal(key, (3, 3, in_channels, out_channels)))
         self.bias = nnx.Param(jnp.zeros(out_channels))
 
     def __call__(self, x: Float[Array, "n height width i"]) -> Float[Array, "n height2 width2 o"]:
         weight = (self.weight[...] * math.sqrt(2 / (9 * x.shape[-1]))).astype(x.dtype)
-        if self.up:
-            y = _double_and_convolve(x, weight) if self.fused else ops.conv2d(ops.repeat_pixels(x), weight)
-            y = _blur(y, self.config.blur_filter)
-        else:
-            y = ops.conv2d(x, weight)
+        y = _blur(ops.doubled_conv2d(x, weight), self.config.blur_filter) if self.up else ops.conv2d(x, weight)
         return y + self.bias[...].astype(y.dtype)
 
 
@@ -175,11 +170,11 @@ class Block(nnx.Module):
         if index == 0:
             self.const = nnx.Param(jnp.ones((4, 4, channels)))
             self.bias = nnx.Param(jnp.zeros(channels))
-            self.conv = Convolution(config, channels, channels, size, up=False, key=keys[0])
+            self.conv = Convolution(config, channels, channels, up=False, key=keys[0])
         else:
             before = config.channels[index - 1]
-            self.conv0_up = Convolution(config, before, channels, size, up=True, key=keys[0])
-            self.conv1 = Convolution(config, channels, channels, size, up=False, key=keys[1])
+            self.conv0_up = Convolution(config, before, channels, up=True, key=keys[0])
+            self.conv1 = Convolution(config, channels, channels, up=False, key=keys[1])
         self.epi1 = Epilogue(config, channels, size, key=keys[2])
         self.epi2 = Epilogue(config, channels, size, key=keys[3])
 
@@ -264,16 +259,6 @@ class StyleGAN(MappedLatents, nnx.Module):
         record = base.Recorder(offsets)
         latents = ops.truncate(latents, self.mapping.w_avg[...], truncation_psi, truncation_cutoff)
         return self.synthesis(latents, noise, record), record.finish()
-
-
-def _double_and_convolve(x: Float[Array, "n h w i"], weight: Float[Array, "3 3 i o"]) -> Float[Array, "n h2 w2 o"]:
-    """Returns conv2d(repeat_pixels(x), weight), as one 4x4 transposed convolution.
-
-    This takes less than half the multiplications.
-    """
-    padded = jnp.pad(weight, ((1, 1), (1, 1), (0, 0), (0, 0)))
-    merged = padded[1:, 1:] + padded[:-1, 1:] + padded[1:, :-1] + padded[:-1, :-1]
-    return ops.transposed_conv2d(x, merged, stride=2, padding=2)
 
 
 def _blur(x: Float[Array, "n h w c"], taps: tuple[float, ...]) -> Float[Array, "n h w c"]:

@@ -5,8 +5,11 @@
 The paper is from CVPR 2020. The conditional mapping is StyleGAN2-ADA's (Karras et al.,
 NeurIPS 2020). Parameter names are those of StyleGAN2-ADA-PyTorch, joined by dots
 (`synthesis.b8.conv0.weight`). Layouts are this project's: kernels HWIO, linear weights
-[in, out], the constant [4, 4, C]. All kernels are correlations, also those of
+[in, out], the constant [height, width, C]. All kernels are correlations, also those of
 up-sampling layers.
+
+Forks of the published codes have constants of other sizes than 4x4. Their images need
+not be square. The blocks of these networks are also named b4, b8 and so on.
 """
 
 import dataclasses
@@ -35,9 +38,10 @@ class Config:
     """Everything that the architecture depends on.
 
     Attributes:
-        channels: Channels of the 4x4, 8x8, ... layers; their number sets the
-            resolution.
-        const_channels: Channels of the learned constant; None for those of 4x4.
+        channels: Channels of blocks b4, b8, ...; each block after the first doubles the
+            size.
+        const_channels: Channels of the learned constant; None for those of b4.
+        base_size: Height and width of the learned constant.
         num_classes: Number of classes; 0 for an unconditional generator.
         mapping_width: Width of the hidden mapping layers; None for w_dim.
         embed_width: Width of the label embedding; None for w_dim.
@@ -61,6 +65,7 @@ class Config:
     w_dim: int
     channels: tuple[int, ...]
     const_channels: int | None = None
+    base_size: tuple[int, int] = (4, 4)
     num_classes: int = 0
     image_channels: int = 3
     mapping_layers: int = 8
@@ -79,9 +84,19 @@ class Config:
     class_names: tuple[str, ...] = ()
 
     @property
+    def image_size(self) -> tuple[int, int]:
+        """Returns (height, width) of the image in pixels."""
+        return self.block_size(len(self.channels) - 1)
+
+    @property
     def resolution(self) -> int:
-        """Returns the side of the image in pixels."""
-        return 4 * 2 ** (len(self.channels) - 1)
+        """Returns the longer side of the image in pixels."""
+        return max(self.image_size)
+
+    def block_size(self, index: int) -> tuple[int, int]:
+        """Returns (height, width) of the layers of block number `index`, from 0."""
+        height, width = self.base_size
+        return height * 2**index, width * 2**index
 
     @property
     def num_layers(self) -> int:
@@ -138,7 +153,7 @@ class MappingNetwork(nnx.Module):
 class Convolution(nnx.Module):
     """Modulated convolution, noise, bias and leaky ReLU (figure 2d)."""
 
-    def __init__(self, config: Config, in_channels: int, out_channels: int, size: int, *, up: bool, key: PRNGKey):
+    def __init__(self, config: Config, in_channels: int, out_channels: int, index: int, *, up: bool, key: PRNGKey):
         weight_key, style_key, noise_key = jax.random.split(key, 3)
         self.config, self.up = config, up
         self.affine = EqualizedLinear(config.w_dim, in_channels, key=style_key, bias=1.0)
@@ -146,7 +161,7 @@ class Convolution(nnx.Module):
         self.bias = nnx.Param(jnp.zeros(out_channels))
         if config.use_noise:
             self.noise_strength = nnx.Param(jnp.zeros(()))
-            self.noise_const = Buffer(jax.random.normal(noise_key, (size, size)))
+            self.noise_const = Buffer(jax.random.normal(noise_key, config.block_size(index)))
 
     def __call__(
         self,
@@ -197,26 +212,26 @@ class Skip(nnx.Module):
 
 
 class Block(nnx.Module):
-    """The layers of one resolution."""
+    """The layers of one size."""
 
     def __init__(self, config: Config, index: int, *, key: PRNGKey):
         keys = iter(jax.random.split(key, 4))
-        self.config, self.index, self.size = config, index, 4 * 2**index
+        self.config, self.index = config, index
         channels = config.channels[index]
         if index == 0:
             between = config.const_channels or channels
-            self.const = nnx.Param(jax.random.normal(next(keys), (4, 4, between)))
+            self.const = nnx.Param(jax.random.normal(next(keys), (*config.base_size, between)))
         else:
             before, between = config.channels[index - 1], channels
-            self.conv0 = Convolution(config, before, channels, self.size, up=True, key=next(keys))
+            self.conv0 = Convolution(config, before, channels, index, up=True, key=next(keys))
             if config.architecture == "resnet":
                 self.skip = Skip(before, channels, key=next(keys))
-        self.conv1 = Convolution(config, between, channels, self.size, up=False, key=next(keys))
+        self.conv1 = Convolution(config, between, channels, index, up=False, key=next(keys))
         self.has_image = config.architecture == "skip" or index == len(config.channels) - 1
         if self.has_image:
             self.torgb = ToRGB(config, channels, key=next(keys))
 
-    def start(self, num_samples: int) -> Float[Array, "n 4 4 c"]:
+    def start(self, num_samples: int) -> Float[Array, "n height width c"]:
         """Returns one copy of the learned constant for each sample."""
         x = jnp.broadcast_to(self.const[...], (num_samples, *self.const.shape))
         return x.astype(self.config.compute_dtype)
@@ -229,7 +244,7 @@ class Block(nnx.Module):
         Argument x is the output of the block before, and image is None before the first
         ToRGB. Layer 2 index - 1 is the up-sampling convolution of block `index`.
         """
-        name, layer, gain = f"b{self.size}", 2 * self.index, 1.0
+        name, layer, gain = f"b{4 * 2**self.index}", 2 * self.index, 1.0
         shortcut = None
         if self.index > 0:
             if self.config.architecture == "resnet":

@@ -32,7 +32,7 @@ class Config:
     """Everything that the architecture depends on; the defaults are configuration T.
 
     Attributes:
-        resolution: Side of the image in pixels.
+        resolution: Height of the image in pixels.
         num_classes: Number of classes; 0 for an unconditional generator.
         mapping_learning_rate: Learning rate multiplier of the mapping layers.
         channel_base: Factor of the number of channels. Files of R have twice T's.
@@ -49,6 +49,8 @@ class Config:
         radial_filters: Whether filters are radial; true for R.
         conv_clamp: Bound on activations; None for no bound.
         output_scale: Factor of the image.
+        square: Whether images are as wide as high. If false, they and all activations
+            are half as wide, as in StyleGAN-Human.
         compute_dtype: Type of the convolutions.
         class_names: Names of the classes, if they are known.
 
@@ -77,12 +79,18 @@ class Config:
     radial_filters: bool = False
     conv_clamp: float | None = 256.0
     output_scale: float = 0.25
+    square: bool = True
     compute_dtype: str = "float32"
     class_names: tuple[str, ...] = ()
 
     def __post_init__(self):
         if not 0 <= self.num_critical < self.num_layers:
             raise ValueError(f"num_critical={self.num_critical}: must be at least 0 and less than num_layers")
+
+    @property
+    def image_size(self) -> tuple[int, int]:
+        """Returns (height, width) of the image in pixels."""
+        return self.resolution, self.resolution if self.square else self.resolution // 2
 
 
 def plan_layers(config: Config) -> tuple[Plan, ...]:
@@ -107,7 +115,7 @@ def plan_layers(config: Config) -> tuple[Plan, ...]:
         before, is_torgb = max(i - 1, 0), i == config.num_layers
         is_critical = i >= config.num_layers - config.num_critical
         plan = Plan(
-            name=f"L{i}_{int(sizes[i])}_{int(channels[i])}",
+            name=f"L{i}_{int(sizes[i]) // (1 if config.square else 2)}_{int(channels[i])}",  # with the width
             is_torgb=is_torgb,
             is_critical=is_critical,
             in_channels=int(channels[before]),
@@ -124,6 +132,7 @@ def plan_layers(config: Config) -> tuple[Plan, ...]:
             kernel_size=1 if is_torgb else config.kernel_size,
             filter_size=config.filter_size,
             radial=config.radial_filters and not is_critical,
+            square=config.square,
         )
         plans.append(plan)
     return tuple(plans)
@@ -169,7 +178,8 @@ class FourierInput(nnx.Module):
     def __init__(self, config: Config, plan: Plan, *, key: PRNGKey):
         keys = jax.random.split(key, 4)
         channels = plan.in_channels
-        self.size, self.rate, self.bandwidth = plan.in_size, plan.in_rate, plan.in_cutoff
+        self.size = (plan.in_size, plan.across.in_size)
+        self.rate, self.bandwidth = plan.in_rate, plan.in_cutoff
         self.affine = EqualizedLinear(config.w_dim, 4, key=keys[0])
         self.affine.weight[...] = jnp.zeros((config.w_dim, 4))
         self.affine.bias[...] = jnp.array([1.0, 0.0, 0.0, 0.0])
@@ -180,7 +190,7 @@ class FourierInput(nnx.Module):
         self.phases = Buffer(jax.random.uniform(keys[3], (channels,)) - 0.5)
         self.transform = Buffer(jnp.eye(3))
 
-    def __call__(self, w: Float[Array, "n d"], record: base.Recorder) -> Float[Array, "n size size c"]:
+    def __call__(self, w: Float[Array, "n d"], record: base.Recorder) -> Float[Array, "n height width c"]:
         matrix = self._matrix(record("input.affine", self.affine(w)))
         highest = lax.Precision.HIGHEST
         freqs = jnp.einsum("cf,nfx->ncx", self.freqs[...], matrix[:, :, :2], precision=highest)
@@ -189,9 +199,9 @@ class FourierInput(nnx.Module):
         # because they would alias.
         excess = (jnp.linalg.norm(freqs, axis=-1) - self.bandwidth) / (self.rate / 2 - self.bandwidth)
         amplitudes = jnp.clip(1.0 - excess, 0.0, 1.0)
-        centres = jnp.asarray((np.arange(self.size) + 0.5 - self.size / 2) / self.rate, freqs.dtype)
-        along_x = centres[None, None, :, None] * freqs[:, None, None, :, 0]
-        along_y = centres[None, :, None, None] * freqs[:, None, None, :, 1]
+        rows, columns = (np.asarray((np.arange(n) + 0.5 - n / 2) / self.rate, np.float32) for n in self.size)
+        along_x = columns[None, None, :, None] * freqs[:, None, None, :, 0]
+        along_y = rows[None, :, None, None] * freqs[:, None, None, :, 1]
         waves = jnp.sin(2 * math.pi * (along_x + along_y + phases[:, None, None, :])) * amplitudes[:, None, None, :]
         mixed = ops.linear(waves.reshape(-1, waves.shape[-1]), self.weight[...] / math.sqrt(waves.shape[-1]))
         return record("input", mixed.reshape(waves.shape))
@@ -224,7 +234,7 @@ class SynthesisLayer(nnx.Module):
         self.bias = nnx.Param(jnp.zeros(plan.out_channels))
         self.magnitude_ema = Buffer(jnp.ones(()))
 
-    def __call__(self, x: Array, w: Float[Array, "n d"], record: base.Recorder) -> Float[Array, "n size size o"]:
+    def __call__(self, x: Array, w: Float[Array, "n d"], record: base.Recorder) -> Float[Array, "n height width o"]:
         style = record(f"{self.plan.name}.style", self.affine(w))
         y = self._convolve(x, style) + self.bias[...].astype(x.dtype)
         gain, slope = (1.0, 1.0) if self.plan.is_torgb else (math.sqrt(2), 0.2)

@@ -14,7 +14,18 @@ import numpy as np
 from ganspace_jax import errors
 from ganspace_jax.files import checkpoints
 from ganspace_jax.files.checkpoints import CheckpointError
-from ganspace_jax.generators import base, biggan, biggan_deep, catalogue, dcgan, progan, stylegan, stylegan2, stylegan3
+from ganspace_jax.generators import (
+    base,
+    biggan,
+    biggan_deep,
+    catalogue,
+    dcgan,
+    progan,
+    stylegan,
+    stylegan2,
+    stylegan2_lucidrains,
+    stylegan3,
+)
 from ganspace_jax.generators.base import Generator
 
 FAMILIES: dict[str, tuple[type, type]] = {
@@ -25,9 +36,15 @@ FAMILIES: dict[str, tuple[type, type]] = {
     "stylegan3": (stylegan3.Config, stylegan3.StyleGAN3),
     "stylegan": (stylegan.Config, stylegan.StyleGAN),
     "progan": (progan.Config, progan.ProGAN),
+    "stylegan2_lucidrains": (stylegan2_lucidrains.Config, stylegan2_lucidrains.StyleGAN2Lucidrains),
 }
 
-_ADDED_FIELDS: dict[type, tuple[str, ...]] = {dcgan.Config: ("num_classes", "class_names")}  # after the first release
+_ADDED_FIELDS: dict[type, tuple[str, ...]] = {  # after the first release
+    dcgan.Config: ("num_classes", "class_names"),
+    stylegan2.Config: ("base_size",),
+    stylegan3.Config: ("square",),
+    progan.Config: ("normalize_before_label",),
+}
 
 _SHIPPED = pathlib.Path(__file__).parents[1] / "models"
 ZOO: dict[str, pathlib.Path] = {
@@ -69,6 +86,19 @@ def load(name_or_directory: str | os.PathLike[str], *, compute_dtype: str | None
     Raises:
         CheckpointError: if the checkpoint is missing, damaged or of an unknown family.
     """
+    abstract = load_abstract(name_or_directory, compute_dtype=compute_dtype)
+    arrays = checkpoints.load_arrays(resolve(name_or_directory), abstract.params)
+    return abstract._replace(params=jax.tree.map(jax.numpy.asarray, arrays))
+
+
+def load_abstract(name_or_directory: str | os.PathLike[str], *, compute_dtype: str | None = None) -> Generator:
+    """Returns a generator with shapes in place of arrays. Reads its configuration only;
+    arguments as in `load`.
+
+    Raises:
+        CheckpointError: if the configuration is missing, damaged or of an unknown
+            family.
+    """
     directory = resolve(name_or_directory)
     entry = dict(checkpoints.load_config(directory))
     family = entry.pop("family")
@@ -79,11 +109,9 @@ def load(name_or_directory: str | os.PathLike[str], *, compute_dtype: str | None
         entry["compute_dtype"] = compute_dtype
     try:
         config = FAMILIES[family][0](**{name: _as_tuples(value) for name, value in entry.items()})
-        abstract = abstract_generator(family, config)
+        return abstract_generator(family, config)
     except (TypeError, ValueError, AttributeError) as error:
         raise CheckpointError(f"{path}: {errors.first_line(error)}") from None
-    arrays = checkpoints.load_arrays(directory, abstract.params)
-    return abstract._replace(params=jax.tree.map(jax.numpy.asarray, arrays))
 
 
 def _as_tuples(value: Any) -> Any:

@@ -21,7 +21,7 @@ from ganspace_jax.measures import scorers
 from ganspace_jax.measures.scorers import Scorer
 from ganspace_jax.sampling import labels, latents
 from ganspace_jax.sampling.labels import Label
-from ganspace_jax.shapes import Float
+from ganspace_jax.shapes import Array, Float
 
 
 class Effects(NamedTuple):
@@ -52,9 +52,7 @@ def measure(
     label: Label = None,
     seed: int = 0,
 ) -> Float[np.ndarray, "c n f"]:
-    """Returns the change of every value in every image, for every component.
-
-    The change is that of a step from -sigma to +sigma; see `scorers.changes`.
+    """Returns the change of every value in every random image, for every component.
 
     Args:
         num_samples: number of images.
@@ -72,9 +70,40 @@ def measure(
     label = components.spec.label if label is None else label
     weights = labels.sample(key, indices, labels.resolve(label, generator), network.num_classes)
     start = synthesis.map_latents(generator, z, weights)
+    return measure_at(generator, components, scorer, start, weights, sigma=sigma, layers=layers)
+
+
+def measure_at(
+    generator: Generator,
+    components: Components,
+    scorer: Scorer,
+    start: Float[Array | np.ndarray, "n layers d"],
+    weights: Float[Array | np.ndarray, "n classes"] | None,
+    *,
+    sigma: float = 1.0,
+    layers: tuple[int, int] | None = None,
+) -> Float[np.ndarray, "c n f"]:
+    """Returns the change of every value in the images of given latents, for every
+    component.
+
+    The change is that of a step from -sigma to +sigma; see `scorers.changes`.
+
+    Args:
+        generator: the generator.
+        components: components whose effects are measured.
+        scorer: reader of the images.
+        start: per-layer latents of the images before a step.
+        weights: class weights of the images; None without classes.
+        sigma: half length of the step, in the component's standard deviations.
+        layers: [start, stop) of the moved layers; None moves all layers.
+
+    Raises:
+        InputError: the components do not fit the generator.
+    """
+    edited_images.check_layer_latents(components, generator)
 
     def values(component: int, step: float) -> Float[np.ndarray, "n f"]:
-        moved = edits.apply(start, components, [Edit(component, layers, step)])
+        moved = edits.apply(jnp.asarray(start), components, [Edit(component, layers, step)])
         images = synthesis.synthesize(generator, moved, label=weights)
         synthesis.check_finite(np.asarray(images), f"component {component}, step {step:g}")
         return scorer.read(images)

@@ -17,7 +17,6 @@ import numpy as np
 from ganspace_jax.directions import edited_images, edits
 from ganspace_jax.directions.components import Components
 from ganspace_jax.directions.edits import Edit
-from ganspace_jax.errors import InputError
 from ganspace_jax.files import tables
 from ganspace_jax.generators import base, synthesis
 from ganspace_jax.sampling import labels, latents
@@ -73,12 +72,8 @@ def measure(
         InputError: the components do not fit the generator.
     """
     edited_images.check_layer_latents(components, generator)
+    components = edited_images.at_own_layer(components, generator)
     network, spec = generator.merge(), components.spec
-    if spec.layer not in base.activation_shapes(generator):
-        raise InputError(
-            f"--components: are of layer {spec.layer}, which is the latent itself; "
-            "decompose an activation to measure its response"
-        )
     key, indices = jax.random.key(seed), jnp.arange(num_samples)
     z = latents.sample(key, indices, network.z_dim, network.prior, spec.truncation_psi)
     label = labels.sample(key, indices, labels.resolve(spec.label, generator), network.num_classes)

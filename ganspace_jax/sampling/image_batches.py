@@ -15,7 +15,7 @@ from ganspace_jax.generators import base, synthesis
 from ganspace_jax.generators.base import Generator
 from ganspace_jax.generators.synthesis import Synthesis
 from ganspace_jax.run import Progress, Run
-from ganspace_jax.sampling import batch_size, devices
+from ganspace_jax.sampling import batch_size, devices, layers
 from ganspace_jax.sampling.latent_files import Inputs
 
 _BUSY_IMAGES = 32  # images per device above which throughput no longer grows
@@ -43,7 +43,8 @@ def generate(
     shapes = base.activation_shapes(generator)
     for name in activations:
         if name not in shapes:
-            raise InputError(f"--activations={name}: this generator has no such layer; it has: {', '.join(shapes)}")
+            layer = layers.find(name, generator, f"--activations={name}")
+            raise InputError(f"--activations={name}: is called {layer} here")
     synthesis.check(generator, dataclasses.replace(settings, label=None))
     count, mesh = len(inputs.latents), devices.own_devices()
     step = min(count, run.batch_size or _batch_that_fits(generator, settings, activations, mesh))

@@ -2,20 +2,26 @@
 file.
 """
 
+import collections
+import contextlib
 import os
-from collections.abc import Sequence
+import pathlib
+import re
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import jax.numpy as jnp
 import numpy as np
 
 from ganspace_jax.errors import InputError
-from ganspace_jax.files.inert import numpy_files
+from ganspace_jax.files.inert import array_files
 from ganspace_jax.generators import synthesis
 from ganspace_jax.generators.base import Generator
-from ganspace_jax.sampling import labels, latents
+from ganspace_jax.sampling import labels, latent_arrays, latents
 from ganspace_jax.sampling.labels import Label
-from ganspace_jax.shapes import Float
+from ganspace_jax.shapes import Array, Float
+
+_MAX_STEM = 50  # characters of a picture's name in the names of files
 
 
 class Inputs(NamedTuple):
@@ -24,14 +30,19 @@ class Inputs(NamedTuple):
     Attributes:
         latents: per-layer latents.
         w: mapped latents; None without a mapping network, or if they differ by layer.
-        label: class weights; None for an unconditional generator.
-        names: stems of the output files.
+        label: class weights; None for an unconditional generator, and for given w, on
+            which a label has no effect.
+        names: stems of the output files, which differ from one another.
+        z: latents before the mapping network; None if they are unknown.
+        notes: sentences about what a file does not tell.
     """
 
     latents: Float[np.ndarray, "n layers d"]
     w: Float[np.ndarray, "n d"] | None
     label: Float[np.ndarray, "n classes"] | None
     names: list[str]
+    z: Float[np.ndarray, "n z"] | None = None
+    notes: tuple[str, ...] = ()
 
 
 def from_seeds(generator: Generator, seeds: Sequence[int], label: Label, truncation_psi: float) -> Inputs:
@@ -47,29 +58,124 @@ def from_seeds(generator: Generator, seeds: Sequence[int], label: Label, truncat
     return _map(generator, z, weights, [f"seed{seed:04d}" for seed in seeds])
 
 
-def from_file(generator: Generator, path: str | os.PathLike[str], label: str | int | None) -> Inputs:
-    """Returns the inputs of an .npz file.
+def load(
+    generator: Generator,
+    path: str | os.PathLike[str],
+    *,
+    latent_space: str | None = None,
+    label: str | int | None = None,
+) -> Float[Array, "n layers d"]:
+    """Returns the per-layer latents of the pictures in a file of another program.
 
     Args:
-        generator: the generator.
-        path: file with `z` [n, z_dim] or `ws` [n, layers, latent_dim], and `label` [n,
-            classes] if the generator is conditional.
-        label: class of all samples, if the file has no label.
+        generator: generator of the pictures.
+        path: file of latents; see `from_file`.
+        latent_space: space of latents [n, d], "w" or "z", if the file does not tell it;
+            None: w.
+        label: class of the pictures, if z are mapped and the file has no label.
 
     Raises:
         InputError: if the file is damaged, or does not fit the generator.
     """
-    network, arrays = generator.merge(), _read(path)
-    if ("z" in arrays) == ("ws" in arrays):
-        raise InputError(f"--latents={path}: must hold either z or ws; it holds {', '.join(arrays) or 'nothing'}")
-    name, shape = ("z", (network.z_dim,)) if "z" in arrays else ("ws", network.latent_shape)
-    given = arrays[name]
-    if given.shape[1:] != shape or not len(given):
-        needed = ", ".join(map(str, ("n", *shape)))
-        raise InputError(f"--latents={path}: {name} has shape {given.shape}, this generator needs [{needed}]")
-    weights = _weights(generator, path, arrays.get("label"), len(given), label)
-    names = [f"latent{i:04d}" for i in range(len(given))]
-    return _map(generator, given, weights, names) if name == "z" else Inputs(given, None, weights, names)
+    return jnp.asarray(from_file(generator, path, label, latent_space).latents)
+
+
+def from_file(
+    generator: Generator, path: str | os.PathLike[str], label: str | int | None, latent_space: str | None = None
+) -> Inputs:
+    """Returns the inputs in a file of latents, of this program or of another one.
+
+    Args:
+        generator: the generator.
+        path: file of per-layer latents [n, layers, d], of w [n, d] or of z [n, z_dim];
+            latent_arrays.py lists the kinds. The array `label` [n, classes] may be
+            beside them.
+        label: class of all samples, if the file has no label.
+        latent_space: space of latents [n, d], "w" or "z", if the file does not tell it;
+            None: w.
+
+    Raises:
+        InputError: if the file is damaged, or does not fit the generator.
+    """
+    network, stem = generator.merge(), pathlib.Path(path).stem
+    space = latent_arrays.Space(network.latent_shape, network.z_dim, network.has_mapping, latent_space)
+    with _refused_by_name(path):
+        content = array_files.read(path)
+        found = latent_arrays.find(content, stem)
+        read = [latent_arrays.interpret(one, space, is_only=len(found) == 1) for one in found]
+        values, kind = _joined(read, network.latent_shape[0])
+    names = _unique([name for name, one in zip(_stems(found, stem), read, strict=True) for _ in one.values])
+    notes = tuple(dict.fromkeys(filter(None, [*(one.note for one in read), _step_note(found)])))
+    acts = kind == "z" or not network.has_mapping  # elsewhere the label acts in the mapping network alone
+    weights = _weights(generator, path, latent_arrays.label_of(content), len(values), label) if acts else None
+    if kind == "z":
+        return _map(generator, values, weights, names)._replace(notes=notes)
+    return Inputs(values, values[:, 0] if kind == "w" else None, weights, names, None, notes)
+
+
+@contextlib.contextmanager
+def _refused_by_name(path: str | os.PathLike[str]) -> Iterator[None]:
+    """Turns the errors of a file into an InputError that names the flag and the
+    file.
+    """
+    try:
+        yield
+    except FileNotFoundError:
+        raise InputError(f"--latents={path}: no such file") from None
+    except InputError as error:
+        raise InputError(f"--latents={error}") from None
+    except ValueError as error:
+        raise InputError(f"--latents={path}: {error}") from None
+
+
+def _joined(read: Sequence[latent_arrays.Latents], num_layers: int) -> tuple[np.ndarray, str]:
+    """Returns z, or per-layer latents, of several arrays, and their kind."""
+    kinds = {one.kind for one in read}
+    if "z" in kinds and len(kinds) > 1:
+        raise ValueError("it holds z of some pictures and w of others; give them in two files")
+    kind = kinds.pop() if len(kinds) == 1 else "layers"
+    if kind == "z":
+        return np.concatenate([one.values for one in read]), kind
+    layers = [one.values if one.values.ndim == 3 else one.values[:, None] for one in read]
+    return np.concatenate([np.repeat(one, num_layers // one.shape[1], axis=1) for one in layers]), kind
+
+
+def _step_note(found: Sequence[latent_arrays.Found]) -> str:
+    is_path = any(one.is_last_step for one in found)
+    return "it holds the steps of an optimisation: the last one is used" if is_path else ""
+
+
+def _stems(found: Sequence[latent_arrays.Found], stem: str) -> list[str]:
+    """Returns the stem of each array's picture, else that of the file.
+
+    The key of the only array names no picture, unless it is the name of a file.
+    """
+    named = [one.picture if len(found) > 1 or latent_arrays.is_file_name(one.picture) else "" for one in found]
+    return [_safe(name) or _safe(stem) or "picture" for name in named]
+
+
+def _safe(name: str) -> str:
+    """Returns the stem of a picture's path, with the characters that every file system
+    allows.
+    """
+    stem = pathlib.PureWindowsPath(name).stem
+    return re.sub(r"[^\w.-]+", "_", stem).strip("._")[:_MAX_STEM]
+
+
+def _unique(stems: Sequence[str]) -> list[str]:
+    """Returns names that differ, also where a file system ignores their case; equal
+    stems are numbered.
+    """
+    total, seen = collections.Counter(stem.lower() for stem in stems), collections.Counter[str]()
+    names: dict[str, str] = {}
+    for stem in stems:
+        key = stem.lower()
+        name = stem if total[key] == 1 else f"{stem}_{seen[key]:04d}"
+        seen[key] += 1
+        while name.lower() in names:
+            name += "_"
+        names[name.lower()] = name
+    return list(names.values())
 
 
 def _weights(
@@ -82,32 +188,19 @@ def _weights(
         if not isinstance(index, int):
             raise InputError(f"--latents={path}: holds no label; this generator is conditional, give --label as well")
         weights = np.tile(np.eye(num_classes, dtype=np.float32)[index], (count, 1))
-    needed = (count, num_classes)
-    if weights is not None and (weights.shape != needed or not num_classes):
-        raise InputError(f"--latents={path}: label has shape {weights.shape}, this generator needs {needed}")
-    return weights
+    if weights is None:
+        return None
+    needed, shape = (count, num_classes), weights.shape
+    if weights.dtype.kind in "iu" and shape == (count,) and np.all((weights >= 0) & (weights < num_classes)):
+        weights = np.eye(num_classes, dtype=np.float32)[weights]
+    if shape == needed[1:] and count == 1:
+        weights = weights[None]
+    if weights.shape != needed or not num_classes:
+        raise InputError(f"--latents={path}: label has shape {shape}, this generator needs {needed}")
+    return weights.astype(np.float32)
 
 
 def _map(generator: Generator, z: np.ndarray, label: np.ndarray | None, names: list[str]) -> Inputs:
     weights = None if label is None else jnp.asarray(label)
     mapped = np.asarray(synthesis.map_latents(generator, jnp.asarray(z), weights))
-    return Inputs(mapped, mapped[:, 0] if generator.has_mapping else None, label, names)
-
-
-def _read(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
-    try:
-        content = numpy_files.read(path)
-    except FileNotFoundError:
-        raise InputError(f"--latents={path}: no such file") from None
-    except InputError as error:
-        raise InputError(f"--latents={error}") from None
-    if isinstance(content, np.ndarray):
-        raise InputError(f"--latents={path}: is one array, an .npy; must be an .npz with z or ws")
-    arrays = {}
-    for name, array in content.items():
-        if array.dtype.kind not in "fiub":
-            raise InputError(f"--latents={path}: not an .npz of numbers: {name} has the type {array.dtype}")
-        arrays[name] = array.astype(np.float32)
-        if not np.isfinite(arrays[name]).all():
-            raise InputError(f"--latents={path}: {name} contains NaN or infinity")
-    return arrays
+    return Inputs(mapped, mapped[:, 0] if generator.has_mapping else None, label, names, z)

@@ -8,11 +8,12 @@ from typing import Any, Literal, TypeVar
 
 import jax.numpy as jnp
 
+from ganspace_jax import errors
 from ganspace_jax.errors import InputError
 from ganspace_jax.generators import base, chunks, synthesis
 from ganspace_jax.generators.base import MAPPED_LATENT, Generator
 from ganspace_jax.generators.synthesis import Synthesis
-from ganspace_jax.sampling import labels, latents
+from ganspace_jax.sampling import labels, latents, layer_names
 from ganspace_jax.shapes import Array, Float, PRNGKey
 
 LATENT_SPACES = ("z", "w")
@@ -69,17 +70,49 @@ def resolve(spec: Spec, generator: Generator) -> Spec:
     Raises:
         InputError: if the generator has no such layer, space, class or truncation.
     """
-    network, shapes = generator.merge(), layer_shapes(generator)
-    layer = spec.layer or network.default_layer
+    network = generator.merge()
+    layer = find(spec.layer or network.default_layer, generator)
     space = spec.latent_space or (MAPPED_LATENT if network.has_mapping else "z")
-    if layer not in shapes:
-        raise InputError(f"--layer={layer}: this generator has no such layer; it has: {', '.join(shapes)}")
     if space == MAPPED_LATENT and not network.has_mapping:
         raise InputError(f"--latent_space={space}: this generator has no w, only z")
     label = labels.resolve(spec.label, generator)
     filled = dataclasses.replace(spec, layer=layer, latent_space=space, label=label)
     synthesis.check(generator, filled.synthesis)
     return filled
+
+
+def find(name: str, generator: Generator, subject: str = "") -> str:
+    """Returns the generator's layer of a name, which may be the name in another code.
+
+    Args:
+        name: our name, or a name of layer_names.py in any case.
+        generator: the generator.
+        subject: begin of the error message; "": the flag --layer with its value.
+
+    Raises:
+        InputError: if the generator has no such layer. The message suggests similar
+            names.
+    """
+    own = layer_shapes(generator)
+    if name in own:
+        return name
+    others = layer_names.of_other_codes(generator, own)
+    by_lower_case = {other.lower(): layer for other, layer in others.items()}
+    if name.lower() in by_lower_case:
+        return by_lower_case[name.lower()]
+    subject = subject or f"--layer={name}"
+    if generator.has_mapping and (reason := layer_names.why_absent(name)):
+        raise InputError(f"{subject}: {reason}")
+    hint = errors.nearest(name, [*own, *others])
+    listing = "python -m experiments.decompose --generator=NAME --list_layers lists all"
+    raise InputError(f"{subject}: this generator has no such layer; {hint}{listing}")
+
+
+def describe_name(name: str | None, layer: str | None) -> str:
+    """Returns one line that tells which layer another code's name means; "" for our own
+    name.
+    """
+    return "" if name in (None, layer) else f"layer {name}: {layer} of this generator"
 
 
 def describe(spec: LayerSpec, generator: Generator) -> str:

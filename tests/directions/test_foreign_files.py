@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from ganspace_jax.directions import components, foreign_files
+from ganspace_jax.directions.direction_arrays import Latents
 from ganspace_jax.directions.edits import Edit
 from ganspace_jax.errors import InputError
 from ganspace_jax.generators import base, stylegan2
@@ -51,6 +52,11 @@ def _original(rng, layer, latent, in_w=False):
 @pytest.mark.parametrize(
     ("name", "layer", "in_w", "source"),
     [
+        ("biggan-512-red_fox_generator.gen_z_ipca_c80_n9", (8,), False, ("generator.gen_z", "z", 9, 0, "ipca")),
+        ("stylegan2-car_convs.3_fbpca_c80_it2_l160_n9_w", (8, 4, 4), False, ("convs.3", "w", 9, 0, "fbpca")),
+        ("progan-bedroom_layer4_ica_c3_w_n9", (8, 4, 4), False, ("layer4", "z", 9, 0, "ica")),
+        ("progan-bedroom_layer4_spca_c3_a10.0_n9_seed2", (8, 4, 4), False, ("layer4", "z", 9, 2, "spca")),
+        ("model-class_b8.conv1_pca-full_c3_n9_w", (8, 4, 4), False, ("b8.conv1", "w", 9, 0, "pca-full")),
         ("stylegan2-ffhq_style_ipca_c80_n1000000_w_seed5", (6,), True, ("w", "w", 1_000_000, 5, "ipca")),
         (
             "biggan-512-husky_generator.gen_z_ipca_c80_n300000",
@@ -68,7 +74,7 @@ def test_the_originals_components_come_back_bit_for_bit(tmp_path, name, layer, i
     found = foreign_files.load_components(tmp_path / f"{name}.npz")
     about, spec = found.source, found.spec
     assert (spec.layer, spec.latent_space, about.num_samples, about.seed, about.estimator) == source
-    assert found.activation_components.shape == ((3, 6) if layer == (6,) else (3, 4, 4, 8))
+    assert found.activation_components.shape == ((3, *layer) if len(layer) == 1 else (3, 4, 4, 8))
     assert np.isnan(found.r2).all()
     components.save(tmp_path / "again.npz", found)
     with np.load(tmp_path / "again.npz") as again:
@@ -175,7 +181,7 @@ def test_nothing_in_an_edit_is_executed(tmp_path, monkeypatch):
 def test_other_files_are_refused_by_name(tmp_path):
     np.savez(tmp_path / "a.npz", comp=np.zeros((2, 1, 4)), mean=np.zeros((1, 4)), std=np.zeros(3))
     np.savez(tmp_path / "b.npz", act_comp=np.zeros((2, 1, 4)), lat_comp=np.zeros((2, 1, 4)))
-    np.save(tmp_path / "c.npy", np.zeros((2, 3, 4)))
+    np.save(tmp_path / "c.npy", np.zeros((2, 3, 4, 5)))
     (tmp_path / "d.pkl").write_bytes(pickle.dumps({"name": "x", "sigma_range": "wide"}))
     exported = foreign_files.load_edit(EDIT)
     foreign_files.save_edit(tmp_path / "e.pkl", {**exported, "act_comp": np.zeros((0, 512))})
@@ -185,7 +191,7 @@ def test_other_files_are_refused_by_name(tmp_path):
     messages = {
         "a.npz": r"std has shape \(3,\), must hold 2 numbers",
         "b.npz": "it has no array 'act_mean'",
-        "c.npy": r"one direction has the shape \[d\], \[1, d\]",
+        "c.npy": r"it holds an array of shape \(2, 3, 4, 5\); must hold one array \[d\], \[1, d\]",
         "d.pkl": "not an exported edit: sigma_range is str, not float",
         "e.pkl": "activation_components: has shape .*, which holds no numbers",
         "f.pkl": "not a components file: invalid literal",
@@ -251,6 +257,78 @@ def test_the_name_of_a_boundary_tells_its_space_and_the_user_overrides_it(tmp_pa
     found = foreign_files.load_components(tmp_path / f"{stem}.npy", named)
     assert found.spec.latent_space == found.spec.layer == space
     assert bool(found.source.assumptions) == is_told
+
+
+_ATTRIBUTES = ("age", "eyeglasses", "gender", "pose", "smile")
+_CONDITIONAL = {
+    "pggan_celebahq": (
+        "age_c_eyeglasses", "age_c_gender", "age_c_gender_eyeglasses", "eyeglasses_c_age", "eyeglasses_c_age_gender",
+        "eyeglasses_c_gender", "gender_c_age", "gender_c_age_eyeglasses", "gender_c_eyeglasses", "quality",
+    ),
+    "stylegan_celebahq": (),
+    "stylegan_ffhq": ("age_c_eyeglasses", "age_c_gender", "eyeglasses_c_age", "eyeglasses_c_gender"),
+}  # fmt: skip
+INTERFACEGAN = {
+    **{f"{model}_{name}_boundary": "z" for model, names in _CONDITIONAL.items() for name in (*_ATTRIBUTES, *names)},
+    **{f"stylegan_{data}_{name}_w_boundary": "w" for data in ("celebahq", "ffhq") for name in _ATTRIBUTES},
+}
+
+
+def test_all_published_boundaries_are_in_their_space(tmp_path):
+    """The names are those of the folder boundaries/ of genforce/interfacegan."""
+    assert len(INTERFACEGAN) == 39 and list(INTERFACEGAN.values()).count("w") == 10
+    for name, space in INTERFACEGAN.items():
+        np.save(tmp_path / f"{name}.npy", np.ones((1, 4)))
+        found = foreign_files.load_components(tmp_path / f"{name}.npy")
+        assert found.spec.latent_space == space, name
+
+
+@pytest.mark.parametrize(
+    ("folder", "space"),
+    [("stylegan2_ffhq_w", "w"), ("stylegan2_ffhq_z", "z"), ("age_w_boundary", "w"), ("w", "w"), ("new", "z")],
+)
+def test_a_boundary_without_a_name_has_that_of_its_folder(tmp_path, folder, space):
+    (tmp_path / folder).mkdir()
+    for name in ("boundary", "boundary_Smiling"):
+        np.save(tmp_path / folder / f"{name}.npy", np.ones((1, 4)))
+        assert foreign_files.load_components(tmp_path / folder / f"{name}.npy").spec.latent_space == space
+    np.save(tmp_path / folder / "smile_boundary.npy", np.ones((1, 4)))
+    assert foreign_files.load_components(tmp_path / folder / "smile_boundary.npy").spec.latent_space == "z"
+
+
+W_AND_Z, Z_ONLY = Latents("w", 5, {"z": 4, "w": 4}), Latents("z", 1, {"z": 4})
+
+
+def test_the_generator_tells_a_space_that_the_file_does_not(tmp_path):
+    np.save(tmp_path / "age.npy", np.ones((3, 4)))
+    np.savez(tmp_path / "pca.npz", comp=np.ones((3, 4)))
+    for latents, space in ((W_AND_Z, "w"), (Z_ONLY, "z")):
+        for name in ("age.npy", "pca.npz"):
+            found = foreign_files.load_components(tmp_path / name, latents=latents)
+            assert found.spec.latent_space == space and len(found) == 3
+    told = foreign_files.load_components(tmp_path / "age.npy", latents=Z_ONLY).source
+    assert not told.assumes_space and "because the generator has no w" in told.assumptions[0]
+    assert foreign_files.load_components(tmp_path / "age.npy", latents=W_AND_Z).source.assumes_space
+
+
+def test_named_directions_are_components_whose_names_are_told(tmp_path):
+    directions = {"age": np.arange(4.0), "smile": np.ones((1, 4))}
+    (tmp_path / "all.pkl").write_bytes(pickle.dumps(directions))
+    np.savez(tmp_path / "all.npz", **directions)  # pyright: ignore[reportArgumentType]
+    for name in ("all.pkl", "all.npz"):
+        found = foreign_files.load_components(tmp_path / name, "w")
+        np.testing.assert_array_equal(found.latent_components, [np.arange(4.0), np.ones(4)])
+        assert found.source.assumptions == ("v0 is age, v1 is smile",) and not found.source.assumes_space
+
+
+@pytest.mark.parametrize("name", ["comp", "components", "components_"])
+def test_a_pca_need_not_hold_mean_and_standard_deviations(tmp_path, name):
+    rows = np.random.default_rng(0).standard_normal((5, 4))
+    np.savez(tmp_path / "a.npz", **{name: rows})  # pyright: ignore[reportArgumentType]
+    found = foreign_files.load_components(tmp_path / "a.npz", latents=W_AND_Z)
+    np.testing.assert_array_equal(found.latent_components, rows)
+    assert found.latent_mean is None and (found.latent_stdevs == 1).all()
+    assert "no mean and no standard deviations" in found.source.assumptions[0]
 
 
 def test_directions_by_layer_are_not_in_z(tmp_path):

@@ -42,6 +42,32 @@ def test_names_that_do_not_lead_to_one_edit_are_refused(text, message):
         published_edits.find(text)
 
 
+def test_the_publications_settings():
+    """Those of the notebook figure_edit_zoo: StyleGAN2 .7, BigGAN .6, StyleGAN none."""
+    find = published_edits.find
+    autumn = published_edits.settings([find("ganspace:Autumn")], (), 0)
+    assert autumn == {"centred": True, "truncation_psi": 0.7, "seeds": ["329004386"]}
+    pose = published_edits.settings([find("ganspace:Bed pose")], (), 0)
+    assert pose == {"centred": True, "seeds": ["96357868"]}
+    twice = [find("ganspace:Show tongue"), find("ganspace:Local contrast")]
+    big = published_edits.settings(twice, (), 1000)
+    assert big == {"centred": True, "truncation_psi": 0.6, "seeds": ["489408324"], "label": "248"}
+
+
+@pytest.mark.parametrize(
+    ("names", "class_names", "num_classes", "label"),
+    [
+        (["Moonlight"], (), 1000, "288"), (["Moonlight"], ("cone", "leopard"), 2, "leopard"),
+        (["Moonlight"], ("cone",), 1, None), (["Moonlight", "Season"], (), 1000, None),
+        (["Dry ground"], (), 1000, "277"), (["Red barn"], (), 1000, "425"), (["Autumn"], ("car",), 1, "car"),
+        (["Autumn"], (), 0, None),
+    ],
+)  # fmt: skip
+def test_the_class_of_edits_is_their_one_class_if_the_generator_has_it(names, class_names, num_classes, label):
+    edits = [published_edits.find(f"ganspace:{name}") for name in names]
+    assert published_edits.settings(edits, class_names, num_classes).get("label") == label
+
+
 def test_components_that_cannot_have_it_are_refused():
     autumn = published_edits.find("ganspace:Autumn")
     published_edits.check(autumn, 51, "w")

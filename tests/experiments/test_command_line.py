@@ -70,6 +70,69 @@ def test_edit_draws_strips(workdir, tmp_path):
     assert (tmp_path / "again" / "edit.png").read_bytes() == (tmp_path / "edit.png").read_bytes()
 
 
+def test_a_published_edit_is_drawn_as_published_unless_flags_say_otherwise(tmp_path):
+    """An edit's name, its run.flags, and its settings as flags give one picture."""
+    made = run("decompose", "--num_samples=500", "--num_components=32", f"--workdir={tmp_path}")
+    assert made.returncode == 0, made.stderr
+    components = f"--components={tmp_path / 'components.npz'}"
+    flags = ("--centred", "--truncation_psi=0.7", "--seeds=740196857")
+    runs = {
+        "published": (components, "--edit=ganspace:Fluffiness"),
+        "again": (f"--flagfile={tmp_path / 'published' / 'run.flags'}",),
+        "by hand": (components, "--edit=E(v27, 2-4)=20", *flags),
+        "other": (components, "--edit=ganspace:Fluffiness", "--nocentred", "--truncation_psi=1.0", "--seeds=740196857"),
+        "other by hand": (components, "--edit=E(v27, 2-4)=20", "--seeds=740196857"),
+        "other again": (f"--flagfile={tmp_path / 'other' / 'run.flags'}",),
+    }
+    said, pictures = {}, {}
+    for name, arguments in runs.items():
+        result = run("edit", *arguments, "--num_columns=2", f"--workdir={tmp_path / name}")
+        assert result.returncode == 0, result.stderr
+        said[name] = [line for line in result.stdout.splitlines() if line.startswith("as published: ")]
+        pictures[name] = np.asarray(Image.open(tmp_path / name / "edit.png"))
+    assert said.pop("published") == ["as published: --centred=True --truncation_psi=0.7 --seeds=740196857"]
+    assert not any(said.values())
+    for one, other in (
+        ("published", "again"),
+        ("published", "by hand"),
+        ("other", "other again"),
+        ("other", "other by hand"),
+    ):
+        np.testing.assert_array_equal(pictures[one], pictures[other])
+    assert (pictures["published"] != pictures["other"]).mean() > 0.01
+
+
+def test_activations_move_by_a_file_of_the_original(tmp_path):
+    """Its name tells the layer: a class with an underscore, and BigGAN's own name."""
+    made = run("decompose", "--generator=biggan-deep-scenes", "--layer=generator.gen_z", "--num_components=2",
+                f"--workdir={tmp_path}")  # fmt: skip
+    assert made.stdout.startswith("layer generator.gen_z: gen_z of this generator\nlayer gen_z, "), made.stderr
+    theirs = tmp_path / "biggan-512-red_fox_generator.gen_z_ipca_c2_n1000.npz"
+    with np.load(tmp_path / "components.npz") as file:
+        keys = set(file.files) - {"about", "r2", "stability", "variance_error"}
+        np.savez(theirs, allow_pickle=False, **{key: file[key] for key in keys})
+    pictures = []
+    for path in (tmp_path / "components.npz", theirs):
+        drawn = run("visualize", "--generator=biggan-deep-scenes", f"--components={path}", "--mode=activation",
+                     "--num_rows=1", "--num_columns=2", f"--workdir={tmp_path / path.stem}")  # fmt: skip
+        assert drawn.returncode == 0, drawn.stderr
+        pictures.append(np.asarray(Image.open(tmp_path / path.stem / "random.png"))[:, -60:])
+    assert "layer generator.gen_z: gen_z of this generator" in drawn.stdout
+    np.testing.assert_array_equal(*pictures)
+
+
+def test_rows_of_a_file_are_directions_if_the_generator_has_another_number_of_layers(tmp_path):
+    rows = np.random.default_rng(0).standard_normal((8, 64)).astype(np.float32)
+    for count, component, message in ((8, 1, "there is no component 1"), (3, 3, "there is no component 3"), (3, 2, "")):
+        np.save(tmp_path / "rows.npy", rows[:count])
+        result = run(
+            "edit", "--generator=stylegan2-scenes", f"--components={tmp_path / 'rows.npy'}",
+            f"--edit=E(v{component})=1", "--seeds=1", "--num_columns=2", f"--workdir={tmp_path / 'out'}",
+        )  # fmt: skip
+        assert (result.returncode == 0) == (not message) and message in result.stderr
+    assert "rows.npy: it holds 3 directions, v0 to v2" in result.stdout
+
+
 def test_an_edit_exported_again_stays_of_its_network_and_component(workdir, tmp_path):
     found = foreign_files.load_components(workdir / "components.npz")
     first = foreign_files.export(found, Edit(4, (0, 3), 2.0), name="tilt", num_layers=8, truncation=1.0, seed=1)

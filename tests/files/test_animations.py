@@ -19,12 +19,12 @@ def _frames(path):
     return np.stack(frames).astype(int)
 
 
-@pytest.mark.parametrize("channels", [1, 3])
-def test_gif_goes_there_and_back(tmp_path, channels):
-    frames = np.linspace(-1, 1, 5).reshape(5, 1, 1, 1) * np.ones((5, 8, 8, channels))
+@pytest.mark.parametrize(("height", "channels"), [(8, 1), (8, 3), (12, 3), (4, 3)])
+def test_gif_goes_there_and_back(tmp_path, height, channels):
+    frames = np.linspace(-1, 1, 5).reshape(5, 1, 1, 1) * np.ones((5, height, 8, channels))
     animations.save_gif(tmp_path / "a.gif", frames, seconds=1.6)
     found = _frames(tmp_path / "a.gif")
-    assert found.shape == (8, 128, 128, 3)
+    assert found.shape == (8, 16 * height, 128, 3)
     np.testing.assert_allclose(found.mean((1, 2, 3)), [0, 64, 128, 191, 255, 191, 128, 64], atol=3)
 
 

@@ -60,11 +60,12 @@ def test_grid_reads_like_a_page(channels):
 
 
 @CHANNELS
-def test_labelled_rows_keep_every_image_whole(channels):
-    rows = np.random.RandomState(0).uniform(-1, 1, (2, 3, 8, 8, channels))
+@pytest.mark.parametrize("size", [(8, 8), (12, 8), (4, 10)])
+def test_labelled_rows_keep_every_image_whole(size, channels):
+    rows = np.random.RandomState(0).uniform(-1, 1, (2, 3, *size, channels))
     picture = pictures.labelled_rows(rows, ["v0", "v1"], ["-2", "0", "2"], cell=16, title="title")
     pixels = pictures.enlarged(pictures.to_uint8(rows), 2)
-    found = np.lib.stride_tricks.sliding_window_view(picture, (16, 16, pixels.shape[-1]))[:, :, 0]
+    found = np.lib.stride_tricks.sliding_window_view(picture, pixels.shape[2:])[:, :, 0]
     for row in pixels:
         for cell in row:
             assert np.any(np.all(found == cell, axis=(2, 3, 4)))

@@ -40,6 +40,16 @@ def _filtered(y, taps):
     return y
 
 
+def test_doubling_and_convolution_are_one_operation():
+    """The result equals nearest neighbours and a correlation with zeros outside."""
+    rng = np.random.default_rng(1)
+    x, weight = rng.standard_normal((2, 3, 5, 4)), rng.standard_normal((3, 3, 4, 2))
+    padded = np.pad(x.repeat(2, 1).repeat(2, 2), ((0, 0), (1, 1), (1, 1), (0, 0)))
+    expected = sum(padded[:, r : r + 6, c : c + 10] @ weight[r, c] for r in range(3) for c in range(3))
+    image = ops.doubled_conv2d(jnp.asarray(x, jnp.float32), jnp.asarray(weight, jnp.float32))
+    np.testing.assert_allclose(image, expected, atol=1e-5)
+
+
 def test_wide_layers_keep_their_precision_and_are_the_only_ones_up_sampled_by_phases(monkeypatch):
     x = jax.random.normal(jax.random.key(0), (1, 4, 4, 128), jnp.bfloat16)
     monkeypatch.setattr(ops, "upsample_conv2d_merged", None)

@@ -186,15 +186,6 @@ def test_the_level_of_detail_is_the_whole_networks():
     jax.tree.map(np.testing.assert_array_equal, found.params, stylegan_tensorflow.convert(variables).params)
 
 
-def test_fused_layers_make_the_same_image(small):
-    latents = _latents(small)
-    images = [synthesis.synthesize(_with(small, fused_from=start), latents) for start in (None, 16, 8)]
-    for image in images[1:]:
-        np.testing.assert_allclose(image, images[0], atol=2e-5)
-    definitions = {_with(small, fused_from=start).definition for start in (None, 16, 8)}
-    assert len(definitions) == 3  # three programs were compared
-
-
 @pytest.mark.parametrize("taps", [(1.0, 2.0, 1.0), (1.0, 3.0, 3.0, 1.0), (1.0, 2.0), (5.0,)])
 def test_blur_is_a_depthwise_convolution(taps):
     x = jax.random.normal(jax.random.key(3), (2, 6, 7, 3))

@@ -1,5 +1,6 @@
 """StyleGAN3 matches the reference arrays, and its layers keep their symmetries."""
 
+import dataclasses
 import itertools
 import re
 
@@ -199,6 +200,59 @@ def test_filtered_nonlinearities_commute_with_mirroring(name):
         assert y.shape == (1, plan.out_size, plan.out_size, 1)
         np.testing.assert_allclose(mirrored, y[:, ::-1, :], atol=1e-5)
         np.testing.assert_allclose(layer(x[:, :, ::-1]), y[:, :, ::-1], atol=1e-5)
+
+
+@pytest.mark.parametrize("radial", [False, True])
+def test_half_the_width_is_the_middle_of_a_square_image_with_zeros_at_its_sides(radial):
+    """StyleGAN-Human's layers: widths are half the heights, at the same rates."""
+    config = _small("radial", radial_filters=radial)
+    halves = stylegan3.plan_layers(dataclasses.replace(config, square=False))
+    assert halves[0].name == "L0_18_3" and [plan.across.out_size for plan in halves[-2:]] == [32, 32]
+    for plan, half in zip(stylegan3.plan_layers(config), halves, strict=True):
+        height, width = (one.in_size + one.kernel_size - 1 for one in (half, half.across))
+        x = np.asarray(jax.random.normal(jax.random.key(0), (1, height, width, 1)))
+        side = (height - width) // 2
+        y = _layer(half, gain=1.5, slope=0.2, clamp=1.0)(x)
+        assert y.shape == (1, plan.out_size, plan.out_size // 2, 1)
+        wide = _layer(plan, gain=1.5, slope=0.2, clamp=1.0)(np.pad(x, ((0, 0), (0, 0), (side, side), (0, 0))))
+        np.testing.assert_allclose(y, wide[:, :, plan.out_size // 4 : -(plan.out_size // 4)], atol=1e-5)
+
+
+def test_half_the_width_has_the_middle_of_the_fourier_features():
+    config = _small("radial")
+    half = dataclasses.replace(config, square=False)
+    features = []
+    for one in (config, half):
+        layer = stylegan3.FourierInput(one, stylegan3.plan_layers(one)[0], key=jax.random.key(0))
+        layer.affine.bias[...] = jnp.array([0.8, 0.6, 0.1, -0.2])
+        features.append(layer(jnp.zeros((1, 4)), base.Recorder()))
+    assert features[1].shape == (1, 36, 18, 3)
+    np.testing.assert_allclose(features[1], features[0][:, :, 9:27], atol=1e-5)
+
+
+@pytest.mark.parametrize("square", [True, False])
+def test_a_file_of_half_the_width_gives_its_network_back(square):
+    """The argument is StyleGAN-Human's. Its layers' names have the width."""
+    config = _small("radial", square=square, image_channels=4, num_classes=2)
+    generator = base.split(stylegan3.StyleGAN3(config, key=jax.random.key(0)))
+    state = {}
+    for path, array in jax.tree_util.tree_flatten_with_path(generator.params)[0]:
+        name, array = ".".join(key.key for key in path), np.asarray(array)
+        axes = {4: (3, 2, 0, 1), 2: (1, 0)}.get(array.ndim) if name.endswith(".weight") else None
+        state[name] = array if axes is None else array.transpose(axes)
+    for plan in stylegan3.plan_layers(config):
+        filters = {"up_filter": (plan.up_taps, plan.up_filter), "down_filter": (plan.down_taps, plan.down_filter)}
+        state |= {f"synthesis.{plan.name}.{k}": design() for k, (taps, design) in filters.items() if taps > 1}
+    theirs = {ours: name for name, ours in stylegan3_pytorch._FIELDS.items()}
+    known = {theirs[field]: value for field, value in vars(config).items() if field in theirs}
+    found = stylegan3_pytorch.convert(state, {**known, "verbose": False})
+    assert found.config == config and found.image_size == (64, 64 if square else 32)
+    jax.tree.map(np.testing.assert_array_equal, found.params, generator.params)
+    latents = jnp.ones((1, *found.latent_shape))
+    image = synthesis.synthesize(found, latents)
+    assert image.shape == (1, *found.image_size, 4) and bool(jnp.isfinite(image).all())
+    with pytest.raises(InputError, match=r"synthesis\.L0_\d+_3\.affine\.bias: missing"):
+        stylegan3_pytorch.convert(state, {**known, "square": not square})
 
 
 @pytest.mark.parametrize("name", SMALL)

@@ -2,6 +2,7 @@
 what would be right.
 """
 
+import dataclasses
 import json
 import shutil
 
@@ -11,7 +12,7 @@ import numpy as np
 import pytest
 
 from ganspace_jax.files.checkpoints import CheckpointError
-from ganspace_jax.generators import base, stylegan2, synthesis, zoo
+from ganspace_jax.generators import base, stylegan2, stylegan3, synthesis, zoo
 
 
 @pytest.fixture(scope="module")
@@ -46,6 +47,26 @@ def test_compute_dtype_is_chosen_at_load(saved):
 def test_the_whole_zoo_loads():
     for name in zoo.ZOO:
         assert isinstance(zoo.load(name).merge(), base.Network)
+
+
+@pytest.mark.parametrize(
+    ("config", "shown"),
+    [
+        (stylegan2.Config(3, 4, (2,)), "Config(z_dim=3, w_dim=4, channels=(2,), const_channels=None, num_classes=0, "),
+        (stylegan3.Config(3, 4, 16), "Config(z_dim=3, w_dim=4, resolution=16, num_classes=0, "),
+    ],
+)
+def test_fields_that_a_later_version_added_are_hashed_only_if_they_act(config, shown):
+    """Fingerprints of earlier versions stay. Other images have other fingerprints."""
+    (added,) = zoo._ADDED_FIELDS[type(config)]
+    value = {"base_size": (4, 2), "square": False}[added]
+    described, other = zoo._describe(config), zoo._describe(dataclasses.replace(config, **{added: value}))
+    assert described.startswith(shown) and added not in described
+    assert f"{added}={value}" in other and config.image_size != dataclasses.replace(config, **{added: value}).image_size
+
+
+def test_the_fingerprint_of_a_shipped_generator_is_that_of_the_first_release():
+    assert zoo.fingerprint(zoo.load("stylegan2-scenes")) == "c91d77271ce4"
 
 
 def test_unknown_names_get_the_nearest():

@@ -99,3 +99,13 @@ def test_table_and_strongest_agree():
     lines = effects.table(found, [0, 1]).splitlines()
     assert len(lines) == 4 and [line.count("**") for line in lines[2:]] == [2, 2]
     assert lines[2].split(" | ")[4] == "**1.25**" and lines[3].split(" | ")[8] == "**0.50** |"
+
+
+def test_measure_at_given_latents_is_measure_at_random_ones(generator, components):
+    z = jax.vmap(lambda i: jax.random.normal(jax.random.fold_in(jax.random.key(4), i), (4,)))(jnp.arange(3))
+    start = np.asarray(synthesis.map_latents(generator, z))
+    random = effects.measure(generator, components, SCORER, num_samples=3, sigma=1.5, layers=(0, 2), seed=4)
+    own = effects.measure_at(generator, components, SCORER, start, None, sigma=1.5, layers=(0, 2))
+    np.testing.assert_allclose(own, random, rtol=1e-4, atol=1e-5)
+    other = effects.measure_at(generator, components, SCORER, start[:1] + 1, None, sigma=1.5, layers=(0, 2))
+    assert other.shape == (2, 1, 4) and np.abs(other - own[:, :1])[..., 0].max() > 1e-3

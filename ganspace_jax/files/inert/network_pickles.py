@@ -62,10 +62,11 @@ def _read(path: pathlib.Path) -> Any:
     with open(path, "rb") as file:
         size = os.fstat(file.fileno()).st_size
         allowance = Allowance(size)
-        return unpickler.load(file, str(path), _vocabulary(str(path), allowance), allowance)
+        return unpickler.load(file, str(path), vocabulary(str(path), allowance), allowance)
 
 
-def _vocabulary(path: str, allowance: Allowance) -> Vocabulary:
+def vocabulary(path: str, allowance: Allowance) -> Vocabulary:
+    """Returns the names in a network pickle, and in a pickle of arrays and tensors."""
     tensors = torch_tensors.vocabulary(allowance)
     make_dict = tensors.calls[Name("collections", "OrderedDict")]
     return Vocabulary(

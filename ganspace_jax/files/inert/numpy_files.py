@@ -1,61 +1,120 @@
-"""Reads NumPy's .npz and .npy files as arrays of numbers and text; refuses objects."""
+"""Reads NumPy's .npz and .npy files as arrays of numbers and text.
 
+Objects are refused, or read as inert values: np.save pickles everything that is no
+array, such as a dictionary of arrays.
+"""
+
+import functools
+import math
 import os
 import pathlib
-from typing import Any
+import zipfile
+from collections.abc import Callable
+from typing import IO, Any
 
 import numpy as np
 
 from ganspace_jax.errors import InputError
-from ganspace_jax.files.inert import file_kinds, limits, unpickler
+from ganspace_jax.files.inert import file_kinds, limits, network_pickles, unpickler
+from ganspace_jax.files.inert.limits import Allowance
+from ganspace_jax.files.inert.unpickler import Name, Vocabulary
 
-_OTHER = "something else than arrays of numbers and text"
-_BEGINNINGS = (b"\x93NUMPY", b"PK\x03\x04", b"PK\x05\x06")  # of an .npy, an .npz, and an empty .npz
+_NPY = b"\x93NUMPY"
+_BEGINNINGS = (_NPY, b"PK\x03\x04", b"PK\x05\x06")  # of an .npy, an .npz, and an empty .npz
+_OBJECTS = np.dtype(object)
 
 
-def read(path: str | os.PathLike[str]) -> dict[str, np.ndarray] | np.ndarray:
+def read(path: str | os.PathLike[str], *, with_objects: bool = False) -> Any:
     """Returns the arrays of an .npz by name, or the array of an .npy.
+
+    Args:
+        path: The file.
+        with_objects: Whether an array of objects becomes the list of its inert values,
+            and a single object its inert value.
 
     Raises:
         FileNotFoundError: The file is missing.
-        InputError: The file is damaged, contains objects, or is another kind of file.
-            The message tells its kind.
+        InputError: The file is damaged, contains objects that are not allowed, or is
+            another kind of file. The message tells its kind.
     """
-    return unpickler.read_or_refuse(pathlib.Path(path), _read)
+    return unpickler.read_or_refuse(pathlib.Path(path), functools.partial(_read, with_objects=with_objects))
 
 
-def _read(path: pathlib.Path) -> dict[str, np.ndarray] | np.ndarray:
+def _read(path: pathlib.Path, with_objects: bool) -> Any:
+    allowance = Allowance(path.stat().st_size)
+    read_objects = functools.partial(_objects, path=str(path), allowance=allowance) if with_objects else _refuse
     with open(path, "rb") as file:
         start = file.read(6)
-    if other := file_kinds.describe(path, ("npy", "npz")):
-        lack = f"holds {_OTHER}" if start.startswith(_BEGINNINGS) else "neither an .npz nor an .npy"
-        raise InputError(f"{path}: {other}; {lack}")
-    if not start.startswith(_BEGINNINGS):
-        raise InputError(f"{path}: neither an .npz nor an .npy")
-    read = np.load(path, allow_pickle=False)
-    if isinstance(read, np.ndarray):
-        return _checked(read)
-    with read as archive:
-        return {limits.as_key(name): _checked(_array(path, archive, name)) for name in archive.files}
+        if not start.startswith(_BEGINNINGS):
+            found = file_kinds.describe(path, ("npy", "npz"))
+            raise InputError(f"{path}: {f'{found}; ' if found else ''}neither an .npz nor an .npy")
+        file.seek(0)
+        if start == _NPY:
+            return _value(file, read_objects)
+        with zipfile.ZipFile(file) as archive:
+            values = {}
+            for name in archive.namelist():
+                with archive.open(name) as member:
+                    values[limits.as_key(name.removesuffix(".npy"))] = _value(member, read_objects)
+            return values
 
 
-def _array(path: pathlib.Path, archive: Any, name: str) -> Any:
-    """Returns an array of an .npz; raises InputError if it holds Python objects."""
-    try:
-        return archive[name]
-    except ValueError as error:
-        if "allow_pickle" not in str(error):  # NumPy's message for objects contains this word
-            raise
-        raise InputError(f"{path}: array {name}: Object arrays cannot be loaded; numbers and text are read") from None
-
-
-def _checked(array: Any) -> np.ndarray:
-    """Returns the array.
+def _value(file: IO[bytes], read_objects: Callable[[IO[bytes]], Any]) -> Any:
+    """Returns the array of an .npy, or what `read_objects` returns of its pickle.
 
     Raises:
-        ValueError: The value is no array. Or it is an array of empty texts, which can
+        ValueError: The file is no .npy. Or it is an array of empty texts, which can
             have any shape without a byte in the file.
     """
-    if not isinstance(array, np.ndarray) or not array.dtype.itemsize:
-        raise ValueError(f"holds {_OTHER}")
-    return array
+    is_npy = file.read(6) == _NPY
+    file.seek(0)
+    if not is_npy:
+        raise ValueError("holds something else than arrays of numbers and text")
+    version = np.lib.format.read_magic(file)
+    read_header = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+    dtype = read_header(file)[2]
+    if dtype == _OBJECTS:
+        return read_objects(file)
+    if not dtype.itemsize:
+        raise ValueError("holds something else than arrays of numbers and text")
+    file.seek(0)
+    return np.lib.format.read_array(file, allow_pickle=False)
+
+
+def _refuse(_: IO[bytes]) -> Any:
+    raise ValueError("Object arrays cannot be loaded here")
+
+
+def _objects(file: IO[bytes], path: str, allowance: Allowance) -> Any:
+    """Returns the inert values in the pickle of an array of objects."""
+    known = network_pickles.vocabulary(path, allowance)
+    dtype_name = Name("numpy", "dtype")
+    make_dtype, set_array = known.calls[dtype_name], known.states[np.ndarray]
+    assert make_dtype is not None
+
+    def dtype_of(code: Any, *rest: Any) -> Any:
+        return _ObjectDtype() if code in ("O", "O8") else make_dtype(code, *rest)
+
+    def fill(array: np.ndarray, state: Any) -> None:
+        _, shape, dtype, fortran_order, values = state
+        if not isinstance(dtype, _ObjectDtype):
+            return set_array(array, state)
+        shape = limits.as_sizes(shape)
+        if len(limits.of_type(values, list)) != math.prod(shape):
+            raise ValueError(f"an array of shape {shape} has {len(values):,} objects")
+        allowance.spend(8 * len(values))
+        array.__setstate__((1, shape, _OBJECTS, bool(fortran_order), values))  # type: ignore[arg-type]
+
+    extended = Vocabulary(
+        calls={**known.calls, dtype_name: dtype_of},
+        states={**known.states, np.ndarray: fill, _ObjectDtype: lambda dtype, state: None},
+        record=known.record,
+    )
+    array = limits.of_type(unpickler.load(file, path, extended, allowance), np.ndarray)  # type: ignore[arg-type]
+    value = array.tolist() if array.dtype == _OBJECTS else array
+    limits.check_extent(value, allowance.file_size)
+    return value
+
+
+class _ObjectDtype:
+    """The dtype of arrays of objects, without a byte order."""

@@ -1,6 +1,7 @@
 """Converts a published checkpoint to a directory for --generator of the experiments.
 
     python -m checkpoints_convert --source=weights.pth --output=runs/faces
+    python -m checkpoints_convert --source=runs/faces --output=faces.safetensors
     python -m checkpoints_convert --list
 
 The content of the file determines its format. Nothing in the file is executed. A
@@ -8,6 +9,10 @@ conversion must use every parameter exactly once, and the images must be finite.
 then the directory appears, in one step. It contains the generator, preview.png with the
 images of seeds 0 to 15 (0 to 3 above 256 pixels), and conversion.json, which names the
 source. Converting the same file again replaces the directory.
+
+If the name of the output ends in .safetensors, the generator becomes one file instead.
+The file stores the content of conversion.json too. Its source can also be a checkpoint
+of this program, or a shipped generator.
 """
 
 import contextlib
@@ -26,19 +31,23 @@ import numpy as np
 from absl import flags
 from tqdm import tqdm
 
-from checkpoints_convert import downloads, formats
+from checkpoints_convert import archive_members, downloads, formats, own_checkpoints, sources
 from ganspace_jax import command_line
 from ganspace_jax.errors import InputError
-from ganspace_jax.files import orbax_errors, outputs, pictures
+from ganspace_jax.files import checkpoints, orbax_errors, outputs, pictures, single_files
 from ganspace_jax.files.checkpoints import CheckpointError
 from ganspace_jax.generators import base, catalogue, synthesis, zoo
 from ganspace_jax.sampling import latents
 
 FLAGS = flags.FLAGS
 flags.DEFINE_string(
-    "source", None, "Checkpoint file, directory with pytorch_model.bin and config.json, or a name from --list."
+    "source",
+    None,
+    "Checkpoint file, archive with a checkpoint, directory with config.json and pytorch_model.bin or "
+    "model.safetensors, name from --list; for one file also a checkpoint of this program.",
 )
-flags.DEFINE_string("output", None, "Directory of the converted checkpoint.")
+flags.DEFINE_string("output", None, "Directory of the converted checkpoint, or one file NAME.safetensors.")
+flags.DEFINE_string("member", None, "Name of the checkpoint in an archive that has several ones.")
 flags.DEFINE_string("cache", None, "Directory of downloads; default: ganspace_jax in XDG_CACHE_HOME or in ~/.cache.")
 flags.DEFINE_bool("list", False, "Prints the published checkpoints whose names --source accepts, and exits.")
 flags.DEFINE_string("format", "auto", f"Format of the file: auto, {', '.join(one.name for one in formats.FORMATS)}.")
@@ -62,19 +71,45 @@ def main():
     missing = [f"--{name}" for name in ("source", "output") if FLAGS[name].value is None]
     if missing:
         raise InputError(f"{' and '.join(missing)}: needed; --list prints names{command_line.example()}")
-    path = downloads.resolve(FLAGS.source, FLAGS.cache or downloads.default_cache(), report=print)
+    if own_checkpoints.is_own(FLAGS.source):
+        own_checkpoints.copy(FLAGS.source, FLAGS.output)
+    else:
+        path = downloads.resolve(FLAGS.source, FLAGS.cache or downloads.default_cache(), report=print)
+        with archive_members.opened(path, FLAGS.member) as opened:
+            _convert_to_output(path, opened)
+    print(f"written: {FLAGS.output}")
+
+
+def _convert_to_output(path: pathlib.Path, opened: archive_members.Opened) -> None:
+    """Converts a checkpoint that may be a member of the archive `path`."""
     options = dict(map(_option, FLAGS.option))
     digest = _digest(path)
-    _refuse_others(FLAGS.output, digest)
-    with outputs.replacement(FLAGS.output, "--output=") as made:
-        found, network, generator, notes = _convert(path, options)
+    _refuse_others(FLAGS.output, digest, opened.member)
+    with _made(FLAGS.output) as made:
+        if opened.member:
+            print(f"archive: {opened.member} of {path.name}")
+        found, network, generator, notes = _convert(opened.path, options)
         gc.collect()  # cycles within JAX hold arrays of the file, and saving needs their memory
         print(_description(found, generator))
         for note in notes:
             print(f"note: {note}")
         record = {"source": path.name, "sha256": digest, "format": found.name, "network": network, "options": options}
+        if opened.member:
+            record["member"] = opened.member
         _write(made, path, generator, record)
-    print(f"written: {FLAGS.output}")
+
+
+@contextlib.contextmanager
+def _made(output: str) -> Iterator[pathlib.Path]:
+    """Yields the path that the block writes, which is the output itself if it is one
+    file.
+    """
+    if single_files.is_name(output):
+        own_checkpoints.check_file(output)
+        yield pathlib.Path(output)
+    else:
+        with outputs.replacement(output, "--output=") as made:
+            yield made
 
 
 def _convert(path: pathlib.Path, options: dict[str, float]) -> tuple[formats.Format, str, base.Generator, list[str]]:
@@ -94,8 +129,17 @@ def _convert(path: pathlib.Path, options: dict[str, float]) -> tuple[formats.For
 
 
 def _write(made: pathlib.Path, path: pathlib.Path, generator: base.Generator, record: dict[str, Any]) -> None:
-    """Writes the generator, its preview and the record into the directory `made`."""
+    """Writes the generator, its preview and the record into the directory `made`.
+
+    If the output is one file, it contains the record. The preview's images are made
+    then too, because they show whether the generator works.
+    """
     _check_space(made, generator)
+    if single_files.is_name(FLAGS.output):
+        _preview(path, generator)
+        with _output_errors():
+            zoo.save_file(made, generator, record)
+        return
     with _output_errors():
         zoo.save(made, generator)  # before the preview, because JAX keeps the preview's memory
     preview = _preview(path, generator)
@@ -138,26 +182,32 @@ def _option(text: str) -> tuple[str, float]:
 def _digest(path: pathlib.Path) -> str:
     """Returns the SHA-256 of a file, or of the two files in a directory."""
     total = hashlib.sha256()
-    for file in [path / "config.json", path / "pytorch_model.bin"] if path.is_dir() else [path]:
+    files = [path / sources.CONFIGURATION, sources.weights_of(path)] if path.is_dir() else [path]
+    for file in files:
         if file.is_file():
             with open(file, "rb") as opened:
                 total.update(hashlib.file_digest(opened, "sha256").digest())
     return total.hexdigest()
 
 
-def _refuse_others(output: str, digest: str) -> None:
+def _refuse_others(output: str, digest: str, member: str) -> None:
     """Raises InputError if the output exists and has another source, or none."""
-    directory = pathlib.Path(output)
-    if not directory.exists() or (directory.is_dir() and not any(directory.iterdir())):
+    place = pathlib.Path(output)
+    if not place.exists() or (place.is_dir() and not any(place.iterdir())):
         return
     try:
-        record: Any = json.loads((directory / _RECORD).read_text())
-        if record["sha256"] == digest:
+        if single_files.is_name(output):
+            record: Any = checkpoints.load_record(place)
+        else:
+            record = json.loads((place / _RECORD).read_text())
+        if (record["sha256"], record.get("member", "")) == (digest, member):
             return
-        reason = f"contains the conversion of another file, {record['source']}"
-    except (OSError, ValueError, KeyError, TypeError):
+        inside = f", {record['member']}" if record.get("member") else ""
+        reason = f"contains the conversion of another file, {record['source']}{inside}"
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
         reason = "exists and is no conversion"
-    raise InputError(f"--output={output}: {reason}; name another directory, or remove it")
+    kind = "file" if single_files.is_name(output) else "directory"
+    raise InputError(f"--output={output}: {reason}; name another {kind}, or remove it")
 
 
 def _description(found: formats.Format, generator: base.Generator) -> str:

@@ -32,7 +32,8 @@ def resolve(source: str, cache: str | os.PathLike[str], report: Report = lambda 
         source: Path of an existing file or directory, or a name in the catalogue. An
             existing path has precedence over a name.
         cache: Directory of all downloads.
-        report: Function that receives a message before a download begins.
+        report: Function that receives a message before a download begins, and one after
+            the download of a file without a published checksum.
 
     Raises:
         InputError: `source` is neither a path nor a name, or its download fails.
@@ -58,7 +59,8 @@ def fetch(
         cache: Directory of all downloads.
         pause: Seconds before the second attempt at an address. The pause doubles
             before each further attempt.
-        report: Function that receives a message before a download begins.
+        report: Function that receives a message before a download begins, and one after
+            the download of a file without a published checksum.
 
     Raises:
         InputError: A download fails, or the cache cannot be written. Or the size or
@@ -73,7 +75,20 @@ def fetch(
                 _fetch_missing(session, checkpoint, directory, pause)
         except OSError as error:
             raise InputError(f"--cache={cache}: {error.filename or directory}: {error.strerror or error}") from None
+        _report_unchecked(checkpoint, directory, report)
     return directory / checkpoint.files[0].name if len(checkpoint.files) == 1 else directory
+
+
+def _report_unchecked(checkpoint: catalogue.Checkpoint, directory: pathlib.Path, report: Report) -> None:
+    """Reports the SHA-256 of the files that the catalogue lists without one."""
+    for file in checkpoint.files:
+        if file.sha256 is None:
+            report(f"{file.name}: not checked: no published SHA-256; its SHA-256 is {_sha256(directory / file.name)}")
+
+
+def _sha256(path: pathlib.Path) -> str:
+    with open(path, "rb") as content:
+        return hashlib.file_digest(content, "sha256").hexdigest()
 
 
 def _missing_files(checkpoint: catalogue.Checkpoint, directory: pathlib.Path) -> list[catalogue.File]:
@@ -103,8 +118,7 @@ def _difference(path: pathlib.Path, file: catalogue.File) -> str | None:
     if file.size is not None and size != file.size:
         return f"has {size} bytes, the catalogue lists {file.size}"
     if file.sha256 is not None:
-        with open(path, "rb") as content:
-            digest = hashlib.file_digest(content, "sha256").hexdigest()
+        digest = _sha256(path)
         if digest != file.sha256:
             return f"has the sha256 {digest}, the catalogue lists {file.sha256}"
     return None

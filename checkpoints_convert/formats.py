@@ -1,8 +1,6 @@
 """Lists the published formats. The arrays of a file determine its format."""
 
-import json
 import os
-import pathlib
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
@@ -15,10 +13,12 @@ from checkpoints_convert import (
     genforce,
     networks,
     nvidia_state_dicts,
+    other_networks,
     parts,
     progan_genforce,
     progan_netdissect,
     progan_tensorflow,
+    sources,
     stylegan2_genforce,
     stylegan2_lucidrains,
     stylegan2_rosinality,
@@ -29,29 +29,14 @@ from checkpoints_convert import (
     stylegan_tensorflow,
 )
 from checkpoints_convert.networks import Arrays, Network
+from checkpoints_convert.sources import Source
 from ganspace_jax.errors import InputError, first_line
-from ganspace_jax.files.inert import network_pickles, torch_files
 from ganspace_jax.generators import base
 
 Options = Mapping[str, float]
 
-_MAX_CONFIGURATION = 1 << 16  # bytes; the published ones have 1,000
 _MAX_RESOLUTION = 4096  # the published networks make up to 1024 pixels; the preview has sixteen images
 _IMAGE_CHANNELS = (1, 3, 4)  # pictures of other numbers of channels do not exist
-
-
-class Source(NamedTuple):
-    """A checkpoint file that was read.
-
-    Attributes:
-        path: Path of the file.
-        kind: Kind of the file, for messages.
-        networks: Networks in the file, moving averages first.
-    """
-
-    path: str
-    kind: str
-    networks: tuple[Network, ...]
 
 
 class Format(NamedTuple):
@@ -76,64 +61,19 @@ class Format(NamedTuple):
     assumptions: Callable[[Network, Options], list[str]] = lambda network, options: []
 
 
-_KINDS = (
-    ("torch file", torch_files.is_torch_file, torch_files.read),
-    ("pickle", network_pickles.is_pickle, network_pickles.read),
-)
-
-
 def read(path: str | os.PathLike[str]) -> Source:
-    """Reads a file, or a directory with pytorch_model.bin and config.json.
+    """Returns the networks of a file or a directory.
 
     Raises:
         InputError: The file is missing, is damaged, or has another kind.
     """
-    path = pathlib.Path(path)
-    config = {}
-    if path.is_dir():
-        config, path = _configuration(path), path / "pytorch_model.bin"
-    if not path.is_file():
-        raise InputError(f"--source={path}: {'is no regular file' if os.path.lexists(path) else 'no such file'}")
-    for kind, is_of_kind, reader in _KINDS:
-        if is_of_kind(path):
-            return Source(str(path), kind, _find(path, reader(path), config))
-    raise InputError(f"--source={path}: neither a torch file nor a pickle; known formats: {_names()}")
-
-
-def _find(path: pathlib.Path, content: Any, config: Mapping[str, Any]) -> tuple[Network, ...]:
-    """Returns the networks of a file's content; raises InputError with its path."""
-    try:
-        return parts.with_parts(networks.find(content, config), names_of)
-    except RecursionError:
-        raise InputError(f"--source={path}: its contents are nested too deeply") from None
-    except InputError as error:
-        what = "".join(letter if letter.isprintable() else "?" for letter in str(error))
-        raise InputError(f"--source={path}: {what}") from None
+    source = sources.read(path, _families())
+    return source._replace(networks=parts.with_parts(source.networks, names_of))
 
 
 def names_of(arrays: Arrays) -> list[str]:
     """Returns the names of the formats that arrays have."""
     return [one.name for one in FORMATS if one.matches(arrays)]
-
-
-def _configuration(directory: pathlib.Path) -> dict[str, Any]:
-    """Returns the entries of config.json, completed by the package's defaults.
-
-    Raises:
-        InputError: config.json is missing, too large or no dictionary.
-    """
-    path = directory / "config.json"
-    try:
-        # Reading a pipe would block.
-        fits = path.is_file() and path.stat().st_size <= _MAX_CONFIGURATION
-        config = json.loads(path.read_text()) if fits else None
-    except (OSError, ValueError, RecursionError):
-        config = None
-    if not isinstance(config, dict):
-        raise InputError(
-            f"--source={directory}: a directory must contain pytorch_model.bin and a readable config.json of up to 64 KiB"
-        )
-    return {**biggan_huggingface.DEFAULTS, **config}
 
 
 def recognize(source: Source, wanted: str = "auto", network: str = "auto") -> tuple[Format, Network]:
@@ -151,9 +91,9 @@ def recognize(source: Source, wanted: str = "auto", network: str = "auto") -> tu
         raise InputError(f"--format={wanted}: no such format; there are: auto, {_names()}")
     known = [(one, each) for each in source.networks for one in FORMATS if one.matches(networks.layout(each))]
     if not known:
-        names = list(max((each.arrays for each in source.networks), key=len, default={}))
-        holds = f"a network with parameters such as {names[-1]}" if names else "no network"
-        raise InputError(f"--source={source.path}: a {source.kind} with {holds}; known formats: {_names()}")
+        raise InputError(
+            f"--source={source.path}: a {source.kind} with {_holding(source)}; known formats: {_families()}"
+        )
     of_format = [(one, each) for one, each in known if wanted in ("auto", one.name)]
     if not of_format:
         raise InputError(f"--format={wanted}: {source.path} is a {known[0][0].description}, {known[0][0].name}")
@@ -211,8 +151,22 @@ def _check_images(config: Any, path: str) -> None:
         )
 
 
+def _holding(source: Source) -> str:
+    """Returns what a file without a known generator holds."""
+    if other := other_networks.recognize(source.networks):
+        return f"{other.words}; {other.advice}"
+    names = list(max((each.arrays for each in source.networks), key=len, default={}))
+    return f"a network with parameters such as {names[-1]}" if names else "no network"
+
+
 def _names() -> str:
     return ", ".join(one.name for one in FORMATS)
+
+
+def _families() -> str:
+    """Returns the families of the formats, each once."""
+    families = dict.fromkeys(one.name.partition("_")[0] for one in FORMATS)
+    return f"{', '.join(families)}; --help lists their layouts"
 
 
 def _has(*names: str) -> Callable[[Arrays], bool]:

@@ -7,21 +7,25 @@
 A checkpoint is written beside its target and renamed at the end. So a directory is
 complete or absent. Older checkpoints have no checksums.json. They load without this
 check.
+
+A checkpoint can also be one file; single_files.py describes it.
 """
 
 import json
 import os
 import pathlib
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 import jax
 import numpy as np
 
 from ganspace_jax.errors import InputError, first_line
-from ganspace_jax.files import checksums, orbax_errors, outputs
+from ganspace_jax.files import checksums, orbax_errors, outputs, single_files
 
 Arrays = dict[str, Any]
 Directory = str | os.PathLike[str]
+Result = TypeVar("Result")
 
 
 class CheckpointError(InputError):
@@ -65,6 +69,8 @@ def _write(path: pathlib.Path, arrays: Arrays) -> None:
 
 def load_config(directory: Directory) -> dict[str, Any]:
     """Returns the configuration of a model checkpoint; raises CheckpointError."""
+    if pathlib.Path(directory).is_file():
+        return _of_file(lambda: single_files.load_config(directory))
     path = pathlib.Path(directory) / "config.json"
     try:
         config = _read_json(path)
@@ -79,13 +85,17 @@ def load_arrays(directory: Directory, expected: Arrays) -> Arrays:
     """Returns the arrays of a model checkpoint.
 
     Args:
-        directory: Checkpoint directory.
+        directory: Checkpoint directory, or a checkpoint in one file.
         expected: Tree of arrays or shapes that the checkpoint must match.
 
     Raises:
         CheckpointError: A file is missing or damaged, a shape differs from `expected`,
             or an array differs from its checksum.
     """
+    if pathlib.Path(directory).is_file():
+        named = _of_file(lambda: single_files.load_arrays(directory))
+        _check_same_layout(directory, named, checksums.named_arrays(expected))
+        return _of_file(lambda: single_files.as_tree(directory, named, expected))
     path = (pathlib.Path(directory) / "arrays").absolute()
     if not path.is_dir():
         raise CheckpointError(f"{directory}: not a checkpoint directory (no arrays/ in it)")
@@ -96,6 +106,37 @@ def load_arrays(directory: Directory, expected: Arrays) -> Arrays:
     _check_same_layout(directory, arrays, expected)
     _check_sums(pathlib.Path(directory), arrays)
     return arrays
+
+
+def save_file(path: Directory, arrays: Arrays, config: dict[str, Any], record: dict[str, Any] | None = None) -> None:
+    """Writes a model checkpoint as one file and replaces an older one.
+
+    Args:
+        path: File to write.
+        arrays: Tree of arrays.
+        config: Family and configuration.
+        record: Source of a conversion, None if there was no conversion.
+
+    Raises:
+        CheckpointError: The file cannot be written, for example on a full disk.
+    """
+    named = {name: _native(array) for name, array in checksums.named_arrays(arrays).items()}
+    _of_file(lambda: single_files.save(path, named, config, record))
+
+
+def load_record(path: Directory) -> dict[str, Any]:
+    """Returns the record of a conversion from a checkpoint in one file; raises
+    CheckpointError.
+    """
+    return _of_file(lambda: single_files.load_record(path))
+
+
+def _of_file(work: Callable[[], Result]) -> Result:
+    """Returns work(), with its InputErrors as CheckpointErrors."""
+    try:
+        return work()
+    except InputError as error:
+        raise CheckpointError(str(error)) from None
 
 
 def _read(path: pathlib.Path) -> Arrays:
@@ -119,11 +160,12 @@ def _read_json(path: pathlib.Path) -> Any:
 
 def _check_same_layout(directory: Directory, arrays: Arrays, expected: Arrays) -> None:
     found, wanted = shapes(arrays), shapes(expected)
+    asking = "its configuration" if pathlib.Path(directory).is_file() else "config.json"
     for name in sorted(wanted.keys() | found.keys()):
         if found.get(name) != wanted.get(name):
             raise CheckpointError(
                 f"{directory}: array {name} has shape {found.get(name, 'none (missing)')}, "
-                f"config.json asks for {wanted.get(name, 'none (no such array)')}"
+                f"{asking} asks for {wanted.get(name, 'none (no such array)')}"
             )
 
 

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from ganspace_jax.errors import InputError, nearest
 from ganspace_jax.files import tables
+from ganspace_jax.generators.published_checksums import BIGGAN_DEEP, NVIDIA, Checksum
 
 
 class File(NamedTuple):
@@ -70,12 +71,12 @@ def table() -> str:
     Only the first line of a checkpoint contains its name. A footnote names the
     sources of sizes and checksums.
     """
-    header, rows = ["name", "family", "resolution (px)", "licence", "size (MB)", "address"], []
+    header, rows = ["name", "family", "resolution (px)", "licence", "size (MB)", "SHA-256", "address"], []
     for checkpoint in PUBLISHED:
         first_cells = [checkpoint.name, checkpoint.family, str(checkpoint.resolution), checkpoint.licence]
         for file in checkpoint.files:
             size = f"{file.size / 1e6:.1f}" if file.size else ""
-            rows.append([*first_cells, size, file.addresses[0]])
+            rows.append([*first_cells, size, "checked" if file.sha256 else "unknown", file.addresses[0]])
             first_cells = [""] * len(first_cells)
     return f"{tables.aligned(header, rows)}\n\n{_footnote()}"
 
@@ -89,9 +90,15 @@ def _footnote() -> str:
         [
             "Sizes and SHA-256 checksums do not come from the publishers, but from these repositories:",
             *(f"  {', '.join(names)}: {source}" for source, names in names_by_source.items()),
-            "Files of all other checkpoints are not compared with a checksum.",
+            f"{_count_unknown()} files cannot be checked, because no known public source states their SHA-256. "
+            "A download prints it.",
         ]
     )
+
+
+def _count_unknown() -> str:
+    files = [file for checkpoint in PUBLISHED for file in checkpoint.files]
+    return f"{sum(file.sha256 is None for file in files)} of {len(files)}"
 
 
 def _drive(identifier: str) -> tuple[str, str]:
@@ -134,10 +141,14 @@ _NVIDIA = "Nvidia Source Code License, non-commercial"
 
 
 def _ada(data: str, resolution: int) -> Checkpoint:
-    address = f"https://nvlabs-fi-cdn.nvidia.com/stylegan2-ada-pytorch/pretrained/{data}.pkl"
-    file = File(f"{data}.pkl", (address,))
+    name = f"{data}.pkl"
+    address = f"https://nvlabs-fi-cdn.nvidia.com/stylegan2-ada-pytorch/pretrained/{name}"
     documented = "NVlabs/stylegan2-ada-pytorch, README.md"
-    return Checkpoint(f"stylegan2-ada-{data}", "stylegan2", resolution, (file,), _NVIDIA, documented)
+    checksum = NVIDIA.get(name, Checksum())
+    file = File(name, (address,), checksum.size, checksum.sha256)
+    return Checkpoint(
+        f"stylegan2-ada-{data}", "stylegan2", resolution, (file,), _NVIDIA, documented, checksum.source
+    )  # fmt: skip
 
 
 def _ngc(name: str, family: str, data: str, resolution: int) -> Checkpoint:
@@ -151,7 +162,9 @@ def _ngc(name: str, family: str, data: str, resolution: int) -> Checkpoint:
     """
     file_name = f"{data}-{resolution}x{resolution}.pkl"
     address = f"https://api.ngc.nvidia.com/v2/models/nvidia/research/{family}/versions/1/files/{file_name}"
-    return Checkpoint(name, family, resolution, (File(file_name, (address,)),), _NVIDIA, "NVlabs/stylegan3, README.md")
+    checksum = NVIDIA.get(file_name, Checksum())
+    file = File(file_name, (address,), checksum.size, checksum.sha256)
+    return Checkpoint(name, family, resolution, (file,), _NVIDIA, "NVlabs/stylegan3, README.md", checksum.source)
 
 
 def _stylegan3(kind: str) -> tuple[Checkpoint, ...]:
@@ -170,24 +183,9 @@ def _stylegan3(kind: str) -> tuple[Checkpoint, ...]:
 _BIGGAN = "https://s3.amazonaws.com/models.huggingface.co/biggan"
 
 
-class _Checksum(NamedTuple):
-    size: int | None = None
-    sha256: str | None = None
-
-
-# Resolution -> checksums of the weights and of the configuration.
-_BIGGAN_CHECKSUMS = {
-    256: (
-        _Checksum(234_411_737, "5900ef4065047e3aa0d1b66197b7f2664dceb59b27080e414ad57e203c485bc5"),
-        _Checksum(715, "edd106f65ff28ee1638491a978cfa6bc50dfa0344aab70749a7b8eb08bbec677"),
-    ),
-}
-_BIGGAN_CHECKSUM_SOURCE = "miloszkolber/uncanny_lab, modelinstall/catalog.go (the Go code of an unrelated program)"
-
-
 def _biggan_deep(resolution: int) -> Checkpoint:
     name = f"biggan-deep-{resolution}"
-    weights, configuration = _BIGGAN_CHECKSUMS.get(resolution, (_Checksum(), _Checksum()))
+    weights, configuration = BIGGAN_DEEP.get(resolution, (Checksum(), Checksum()))
     files = (
         File("pytorch_model.bin", (f"{_BIGGAN}/{name}-pytorch_model.bin",), weights.size, weights.sha256),
         File("config.json", (f"{_BIGGAN}/{name}-config.json",), configuration.size, configuration.sha256),
@@ -199,7 +197,7 @@ def _biggan_deep(resolution: int) -> Checkpoint:
         files,
         "MIT for the code; weights by DeepMind",
         "huggingface/pytorch-pretrained-BigGAN, pytorch_pretrained_biggan/model.py",
-        checksums=_BIGGAN_CHECKSUM_SOURCE if resolution in _BIGGAN_CHECKSUMS else "",
+        checksums=weights.source,
     )
 
 

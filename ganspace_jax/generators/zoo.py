@@ -54,14 +54,14 @@ ZOO: dict[str, pathlib.Path] = {
 
 
 def resolve(name_or_directory: str | os.PathLike[str]) -> pathlib.Path:
-    """Returns the checkpoint directory of a zoo name or of a path.
+    """Returns the checkpoint of a zoo name or of a path: a directory, or one file.
 
     Raises CheckpointError with the nearest zoo name if there is none.
     """
     name = os.fspath(name_or_directory)
     if name in ZOO:
         return ZOO[name]
-    if pathlib.Path(name).is_dir():
+    if pathlib.Path(name).is_dir() or pathlib.Path(name).is_file():
         return pathlib.Path(name)
     if name in catalogue.CATALOGUE:
         raise CheckpointError(
@@ -69,16 +69,17 @@ def resolve(name_or_directory: str | os.PathLike[str]) -> pathlib.Path:
             f"--source={name} --output=runs/{name}, then give --generator=runs/{name}"
         )
     raise CheckpointError(
-        f"--generator={name}: neither a generator of the zoo nor a directory; {errors.nearest(name, ZOO)}"
+        f"--generator={name}: neither a generator of the zoo nor a directory or file; {errors.nearest(name, ZOO)}"
         f"the zoo has: {', '.join(ZOO)}"
     )
 
 
 def load(name_or_directory: str | os.PathLike[str], *, compute_dtype: str | None = None) -> Generator:
-    """Returns a generator by zoo name or checkpoint directory.
+    """Returns a generator by zoo name or checkpoint.
 
     Args:
-        name_or_directory: name in ZOO, or directory that the converter wrote.
+        name_or_directory: name in ZOO, or directory or .safetensors file that the
+            converter wrote.
         compute_dtype: "float32" or "bfloat16" for the convolutions; None: the
             checkpoint's own.
 
@@ -101,7 +102,7 @@ def load_abstract(name_or_directory: str | os.PathLike[str], *, compute_dtype: s
     directory = resolve(name_or_directory)
     entry = dict(checkpoints.load_config(directory))
     family = entry.pop("family")
-    path = directory / "config.json"
+    path = directory if directory.is_file() else directory / "config.json"
     if family not in FAMILIES:
         raise CheckpointError(f"{path}: unknown family {family!r}; there are {', '.join(FAMILIES)}")
     if compute_dtype is not None:
@@ -126,9 +127,25 @@ def abstract_generator(family: str, config: Any) -> Generator:
 
 def save(directory: str | os.PathLike[str], generator: Generator) -> None:
     """Writes a generator as a checkpoint directory."""
+    checkpoints.save_arrays(directory, generator.params, _entry(generator))
+
+
+def _entry(generator: Generator) -> dict[str, Any]:
+    """Returns the family and the configuration of a generator."""
     config = generator.config
     family = next(name for name, (config_type, _) in FAMILIES.items() if isinstance(config, config_type))
-    checkpoints.save_arrays(directory, generator.params, {"family": family, **dataclasses.asdict(config)})
+    return {"family": family, **dataclasses.asdict(config)}
+
+
+def save_file(path: str | os.PathLike[str], generator: Generator, record: dict[str, Any] | None = None) -> None:
+    """Writes a generator as one .safetensors file.
+
+    Args:
+        path: File to write.
+        generator: Generator to write.
+        record: Source of a conversion, None if there was no conversion.
+    """
+    checkpoints.save_file(path, generator.params, _entry(generator), record)
 
 
 def fingerprint(generator: Generator) -> str:

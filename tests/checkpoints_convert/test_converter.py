@@ -155,7 +155,7 @@ def test_wrappers_are_seen_through():
 @pytest.mark.parametrize(
     ("file", "arguments", "message"),
     [
-        (ROOT / "README.md", (), r"README\.md: neither a torch file nor a pickle; known formats: stylegan2_pytorch"),
+        (ROOT / "README.md", (), r"README\.md: is a plain text; known formats: stylegan2, stylegan3, "),
         ("missing.pth", (), r"--source=missing\.pth: no such file"),
         (GOLDEN / "dcgan_64.pth", ("progan_tensorflow",), "is a DCGAN of the PyTorch tutorial, dcgan"),
         (GOLDEN / "dcgan_64.pth", ("other",), "--format=other: no such format; there are: auto, stylegan2_pytorch"),
@@ -250,7 +250,8 @@ def test_networks_of_grey_rgb_and_rgba_images_convert(channels, converts):
 
 def _refuses_the_configuration(directory):
     with pytest.raises(
-        InputError, match=r"must contain pytorch_model\.bin and a readable config\.json of up to 64 KiB"
+        InputError,
+        match=r"must contain pytorch_model\.bin or model\.safetensors, and a readable config\.json of up to 64 KiB",
     ):
         formats.read(directory)
 
@@ -277,7 +278,9 @@ def test_a_directory_wants_its_configuration(tmp_path):
     (tmp_path / "config.json").symlink_to("/dev/zero")
     _refuses_the_configuration(tmp_path)
     (tmp_path / "config.json").unlink()
-    with pytest.raises(InputError, match=r"must contain pytorch_model\.bin and a readable config\.json"):
+    with pytest.raises(
+        InputError, match=r"must contain pytorch_model\.bin or model\.safetensors, and a readable config\.json"
+    ):
         formats.read(tmp_path)
 
 

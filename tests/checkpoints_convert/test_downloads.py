@@ -150,6 +150,15 @@ def test_a_name_becomes_a_file_that_converts(server, place, monkeypatch):
     assert formats.recognize(formats.read(path))[0].name == "dcgan"
 
 
+@pytest.mark.parametrize("sha256", [None, SHA256])
+def test_a_file_without_a_published_checksum_is_named_with_its_own_after_the_download(server, place, sha256):
+    messages, checkpoint = [], _checkpoint(server.address(), sha256=sha256)
+    for _ in range(2):  # the second call reads the cache
+        downloads.fetch(checkpoint, place.cache, pause=0, report=messages.append)
+    line = f"weights.pth: not checked: no published SHA-256; its SHA-256 is {SHA256}"
+    assert messages[1:] == ([] if sha256 else [line])
+
+
 def test_without_a_report_nothing_is_printed(server, place, capsys):
     _fetch(_checkpoint(server.address()), place)
     assert capsys.readouterr().out == ""

@@ -120,6 +120,15 @@ def test_the_footnote_names_the_source_of_every_checksum():
     assert "biggan-deep-256: miloszkolber/uncanny_lab, " in footnote and "unrelated program" in footnote
 
 
+def test_the_table_tells_which_files_cannot_be_checked():
+    table, footnote = catalogue.table().split("\n\n")
+    files = [file for checkpoint in catalogue.PUBLISHED for file in checkpoint.files]
+    for line, file in zip(table.splitlines()[1:], files, strict=True):
+        assert (" checked " in line, " unknown " in line) == (file.sha256 is not None, file.sha256 is None)
+    unknown = sum(file.sha256 is None for file in files)
+    assert 0 < unknown < len(files) and f"{unknown} of {len(files)} files cannot be checked" in footnote
+
+
 def test_the_list_shows_every_name_and_address_and_requires_no_second_flag():
     command = [sys.executable, "-m", "checkpoints_convert", "--list"]
     environment = {**os.environ, "JAX_PLATFORMS": "cpu"}
@@ -127,7 +136,7 @@ def test_the_list_shows_every_name_and_address_and_requires_no_second_flag():
     assert result.returncode == 0, result.stderr
     assert result.stdout == catalogue.table() + "\n"
     header, *lines = result.stdout.split("\n\n")[0].splitlines()
-    columns = ["name", "family", "resolution (px)", "licence", "size (MB)", "address"]
+    columns = ["name", "family", "resolution (px)", "licence", "size (MB)", "SHA-256", "address"]
     assert re.split("  +", header) == columns
     files = [(checkpoint, file) for checkpoint in catalogue.PUBLISHED for file in checkpoint.files]
     for line, (checkpoint, file) in zip(lines, files, strict=True):

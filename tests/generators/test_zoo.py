@@ -72,7 +72,7 @@ def test_the_fingerprint_of_a_shipped_generator_is_that_of_the_first_release():
 def test_unknown_names_get_the_nearest():
     with pytest.raises(CheckpointError, match="did you mean 'stylegan2-scenes'"):
         zoo.load("stylegan2-scene")
-    with pytest.raises(CheckpointError, match="neither a generator of the zoo nor a directory; the zoo has: "):
+    with pytest.raises(CheckpointError, match="neither a generator of the zoo nor a directory or file; the zoo has: "):
         zoo.load("zzz")
 
 

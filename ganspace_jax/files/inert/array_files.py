@@ -10,7 +10,7 @@ import zipfile
 from typing import Any
 
 from ganspace_jax.errors import InputError
-from ganspace_jax.files.inert import network_pickles, numpy_files, safetensors_files, torch_files, unpickler
+from ganspace_jax.files.inert import file_kinds, network_pickles, numpy_files, safetensors_files, torch_files, unpickler
 
 _NUM_LISTED = 5  # files of an archive in an error message
 
@@ -36,9 +36,12 @@ def _read(path: pathlib.Path) -> Any:
         return torch_files.read(path)
     if network_pickles.is_pickle(path):
         return network_pickles.read(path)
-    if safetensors_files.is_safetensors_file(path):
+    if safetensors_files.is_safetensors(path):
         return safetensors_files.read(path)
-    raise InputError(f"{path}: neither an .npz nor an .npy, no torch file, no safetensors and no pickle")
+    found = file_kinds.describe(path)
+    raise InputError(
+        f"{path}: {f'{found}; ' if found else ''}neither an .npz nor an .npy, no torch file, no safetensors and no pickle"
+    )
 
 
 def _read_archive(path: pathlib.Path) -> Any:

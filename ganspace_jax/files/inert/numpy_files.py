@@ -14,7 +14,8 @@ from typing import IO, Any
 
 import numpy as np
 
-from ganspace_jax.files.inert import limits, network_pickles, unpickler
+from ganspace_jax.errors import InputError
+from ganspace_jax.files.inert import file_kinds, limits, network_pickles, unpickler
 from ganspace_jax.files.inert.limits import Allowance
 from ganspace_jax.files.inert.records import Name, Record
 
@@ -33,7 +34,8 @@ def read(path: str | os.PathLike[str], *, with_objects: bool = False) -> Any:
 
     Raises:
         FileNotFoundError: The file is missing.
-        InputError: The file is damaged, or contains objects that are not allowed.
+        InputError: The file is damaged, contains objects that are not allowed, or is
+            another kind of file. The message tells its kind.
     """
     return unpickler.read_or_refuse(pathlib.Path(path), functools.partial(_read, with_objects=with_objects))
 
@@ -44,7 +46,8 @@ def _read(path: pathlib.Path, with_objects: bool) -> Any:
     with open(path, "rb") as file:
         start = file.read(6)
         if not start.startswith(_BEGINNINGS):
-            raise ValueError("neither an .npz nor an .npy")
+            found = file_kinds.describe(path, ("npy", "npz"))
+            raise InputError(f"{path}: {f'{found}; ' if found else ''}neither an .npz nor an .npy")
         file.seek(0)
         if start == _NPY:
             return _value(file, read_objects)

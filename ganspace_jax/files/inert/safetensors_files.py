@@ -1,60 +1,135 @@
-"""Reads safetensors: the length of a JSON header, the header, and the numbers of all
-arrays.
+"""Reads and writes safetensors files: named arrays and a dictionary of texts.
+
+The file begins with the size of its header, as eight bytes. The header is JSON, and the
+numbers follow it. The package safetensors parses and checks the header. Here its size
+and its number of arrays are bounded first.
 """
 
-import json
-import math
 import os
 import pathlib
 import struct
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
-import ml_dtypes
+import ml_dtypes  # gives NumPy the dtype bfloat16, which the package returns
 import numpy as np
 
+from ganspace_jax.errors import InputError, first_line
 from ganspace_jax.files.inert import limits, unpickler
-from ganspace_jax.files.inert.limits import Allowance
 
-_LENGTH = struct.Struct("<Q")
-_DTYPES = {
-    "F64": np.float64, "F32": np.float32, "F16": np.float16, "BF16": ml_dtypes.bfloat16, "I64": np.int64,
-    "I32": np.int32, "I16": np.int16, "I8": np.int8, "U64": np.uint64, "U32": np.uint32, "U16": np.uint16,
-    "U8": np.uint8, "BOOL": np.bool_,
-}  # fmt: skip
+_SIZE_BYTES = 8
+_MAX_HEADER = 1 << 24  # bytes; 10,000 arrays need 1 MB
+_MAX_ARRAYS = 20_000  # arrays of a file; published files have hundreds
+_HALVES = (np.dtype(np.float16), np.dtype(ml_dtypes.bfloat16))
 
 
-def is_safetensors_file(path: str | os.PathLike[str]) -> bool:
-    """Returns whether a file begins like safetensors: a length within the file, then
-    a JSON object.
+class Content(NamedTuple):
+    """The content of a safetensors file.
+
+    Attributes:
+        arrays: Arrays by name, with the file's own dtypes.
+        metadata: Texts that the header stores beside the arrays.
     """
+
+    arrays: dict[str, np.ndarray]
+    metadata: dict[str, str]
+
+
+def is_safetensors(path: str | os.PathLike[str]) -> bool:
+    """Returns whether a file begins like a safetensors file."""
     with open(path, "rb") as file:
-        start, size = file.read(_LENGTH.size + 1), os.fstat(file.fileno()).st_size
-    return start[_LENGTH.size :] == b"{" and _LENGTH.unpack(start[:-1])[0] <= size - _LENGTH.size
+        return begins(file.read(_SIZE_BYTES + 2))
+
+
+def begins(start: bytes) -> bool:
+    """Returns whether the first ten bytes are those of a safetensors file.
+
+    They are the size of a header of JSON, and the beginning of a dictionary. A header
+    of more than 4 GB is not plausible.
+    """
+    return len(start) >= _SIZE_BYTES + 2 and start[4:8] == bytes(4) and start[8:9] == b"{" and start[9:10] in b'"} \n'
 
 
 def read(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
-    """Returns the arrays of a file by name.
+    """Returns the arrays of a state dict by name, numbers of 16 bits as float32.
 
     Raises:
-        InputError: The file is damaged.
+        InputError: The file is damaged, or contains numbers of another type.
     """
+    arrays = read_content(path).arrays
+    return {
+        name: array.astype(np.float32) if array.dtype in _HALVES else array
+        for name, array in arrays.items()
+    }  # fmt: skip
+
+
+def read_content(path: str | os.PathLike[str]) -> Content:
+    """Returns the arrays and the metadata of a file; raises InputError as `read`."""
     return unpickler.read_or_refuse(pathlib.Path(path), _read)
 
 
-def _read(path: pathlib.Path) -> dict[str, np.ndarray]:
-    data = memoryview(path.read_bytes())
-    end = _LENGTH.size + _LENGTH.unpack(data[: _LENGTH.size])[0]
-    header, allowance = json.loads(bytes(data[_LENGTH.size : end])), Allowance(len(data))
-    limits.of_type(header, dict).pop("__metadata__", None)
-    numbers = data[end:]
-    return {limits.as_key(name): _array(numbers, entry, allowance) for name, entry in header.items()}
+def read_metadata(path: str | os.PathLike[str]) -> dict[str, str]:
+    """Returns the metadata of a file without its arrays; raises InputError as
+    `read`.
+    """
+    return unpickler.read_or_refuse(pathlib.Path(path), lambda checked: _opened(checked).metadata() or {})
 
 
-def _array(numbers: memoryview, entry: Any, allowance: Allowance) -> np.ndarray:
-    """Returns the array of one entry of the header."""
-    shape, dtype = limits.as_sizes(entry["shape"]), np.dtype(_DTYPES[entry["dtype"]])
-    first, last = limits.as_sizes(entry["data_offsets"])
-    if last - first != math.prod(shape) * dtype.itemsize or last > len(numbers):
-        raise ValueError(f"an array of shape {shape} has bytes {first:,} to {last:,} of {len(numbers):,}")
-    allowance.spend(last - first)
-    return np.frombuffer(numbers[first:last], dtype).reshape(shape)
+def write(path: str | os.PathLike[str], arrays: Mapping[str, np.ndarray], metadata: Mapping[str, str]) -> None:
+    """Writes a file; raises OSError if it cannot be written."""
+    from safetensors import SafetensorError, numpy
+
+    plain = {name: np.ascontiguousarray(array).reshape(np.shape(array)) for name, array in arrays.items()}
+    try:
+        numpy.save_file(plain, path, dict(metadata))
+    except SafetensorError as error:  # the package's error for a full disk
+        raise OSError(first_line(error)) from None
+
+
+def _read(path: pathlib.Path) -> Content:
+    opened = _opened(path)
+    names = list(opened.keys())
+    if len(names) > _MAX_ARRAYS:
+        raise ValueError(f"{len(names):,} arrays; the most are {_MAX_ARRAYS:,}")
+    arrays = {limits.as_key(name): _array(path, opened, name) for name in names}
+    return Content(arrays, opened.metadata() or {})
+
+
+def _opened(path: pathlib.Path) -> Any:
+    """Returns the package's view of a file, whose arrays are read on request.
+
+    Raises:
+        ValueError: The header is too large, or does not describe the file.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    _check_size(path)
+    try:
+        return safe_open(path, framework="np")
+    except SafetensorError as error:
+        reason = first_line(error).removeprefix("Error while deserializing header: ")
+        if "not fully covered" in reason:
+            reason = "cut short, or longer than its header describes"
+        raise ValueError(reason) from None
+
+
+def _check_size(path: pathlib.Path) -> None:
+    """Raises ValueError if the file is shorter than its header, or has a huge one."""
+    with open(path, "rb") as file:
+        start = file.read(_SIZE_BYTES)
+        size = os.fstat(file.fileno()).st_size
+    header = struct.unpack("<Q", start)[0] if len(start) == _SIZE_BYTES else 0
+    if header > _MAX_HEADER:
+        raise ValueError(f"a header of {header:,} bytes; the largest has {_MAX_HEADER:,}")
+    if size < _SIZE_BYTES + header:
+        raise ValueError("cut short within its header")
+
+
+def _array(path: pathlib.Path, opened: Any, name: str) -> np.ndarray:
+    try:
+        return opened.get_tensor(name)
+    except AttributeError:  # NumPy has no such dtype
+        kind = opened.get_slice(name).get_dtype()
+        raise InputError(
+            f"{path}: array {name} has numbers of the type {kind}; give numbers of 16, 32 or 64 bits"
+        ) from None

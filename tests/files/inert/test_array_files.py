@@ -136,21 +136,21 @@ def test_safetensors_are_arrays_by_name(tmp_path, dtype):
     arrays = {"a": ARRAY.astype(dtype), "b": ARRAY[:0].astype(dtype), "c": ARRAY[0, 0, 0].astype(dtype)}
     tensor_files.write_safetensors(tmp_path / "a.safetensors", arrays)
     found = safetensors_files.read(tmp_path / "a.safetensors")
-    assert list(found) == ["a", "b", "c"]
+    assert sorted(found) == ["a", "b", "c"]
     for name, array in arrays.items():
-        assert found[name].dtype == dtype and found[name].shape == array.shape
-        np.testing.assert_array_equal(found[name], array)
+        assert found[name].dtype == np.float32 and found[name].shape == array.shape
+        np.testing.assert_array_equal(found[name], array.astype(np.float32))
 
 
 @pytest.mark.parametrize(
     ("entry", "message"),
     [
-        ({"dtype": "F32", "shape": [2, 3, 5], "data_offsets": [0, 96]}, r"an array of shape \(2, 3, 5\) has bytes"),
-        ({"dtype": "F32", "shape": [100], "data_offsets": [0, 400]}, "has bytes 0 to 400 of 96"),
-        ({"dtype": "F32", "shape": [-1], "data_offsets": [4, 0]}, "sizes that are no counts"),
-        ({"dtype": "F31", "shape": [1], "data_offsets": [0, 4]}, "not a sound file"),
-        ({"shape": [1]}, "not a sound file"),
-        (7, "not a sound file"),
+        ({"dtype": "F32", "shape": [2, 3, 5], "data_offsets": [0, 96]}, "invalid shape"),
+        ({"dtype": "F32", "shape": [100], "data_offsets": [0, 400]}, "cut short, or longer"),
+        ({"dtype": "F32", "shape": [-1], "data_offsets": [4, 0]}, "invalid value"),
+        ({"dtype": "F31", "shape": [1], "data_offsets": [0, 4]}, "unknown variant"),
+        ({"shape": [1]}, "missing field"),
+        (7, "invalid type"),
     ],
 )
 def test_safetensors_that_do_not_add_up_are_damaged(tmp_path, entry, message):
@@ -165,7 +165,10 @@ def test_files_of_no_arrays_are_told_apart(tmp_path):
     with pytest.raises(InputError, match=r"a\.zip: a zip archive without arrays; unpack it .*: faces/w\.pt"):
         array_files.read(tmp_path / "a.zip")
     (tmp_path / "a.npy").write_text("<html>")
-    with pytest.raises(InputError, match=r"a\.npy: neither an \.npz nor an \.npy, no torch file, no safetensors"):
+    with pytest.raises(
+        InputError,
+        match=r"a\.npy: is a web page \(HTML\); .*neither an \.npz nor an \.npy, no torch file, no safetensors",
+    ):
         array_files.read(tmp_path / "a.npy")
     with pytest.raises(FileNotFoundError):
         array_files.read(tmp_path / "missing.npy")

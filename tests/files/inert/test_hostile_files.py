@@ -11,7 +11,7 @@ import tracemalloc
 import numpy as np
 import pytest
 
-from checkpoints_convert import formats
+from checkpoints_convert import formats, sources
 from ganspace_jax.errors import InputError
 from ganspace_jax.files.inert.records import Name, Record
 from tests.foreign_pickles import Foreign, dumps, module
@@ -166,7 +166,7 @@ def test_networks_that_hold_something_else_are_refused_by_the_name_of_the_file(s
     path = tmp_path / "network.pkl"
     path.write_bytes((GOLDEN / "progan_32.pkl").read_bytes())
     network = Record(Name("tfutil", "Network"), state={"variables": [], **state})
-    monkeypatch.setattr(formats, "_KINDS", (("pickle", lambda _: True, lambda _: (network, network, network)),))
+    monkeypatch.setattr(sources, "_KINDS", {"pickle": ("pickle", lambda _: (network, network, network))})
     with pytest.raises(InputError) as caught:
         formats.read(path)
     assert str(caught.value) == f"--source={path}: {said}"

@@ -89,7 +89,8 @@ def save(path: str | os.PathLike[str], components: Components) -> None:
     }
     about = json.dumps({"source": dataclasses.asdict(components.source), "spec": dataclasses.asdict(components.spec)})
     known: dict[str, Any] = {key: np.asarray(array, np.float32) for key, array in arrays.items() if array is not None}
-    np.savez(path, about=np.array(about), **known, **{_CHECKSUM: _checksum(known, about)})
+    known |= {_CHECKSUM: _checksum(known, about), "about": np.array(about)}
+    np.savez(path, **known)
 
 
 def _checksum(arrays: Mapping[str, np.ndarray], about: str) -> np.ndarray:

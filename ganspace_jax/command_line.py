@@ -88,7 +88,7 @@ def outputs(flagfile_name: str = "run.flags") -> Iterator[Any]:
     """Yields a directory whose files move into --workdir when the block succeeds, with
     a flagfile that repeats the run.
     """
-    with output_files.outputs(FLAGS.workdir) as directory:
+    with output_files.outputs(FLAGS.workdir, [flagfile_name]) as directory:
         yield directory
         (directory / flagfile_name).write_text(flagfile())
 

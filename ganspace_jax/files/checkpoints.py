@@ -24,6 +24,7 @@ Arrays = dict[str, Any]
 Directory = str | os.PathLike[str]
 
 _CONFIG = "config.json"
+OWN_FILES = (_CONFIG, "checksums.json", "arrays", "preview.png", "conversion.json")  # the converter writes the last two
 
 
 class CheckpointError(InputError):
@@ -42,7 +43,7 @@ def save_arrays(directory: Directory, arrays: Arrays, config: dict[str, Any]) ->
     sums = {name: checksums.of_array(array) for name, array in checksums.named_arrays(arrays).items()}
     text = json.dumps(config, indent=2) + "\n"
     sums[_CONFIG] = checksums.of_json(json.loads(text))
-    with outputs.replacement(directory) as made:
+    with outputs.replacement(directory, own=OWN_FILES) as made:
         made.mkdir()
         (made / _CONFIG).write_text(text)
         (made / "checksums.json").write_text(json.dumps(sums, indent=2) + "\n")

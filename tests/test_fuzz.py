@@ -6,7 +6,6 @@ line, or the result of the whole file.
 """
 
 import dataclasses
-import json
 import logging
 import pathlib
 import shutil

@@ -6,6 +6,7 @@ line, or the result of the whole file.
 """
 
 import dataclasses
+import json
 import logging
 import pathlib
 import shutil
@@ -81,6 +82,37 @@ def _own_checkpoint(directory):
     return Subject(directory / "model", read)
 
 
+CHANGES = (
+    lambda x: x.astype(np.int32), lambda x: x.astype(np.float16), lambda x: x.astype(np.float64),
+    lambda x: x.astype(">f4"), lambda x: x.astype(np.complex64), lambda x: x > 0.5, lambda x: x.astype(str),
+    lambda x: x[:0], lambda x: x[..., :0], lambda x: np.float32(1.0), lambda x: np.concatenate([x, x[:1]]),
+    lambda x: x.reshape(1, -1), lambda x: x[..., None], np.asfortranarray, lambda x: -x, lambda x: x * np.float32(0.9),
+    lambda x: x[::-1], *(
+        lambda x, value=value: np.where(x == x.max(), value, x).astype(np.float64 if value > 1e38 else np.float32)
+        for value in (np.nan, np.inf, -np.inf, 1e30, 1e300, 0.0)
+    ),
+)  # fmt: skip
+VALUES = (None, True, -1, 0, 1.5, 2**70, float("nan"), float("inf"), "x", "a\x1b[31mb", "a\nb", "\u202e", "", [], [1],
+          ["\x00"], {}, {"a": "\x1b"})  # fmt: skip
+
+
+def _changed_components(arrays):
+    """Yields the arrays of components files with one array or one field changed."""
+    for name in arrays:
+        if name != "about":
+            yield from ({**arrays, name: change(arrays[name])} for change in CHANGES)
+        yield {key: value for key, value in arrays.items() if key != name}
+        yield {**arrays, f"{name}_more": arrays[name]}
+    about = json.loads(str(arrays["about"]))
+    for part, entries in about.items():
+        for name in entries:
+            shorter = {key: value for key, value in entries.items() if key != name}
+            for changed in (shorter, *({**entries, name: value} for value in VALUES)):
+                yield {**arrays, "about": np.array(json.dumps({**about, part: changed}))}
+    for text in ("", "{", "3", "null", "[]", '{"spec": 1}', "[" * 5000, "\x1b[2J", json.dumps({**about, "more": 1})):
+        yield {**arrays, "about": np.array(text)}
+
+
 SHAPES = ((3, 4), (), (7,))
 ABOUT = {"seed": 3, "layer": "w", "fingerprint": "0a1b2c"}
 
@@ -137,13 +169,13 @@ def _of_directions(name):
     return prepare
 
 
-# Kind: (what prepares it, files tried with --mutations=300, whether a checksum protects it).
+# Kind: (what prepares it, files tried with --mutations=300, whether it has checksums).
 KINDS = {
     "own components, bytes": (_own_components, 300, True),
     "own checkpoint directory": (_own_checkpoint, 330, True),
     "run states": (_sweep_states, 200, True),
-    "torch zip": (_of_converter("stylegan1_ganspace_64.pt"), 150, True),
-    "torch zip of BigGAN": (_of_converter("biggan_ajbrock_32_G_ema.pth"), 150, True),
+    "torch zip": (_of_converter("stylegan2_rosinality_f32.pt"), 150, True),
+    "torch zip of DCGAN": (_of_converter("dcgan_64.pth"), 150, True),
     "published .npz": (_of_directions("published/ffhq_pca.npz"), 150, True),
     "network pickle of torch": (_of_converter("stylegan2_ada_ffhq32.pkl"), 250, False),
     "network pickle of TensorFlow": (_of_converter("stylegan2_tf_f32.pkl"), 250, False),
@@ -208,7 +240,30 @@ def test_damaged_bytes(kind, tmp_path, request, caplog):
     caplog.set_level(logging.ERROR)
     count = tried * request.config.getoption("--mutations") // 300
     found = _try(subject, pristine, count)
-    print(f"\n| {kind} | {count} | {found.line} + {found.same} | {found.other} | {found.exception} |")
+    _report(kind, found)
     assert not found.exception
     assert not found.other or not is_protected
     assert found.line
+
+
+def test_changed_arrays_and_fields_of_components(tmp_path):
+    """Every change, with the checksum that the whole file has, and a part of them
+    without one, as in files of earlier versions.
+    """
+    subject = _own_components(tmp_path)
+    whole = subject.read(subject.path)
+    with np.load(subject.path) as file:
+        arrays = dict(file)
+    for name, leave_out in (("with its checksum", ()), ("without a checksum", ("checksum",))):
+        found = dict.fromkeys(Outcome._fields, 0)
+        for changed in _changed_components(arrays):
+            kept = {key: value for key, value in changed.items() if key not in leave_out}
+            np.savez(subject.path, **kept)
+            found[_outcome(subject, whole)] += 1
+        _report(f"own components, one array or field changed, {name}", Outcome(**found))
+        assert not found["exception"] and found["line"] > 400
+        assert leave_out or not found["other"]
+
+
+def _report(kind, found):
+    print(f"\n| {kind} | {sum(found):,} | {found.line + found.same:,} | {found.other:,} | {found.exception:,} |")

@@ -1,6 +1,4 @@
-"""Moves damaged parts of a state directory out of the program's way, and deletes
-none.
-"""
+"""Moves damaged parts of a saved state out of the program's way, and deletes none."""
 
 import os
 import pathlib
@@ -17,15 +15,27 @@ def move(part: pathlib.Path, root: pathlib.Path) -> pathlib.Path:
     Raises:
         InputError: The part cannot be moved.
     """
-    directory = root.with_name(f"{root.name}.damaged")
-    name = "-".join(part.relative_to(root).parts)
+    return _rename(part, root.with_name(f"{root.name}.damaged") / "-".join(part.relative_to(root).parts))
+
+
+def move_file(path: pathlib.Path) -> pathlib.Path:
+    """Renames a file to NAME.damaged, or NAME.damaged-2 if that exists, and returns the
+    new path.
+
+    Raises:
+        InputError: The file cannot be moved.
+    """
+    return _rename(path, path.with_name(f"{path.name}.damaged"))
+
+
+def _rename(path: pathlib.Path, wanted: pathlib.Path) -> pathlib.Path:
+    target, number = wanted, 1
     try:
-        directory.mkdir(exist_ok=True)
-        target, number = directory / name, 1
+        target.parent.mkdir(exist_ok=True)
         while os.path.lexists(target):
             number += 1
-            target = directory / f"{name}-{number}"
-        part.rename(target)
+            target = wanted.with_name(f"{wanted.name}-{number}")
+        path.rename(target)
     except OSError as error:
-        raise InputError(f"{part}: is damaged, and cannot be moved to {directory}: {error.strerror}") from None
+        raise InputError(f"{path}: is damaged, and cannot be moved to {wanted.parent}: {error.strerror}") from None
     return target

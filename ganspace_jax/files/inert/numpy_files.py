@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from ganspace_jax.files.inert import limits, unpickler
+from ganspace_jax.files.inert import archive_sizes, limits, unpickler
 
 _BEGINNINGS = (b"\x93NUMPY", b"PK\x03\x04", b"PK\x05\x06")  # of an .npy, an .npz, and an empty .npz
 
@@ -22,14 +22,16 @@ def read(path: str | os.PathLike[str]) -> dict[str, np.ndarray] | np.ndarray:
 
 
 def _read(path: pathlib.Path) -> dict[str, np.ndarray] | np.ndarray:
+    archive_sizes.check(path)
     with open(path, "rb") as file:
         if not file.read(6).startswith(_BEGINNINGS):
             raise ValueError("neither an .npz nor an .npy")
-    read = np.load(path, allow_pickle=False)
-    if isinstance(read, np.ndarray):
-        return _checked(read)
-    with read as archive:
-        return {limits.as_key(name): _checked(archive[name]) for name in archive.files}
+        file.seek(0)
+        read = np.load(file, allow_pickle=False)
+        if isinstance(read, np.ndarray):
+            return _checked(read)
+        with read as archive:
+            return {limits.as_key(name): _checked(archive[name]) for name in archive.files}
 
 
 def _checked(array: Any) -> np.ndarray:

@@ -53,7 +53,7 @@ def _check_made(path: pathlib.Path) -> None:
     if path.exists():
         return
     for flagfile_path in sorted(_FLAGFILES.glob("*.flags")):
-        if f"--workdir={path.parent}" in flagfile_path.read_text().splitlines():
+        if f"--workdir={path.parent}" in flagfile_path.read_text(errors="replace").splitlines():
             raise InputError(
                 f"--components={path}: no such file; make it first: python -m experiments.decompose "
                 f"--flagfile={flagfile_path}"
@@ -217,7 +217,11 @@ def _parse(argv: list[str], needs: Sequence[str]) -> list[str]:
     try:
         rest = FLAGS(argv)[1:]
     except flags.Error as error:
-        sys.exit(f"error: {str(error).replace('flag --', '--', 1)}{example()}")
+        text = str(error).removeprefix("ERROR:: ").replace("flag --", "--", 1)
+        sys.exit(printable(f"error: {text}{example()}"))
+    except UnicodeDecodeError as error:
+        files = ", ".join(text for text in argv if "flagfile" in text)
+        sys.exit(printable(f"error: {files}: is not UTF-8 text: {error.reason} at byte {error.start}"))
     if rest:
         sys.exit(f"error: {rest[0]}: is no flag; flags begin with --{example()}")
     missing = [f"--{name}" for name in needs if FLAGS[name].value in (None, [])]

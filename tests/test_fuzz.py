@@ -100,7 +100,8 @@ def _changed_components(arrays):
     """Yields the arrays of components files with one array or one field changed."""
     for name in arrays:
         if name != "about":
-            yield from ({**arrays, name: change(arrays[name])} for change in CHANGES)
+            with np.errstate(all="ignore"):
+                yield from ({**arrays, name: change(arrays[name])} for change in CHANGES)
         yield {key: value for key, value in arrays.items() if key != name}
         yield {**arrays, f"{name}_more": arrays[name]}
     about = json.loads(str(arrays["about"]))
@@ -214,9 +215,9 @@ def _put_back(pristine, path):
     shutil.copytree(pristine, path) if pristine.is_dir() else shutil.copy(pristine, path)
 
 
-def _try(subject, pristine, count, seed=0):
+def _try(subject, pristine, count, is_protected):
     """Damages one file after the other, and counts what becomes of them."""
-    rng, found = np.random.default_rng(seed), dict.fromkeys(Outcome._fields, 0)
+    rng, found = np.random.default_rng(0), dict.fromkeys(Outcome._fields, 0)
     whole = subject.read(subject.path)
     for number in range(count):
         _put_back(pristine, subject.path)
@@ -226,7 +227,7 @@ def _try(subject, pristine, count, seed=0):
         file.write_bytes(data)
         outcome = _outcome(subject, whole)
         found[outcome] += 1
-        if outcome in ("other", "exception"):
+        if outcome == "exception" or (outcome == "other" and is_protected):
             print(f"{outcome}: mutation {number}, {name} of {file.relative_to(subject.path.parent)}")
     return Outcome(**found)
 
@@ -239,11 +240,11 @@ def test_damaged_bytes(kind, tmp_path, request, caplog):
     shutil.copytree(subject.path, pristine) if subject.path.is_dir() else shutil.copy(subject.path, pristine)
     caplog.set_level(logging.ERROR)
     count = tried * request.config.getoption("--mutations") // 300
-    found = _try(subject, pristine, count)
+    found = _try(subject, pristine, count, is_protected)
     _report(kind, found)
     assert not found.exception
     assert not found.other or not is_protected
-    assert found.line
+    assert found.line or kind == "run states"  # which are computed again
 
 
 def test_changed_arrays_and_fields_of_components(tmp_path):

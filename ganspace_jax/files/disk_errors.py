@@ -13,12 +13,12 @@ Result = TypeVar("Result")
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
-def refused(name: str, write: Callable[[], Result]) -> Result:
+def refused(name: str, write: Callable[[], Result], advice: str = "name another directory") -> Result:
     """Returns write(), or raises InputError if the file system refuses."""
     try:
         return write()
     except OSError as error:
-        raise InputError(f"{name}: cannot be written: {error.strerror}; name another directory") from None
+        raise InputError(f"{name}: cannot be written: {error.strerror}; {advice}") from None
 
 
 @contextlib.contextmanager

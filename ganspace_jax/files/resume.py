@@ -224,10 +224,9 @@ class DirectoryResume(Resume):
             self._unsaved = {}
             self._states(self._running).save(position, states)
         except Exception as error:  # Orbax and TensorStore raise many types for full disks and lost directories
-            raise InputError(
-                f"{self._directory}: the state of the run cannot be saved: {errors.first_line(error)}; "
-                f"states that were saved before are intact"
-            ) from None
+            kept = "" if isinstance(error, CheckpointError) else "; states that were saved before are intact"
+            reason = errors.first_line(error, limit=1000)
+            raise InputError(f"{self._directory}: the state of the run cannot be saved: {reason}{kept}") from None
         for path in _parts(self._directory):
             if path not in (self._finished, self._running):  # the result of that sweep is saved by now
                 shutil.rmtree(path, ignore_errors=True)

@@ -72,7 +72,9 @@ class RunCheckpoints:
                 self._manager.wait_until_finished()
         except Exception as error:  # Orbax and TensorStore raise many types for full disks
             self._remove_unfinished()
-            raise CheckpointError(f"{self._directory}: cannot be written: {orbax_errors.reason(error)}") from None
+            raise CheckpointError(
+                f"{self._directory}: cannot be written: {orbax_errors.reason(error)}; states that were saved before are intact"
+            ) from None
 
     def _remove_unfinished(self) -> None:
         """Removes states that a killed run or a full disk left incomplete."""

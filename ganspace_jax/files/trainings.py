@@ -16,6 +16,7 @@ from typing import Any
 from ganspace_jax.errors import InputError, first_line
 from ganspace_jax.files import disk_errors, outputs, run_identities
 
+_KEPT = "states that were saved before are intact"
 _FLAGS, _METRICS = "run.flags", "metrics.jsonl"
 
 
@@ -54,7 +55,7 @@ def begin(workdir: pathlib.Path, about: Mapping[str, Any], flagfile: str) -> Non
         run_identities.write(path, about)
         (workdir / _FLAGS).write_text(flagfile)
 
-    disk_errors.refused(f"--workdir={workdir}", write)
+    disk_errors.refused(f"--workdir={workdir}", write, _KEPT)
 
 
 def _identity(workdir: pathlib.Path) -> pathlib.Path:
@@ -73,7 +74,7 @@ def append_metrics(workdir: pathlib.Path, num_images: int, figures: Mapping[str,
         with open(workdir / _METRICS, "a") as file:
             file.write(json.dumps({"images": num_images, **rounded}) + "\n")
 
-    disk_errors.refused(str(workdir / _METRICS), write)
+    disk_errors.refused(str(workdir / _METRICS), write, _KEPT)
 
 
 def forget_metrics_after(workdir: pathlib.Path, num_images: int) -> None:
@@ -95,7 +96,7 @@ def forget_metrics_after(workdir: pathlib.Path, num_images: int) -> None:
     ]
     if kept != lines:
         scratch = path.with_name(f".{path.name}.writing")
-        disk_errors.refused(str(path), lambda: scratch.write_bytes(b"".join(kept)))
+        disk_errors.refused(str(path), lambda: scratch.write_bytes(b"".join(kept)), _KEPT)
         os.replace(scratch, path)
 
 

@@ -183,7 +183,9 @@ def test_a_full_disk_is_named_and_the_states_before_remain(tmp_path, monkeypatch
         patch.setattr(saved._manager, "save", fail)
         with pytest.raises(CheckpointError) as caught:
             saved.save(2, _state(2))
-    assert str(caught.value) == f"{tmp_path}: cannot be written: No space left on device"
+    assert str(caught.value) == f"{tmp_path}: cannot be written: No space left on device; " + (
+        "states that were saved before are intact"
+    )
     assert {path.name for path in tmp_path.iterdir()} == {"1"}
     assert saved.restore(_state(0))[0] == 1
     saved.save(2, _state(2))

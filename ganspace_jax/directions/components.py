@@ -26,7 +26,7 @@ from ganspace_jax.shapes import Float
 
 _KEYS = ("act_comp", "act_mean", "act_stdev", "lat_comp", "lat_mean", "lat_stdev", "var_ratio", "random_stdevs", "r2",
          "stability", "variance_error")  # fmt: skip
-_CHECKSUM = "checksum"  # name of the array that stores the checksum of all other arrays
+CHECKSUM = "checksum"  # name of the array that stores the checksum of all other arrays
 
 
 @dataclasses.dataclass(frozen=True)
@@ -89,7 +89,7 @@ def save(path: str | os.PathLike[str], components: Components) -> None:
     }
     about = json.dumps({"source": dataclasses.asdict(components.source), "spec": dataclasses.asdict(components.spec)})
     known: dict[str, Any] = {key: np.asarray(array, np.float32) for key, array in arrays.items() if array is not None}
-    known |= {_CHECKSUM: _checksum(known, about), "about": np.array(about)}
+    known |= {CHECKSUM: _checksum(known, about), "about": np.array(about)}
     np.savez(path, **known)
 
 
@@ -147,7 +147,7 @@ def from_arrays(arrays: Any) -> Components:
     """
     if not isinstance(arrays, dict):
         raise ValueError("is one array; must be an .npz")
-    text, saved = str(arrays["about"]), arrays.get(_CHECKSUM)  # files of earlier versions have no checksum
+    text, saved = str(arrays["about"]), arrays.get(CHECKSUM)  # files of earlier versions have no checksum
     arrays = {name: array_checks.in_float32(name, arrays[name]) for name in _KEYS if name in arrays}
     spec, source = about_text.read(text)
     components = Components(
@@ -168,7 +168,7 @@ def from_arrays(arrays: Any) -> Components:
     check_arrays(components)
     if saved is not None and not np.array_equal(saved, _checksum(arrays, text)):
         raise ValueError(
-            f"differs from its checksum, so it is damaged; make it again, or remove its array {_CHECKSUM!r} if you "
+            f"differs from its checksum, so it is damaged; make it again, or remove its array {CHECKSUM!r} if you "
             "changed the file yourself"
         )
     return components

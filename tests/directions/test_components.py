@@ -79,6 +79,11 @@ def test_a_mean_that_is_gone_is_refused(tmp_path, arrays, name):
     _assert_refused(tmp_path / "c.npz", arrays, "differs from its checksum")
 
 
+def test_an_own_file_without_its_about_text_is_no_file_of_another_program(tmp_path, arrays):
+    del arrays["about"]
+    _assert_refused(tmp_path / "c.npz", arrays, "no array 'about'")
+
+
 def _assert_refused(path, arrays, message=None):
     np.savez(path, **arrays)
     for load in (components.load, foreign_files.load_components):

@@ -1,8 +1,16 @@
-"""Ctrl-C and SIGTERM end every long command in one line; what can be resumed is."""
+"""Ctrl-C, SIGTERM and full disks end every long command in one line; what can be
+resumed is.
+"""
 
+import builtins
+import errno
+import io
 import json
+import os
+import pathlib
 import signal
 
+import jax
 import pytest
 
 from checkpoints_convert import formats
@@ -14,8 +22,6 @@ from ganspace_jax.methods import decomposition
 from ganspace_jax.run import Run
 from ganspace_jax.sampling import sweeps
 from tests.commands import run
-
-import jax  # isort: skip
 
 
 def _signalled(number, function, at=1):
@@ -148,3 +154,53 @@ def test_results_of_another_linearity_are_refused_and_damaged_ones_set_aside(tmp
     assert {path.name for path in tmp_path.iterdir()} == {
         "linearity.json", "linearity.md", "run.flags", f"{saved.name}.damaged",
     }  # fmt: skip
+
+
+def _files(directory):
+    return {path.relative_to(directory): path.read_bytes() for path in directory.rglob("*") if path.is_file()}
+
+
+class FullDisk:
+    """Opens files, but raises the error of a full disk in a directory from the file
+    with this number on.
+    """
+
+    def __init__(self, directory, number):
+        self.directory, self.number, self.count, self.open = directory, number, 0, io.open
+
+    def __call__(self, file, mode="r", *args, **options):
+        is_inside = isinstance(file, str | pathlib.Path) and self.directory in pathlib.Path(file).parents
+        if is_inside and set(mode) & set("wax+"):
+            self.count += 1
+            if self.count >= self.number:
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(file))
+        return self.open(file, mode, *args, **options)
+
+
+@pytest.mark.parametrize("command", ["visualize", "edit", "generate", "decompose", "checkpoints_convert"])
+def test_a_full_disk_is_one_line_and_what_was_there_remains(tmp_path, model, command):
+    """At every file that the command writes, one after the other."""
+    work = tmp_path / "work"
+    work.mkdir()
+    (work / "notes").write_text("mine")
+    flags = {
+        "generate": ("--seeds=0,1", "--save_arrays", f"--generator={model}", f"--workdir={work}"),
+        "decompose": ("--num_samples=64", "--num_components=2", f"--generator={model}", f"--workdir={work}"),
+        "checkpoints_convert": ("--source=tests/golden/stylegan2_ada_cifar32.pkl", f"--output={work / 'new'}"),
+    }.get(command) or (*CASES[command][2], f"--components={model.parent / 'components.npz'}", f"--workdir={work}")
+    number = 0
+    while True:
+        number += 1
+        with pytest.MonkeyPatch.context() as patch:
+            disk = FullDisk(work, number)
+            patch.setattr(io, "open", disk)
+            patch.setattr(builtins, "open", disk)
+            result = run(command, *flags)
+        if disk.count < number:
+            break
+        lines = [line for line in result.stderr.splitlines() if line.startswith("error: ")]
+        assert result.returncode == 1 and len(lines) == 1, result.stderr
+        assert "Traceback" not in result.stderr and "No space left on device" in lines[0]
+        assert "what was there before remains" in lines[0] or "cannot be written" in lines[0]
+        assert _files(work) == {pathlib.Path("notes"): b"mine"}
+    assert result.returncode == 0 and number > 2 and len(_files(work)) > 2, result.stderr

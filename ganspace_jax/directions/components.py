@@ -89,8 +89,9 @@ def save(path: str | os.PathLike[str], components: Components) -> None:
     }
     about = json.dumps({"source": dataclasses.asdict(components.source), "spec": dataclasses.asdict(components.spec)})
     known: dict[str, Any] = {key: np.asarray(array, np.float32) for key, array in arrays.items() if array is not None}
-    known |= {CHECKSUM: _checksum(known, about), "about": np.array(about)}
-    np.savez(path, **known)
+    # First, so that damage which hides the end of the archive's index hides neither.
+    first = {"about": np.array(about), CHECKSUM: _checksum(known, about)}
+    np.savez(path, **first, **known)
 
 
 def _checksum(arrays: Mapping[str, np.ndarray], about: str) -> np.ndarray:

@@ -59,3 +59,17 @@ def test_archives_up_to_the_bounds_are_read(tmp_path, monkeypatch):
         numpy_files.read(tmp_path / "a.npz")
     monkeypatch.setattr(archive_sizes, "MAX_GROWTH", 10_000)
     assert numpy_files.read(tmp_path / "a.npz")["numbers"].shape == numbers.shape
+
+
+def test_an_index_that_hides_members_is_refused(tmp_path):
+    """One damaged length in the index makes zipfile skip what follows."""
+    path = tmp_path / "a.npz"
+    np.savez(path, **{name: np.zeros(2) for name in "abcd"})
+    data = bytearray(path.read_bytes())
+    entry = data.index(b"PK\x01\x02", data.index(b"PK\x01\x02") + 1)  # of b
+    data[entry + 33] = 1  # its comment seems to have 256 bytes
+    path.write_bytes(data)
+    with np.load(path) as file:
+        assert file.files == ["a", "b"]
+    with pytest.raises(InputError, match="a.npz: damaged: an archive whose index lists 2 of 4 members"):
+        numpy_files.read(path)

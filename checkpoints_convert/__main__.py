@@ -30,7 +30,7 @@ from checkpoints_convert import downloads, formats
 from ganspace_jax import command_line
 from ganspace_jax.errors import InputError
 from ganspace_jax.files import orbax_errors, outputs, pictures
-from ganspace_jax.files.checkpoints import OWN_FILES, CheckpointError
+from ganspace_jax.files.checkpoints import CheckpointError
 from ganspace_jax.generators import base, catalogue, synthesis, zoo
 from ganspace_jax.sampling import latents
 
@@ -65,7 +65,7 @@ def main():
     options = dict(map(_option, FLAGS.option))
     digest = _digest(path)
     _refuse_others(FLAGS.output, digest)
-    with outputs.replacement(FLAGS.output, "--output=", OWN_FILES) as made:
+    with outputs.replacement(FLAGS.output, "--output=") as made:
         found, network, generator = _convert(path, options)
         gc.collect()  # cycles within JAX hold arrays of the file, and saving needs their memory
         print(_description(found, generator))

@@ -8,7 +8,7 @@ r"""Finds the principal directions of a generator's layer.
 
 Writes into workdir: components.npz, summary.json, variance.png, and run.flags, which
 repeats the run. To continue a run that was killed, repeat its command: it saves its
-state in workdir/state. SIGTERM saves the state and ends the run with exit status 143.
+state in workdir/state. Ctrl-C and SIGTERM save the state and end the run.
 
 On several hosts, start the same command with --distributed on each. On a TPU pod slice,
 or a cluster that JAX detects, that is all. On other clusters also give
@@ -50,7 +50,7 @@ def main():
         devices.start_distributed(FLAGS.coordinator_address, FLAGS.num_processes, FLAGS.process_id)
     spec = shared_flags.spec_from_flags(Decomposition)
     is_first = devices.is_first_process()
-    with command_line.stop_on_sigterm() as should_stop, command_line.progress_bar("samples", shown=is_first) as report:
+    with command_line.stop_on_signals() as should_stop, command_line.progress_bar("samples", shown=is_first) as report:
         state = pathlib.Path(FLAGS.workdir) / "state"
         run = shared_flags.run_from_flags(state=state, report=report, should_stop=should_stop)
         if is_first:

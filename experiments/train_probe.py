@@ -4,9 +4,9 @@ r"""Trains the probe that reads the factors of the procedural scenes back from i
         --workdir=runs/probe
 
 Scenes are rendered as training needs them. Writes into workdir: run.flags,
-metrics.jsonl, state/ (the same command continues a run that was stopped), probe/ (the
-checkpoint directory), and at the end accuracy.json (on scenes that training did not
-see). The flagfile takes a quarter of an hour on two CPU cores.
+metrics.jsonl, state/ (the same command continues a run that Ctrl-C or SIGTERM stopped),
+probe/ (the checkpoint directory), and at the end accuracy.json (on scenes that training
+did not see). The flagfile takes a quarter of an hour on two CPU cores.
 """
 
 import functools
@@ -17,9 +17,11 @@ import time
 import jax
 from absl import flags
 
-from ganspace_jax import command_line, shared_flags
+from ganspace_jax import command_line, errors, shared_flags
+from ganspace_jax.errors import InputError
+from ganspace_jax.files import outputs, trainings
 from ganspace_jax.files.run_states import RunCheckpoints
-from ganspace_jax.run import Progress
+from ganspace_jax.run import Interrupted, Progress
 from ganspace_jax.scenes import probe, probe_training, rendering
 from ganspace_jax.scenes.factors import sample_factors
 
@@ -34,42 +36,54 @@ flags.DEFINE_integer("num_held_out", 4000, "Scenes on which the finished probe i
 flags.DEFINE_float("save_every", 120.0, "Seconds between two saves of the state.", lower_bound=0.0)
 
 _METRICS_EVERY = 50  # steps
+_NOT_IN_RESULT = ("workdir", "num_images", "save_every", "num_held_out")  # a resumed run may change them
 
 
 def main():
     """Trains until --num_images, then judges the probe."""
     workdir = pathlib.Path(FLAGS.workdir)
-    workdir.mkdir(parents=True, exist_ok=True)
-    (workdir / "run.flags").write_text(command_line.flagfile())
+    about = command_line.settings(leave_out=_NOT_IN_RESULT)
     init_key, train_key, held_out_key = jax.random.split(jax.random.key(FLAGS.seed), 3)
     recipe = probe_training.Recipe(FLAGS.num_images, FLAGS.batch_size, FLAGS.learning_rate)
-    network = probe.Network(probe.Config(resolution=FLAGS.resolution), key=init_key)
-    definition, state = probe_training.init(network, recipe)
+    with outputs.claim(FLAGS.workdir), command_line.stop_on_signals() as should_stop:
+        trainings.check(workdir, about)
+        outputs.check_files(workdir, ["accuracy.json"])
+        definition, state = probe_training.init(_network(init_key), recipe)
+        trainings.begin(workdir, about, command_line.flagfile())
+        with command_line.progress_bar("training") as report:
+            trained = _train((definition, recipe, train_key), state, workdir, report, should_stop)
+        _judge(trained, held_out_key, workdir / "accuracy.json")
+
+
+def _network(key):
+    try:
+        return probe.Network(probe.Config(resolution=FLAGS.resolution), key=key)
+    except ValueError as error:
+        raise InputError(f"--resolution={FLAGS.resolution}: {errors.first_line(error)}") from None
+
+
+def _train(program, state, workdir, report, should_stop):
+    definition, recipe, key = program
+    render = functools.partial(rendering.render, resolution=FLAGS.resolution, supersampling=FLAGS.supersampling)
     saved = RunCheckpoints(workdir / "state")
     restored = saved.restore(state)
     state = restored[1] if restored else state
-    with command_line.progress_bar("training") as report:
-        trained = _train((definition, recipe, train_key), state, workdir, saved, report)
-    saved.close()
-    _judge(trained, held_out_key, workdir / "accuracy.json")
-
-
-def _train(program, state, workdir, saved, report):
-    definition, recipe, key = program
-    render = functools.partial(rendering.render, resolution=FLAGS.resolution, supersampling=FLAGS.supersampling)
     step, last_save = int(state.step), time.monotonic()
+    trainings.forget_metrics_after(workdir, step * recipe.batch_size)
     while step < recipe.num_steps:
         state, terms = probe_training.update(definition, recipe, render, state, key)
         step += 1
         report(Progress(step * recipe.batch_size, recipe.num_steps * recipe.batch_size, "image"))
         if step % _METRICS_EVERY == 0 or step == recipe.num_steps:
-            terms = {name: round(float(value), 5) for name, value in terms.items()}
-            with open(workdir / "metrics.jsonl", "a") as file:
-                file.write(json.dumps({"images": step * recipe.batch_size, **terms}) + "\n")
-        if time.monotonic() - last_save > FLAGS.save_every or step == recipe.num_steps:
+            trainings.append_metrics(workdir, step * recipe.batch_size, terms)
+        is_stopping = should_stop() and step < recipe.num_steps
+        if is_stopping or time.monotonic() - last_save > FLAGS.save_every or step == recipe.num_steps:
             saved.save(step, state)
+            if is_stopping:
+                raise Interrupted(f"stopped; saved in {workdir / 'state'}; the same command continues from there")
             probe.save(workdir / "probe", probe.Probe(definition, state.params))
             last_save = time.monotonic()
+    saved.close()
     return probe.Probe(definition, state.params)
 
 

@@ -8,9 +8,9 @@ r"""Trains a generator on the procedural scenes.
         --workdir=runs/biggan
 
 Writes into workdir: samples/*.png during training, metrics.jsonl, state/ (the same
-command continues a run that was stopped), generator/ (the averaged weights, a
-checkpoint directory for every other experiment) and discriminator/, with which
---grow_from begins a run of twice the resolution.
+command continues a run that Ctrl-C or SIGTERM stopped), generator/ (the averaged
+weights, a checkpoint directory for every other experiment) and discriminator/, with
+which --grow_from begins a run of twice the resolution.
 """
 
 import functools
@@ -21,6 +21,7 @@ from absl import flags
 
 from ganspace_jax import command_line, errors, shared_flags
 from ganspace_jax.errors import InputError
+from ganspace_jax.files import outputs, trainings
 from ganspace_jax.generators import biggan_deep, stylegan2
 from ganspace_jax.sampling import devices
 from ganspace_jax.scenes.factors import SHAPES, sample_factors
@@ -51,17 +52,29 @@ flags.DEFINE_integer("sample_every", 20_000, "Images between two sample pictures
 flags.DEFINE_float("save_every", 300.0, "Seconds between two saves of the state.", lower_bound=0.0)
 
 _MAX_CHANNELS = 4096
+_NOT_IN_RESULT = ("workdir", "num_images", "sample_every", "save_every", "cpu_devices")  # a resumed run may change them
 
 
 def main():
     """Trains until --num_images."""
     devices.use_cpu_devices(FLAGS.cpu_devices)
     workdir = pathlib.Path(FLAGS.workdir)
+    about = command_line.settings(leave_out=_NOT_IN_RESULT)
+    with outputs.claim(FLAGS.workdir), command_line.stop_on_signals() as should_stop:
+        trainings.check(workdir, about)
+        program, state = _program()
+        trainings.begin(workdir, about, command_line.flagfile())
+        intervals = loop.Intervals(FLAGS.sample_every, FLAGS.save_every)
+        with command_line.progress_bar("training") as report:
+            loop.run(program, state, workdir, intervals, report, should_stop)
+    print(f"generator: {workdir / 'generator'}")
+
+
+def _program():
+    """Returns what determines the steps, and the first state."""
     recipe = shared_flags.spec_from_flags(Recipe, batch_statistics=FLAGS.family == "biggan_deep")
     init_key, train_key = jax.random.split(jax.random.key(FLAGS.seed))
     generator, discriminator = _networks(init_key)
-    workdir.mkdir(parents=True, exist_ok=True)
-    (workdir / "run.flags").write_text(command_line.flagfile())
     render_batch = functools.partial(
         _render_batch,
         resolution=generator.config.resolution,
@@ -69,11 +82,7 @@ def main():
         num_classes=generator.num_classes,
     )
     networks, state = adversarial.init(generator, discriminator, recipe)
-    program = loop.Program(networks, recipe, render_batch, train_key)
-    intervals = loop.Intervals(FLAGS.sample_every, FLAGS.save_every)
-    with command_line.progress_bar("training") as report:
-        loop.run(program, state, workdir, intervals, report)
-    print(f"generator: {workdir / 'generator'}")
+    return loop.Program(networks, recipe, render_batch, train_key), state
 
 
 def _networks(key):

@@ -12,7 +12,7 @@ import pathlib
 import re
 import signal
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from typing import Any
 
 from absl import app, flags, logging
@@ -34,6 +34,7 @@ from ganspace_jax.sampling.latent_files import Inputs
 flags.disclaim_key_flags()  # the flag defined here belongs to the command that runs
 
 FLAGS = flags.FLAGS
+_CACHE = "compilation_cache"
 _FLAGFILES = pathlib.Path("experiments") / "flags"  # in a checkout, which is the working directory
 
 
@@ -93,7 +94,7 @@ def _check_made(path: pathlib.Path) -> None:
     if path.exists():
         return
     for flagfile_path in sorted(_FLAGFILES.glob("*.flags")):
-        if f"--workdir={path.parent}" in flagfile_path.read_text().splitlines():
+        if f"--workdir={path.parent}" in flagfile_path.read_text(errors="replace").splitlines():
             raise InputError(
                 f"--components={path}: no such file; make it first: python -m experiments.decompose "
                 f"--flagfile={flagfile_path}"
@@ -129,7 +130,7 @@ def outputs(flagfile_name: str = "run.flags") -> Iterator[Any]:
     """Yields a directory whose files move into --workdir when the block succeeds, with
     a flagfile that repeats the run.
     """
-    with output_files.outputs(FLAGS.workdir) as directory:
+    with output_files.outputs(FLAGS.workdir, [flagfile_name]) as directory:
         yield directory
         (directory / flagfile_name).write_text(flagfile())
 
@@ -147,6 +148,15 @@ def flagfile(given: Iterable[Any] | None = None) -> str:
             if value is not None:
                 lines.append(f"--{flag.name}={','.join(map(str, value)) if isinstance(value, list) else value}")
     return "\n".join(lines) + "\n"
+
+
+def settings(leave_out: Collection[str]) -> dict[str, Any]:
+    """Returns the values of this command's flags by name, for a record of a run."""
+    return {
+        flag.name: flag.value
+        for flag in FLAGS.get_key_flags_for_module(sys.argv[0])
+        if flag.name not in (*leave_out, _CACHE)
+    }
 
 
 @contextlib.contextmanager
@@ -171,25 +181,58 @@ def progress_bar(description: str, *, shown: bool = True) -> Iterator[Callable[[
             bar.close()
 
 
+class Stopped(BaseException):
+    """A signal has ended the command; the message tells what is kept.
+
+    As a BaseException it passes through code that handles every Exception.
+    """
+
+    def __init__(self, number: int, message: str = "stopped; this run wrote no results"):
+        super().__init__(message)
+        self.status = 128 + number  # the exit status that shells give to a process that a signal ended
+
+
 @contextlib.contextmanager
-def stop_on_sigterm() -> Iterator[Callable[[], bool]]:
-    """Yields a function that tells whether SIGTERM has come. Schedulers send it before
-    they take a machine away.
+def stop_on_signals() -> Iterator[Callable[[], bool]]:
+    """Yields a function that tells whether SIGTERM or SIGINT (Ctrl-C) has come.
+
+    Schedulers send SIGTERM before they take a machine away. A second signal ends the
+    command at once.
     """
     received: list[int] = []
-    before = signal.signal(signal.SIGTERM, lambda number, frame: received.append(number))
+
+    def note(number: int, _: object) -> None:
+        received.append(number)
+        if len(received) > 1:
+            raise Stopped(number, "stopped at once; states that were saved before are intact")
+
     try:
-        yield lambda: bool(received)
+        with _handled_signals(note):
+            yield lambda: bool(received)
+    except Interrupted as error:
+        raise Stopped(received[0] if received else signal.SIGTERM, str(error)) from None
+
+
+@contextlib.contextmanager
+def _handled_signals(handler: Callable[[int, Any], None]) -> Iterator[None]:
+    """Calls the handler for SIGTERM and SIGINT while the block runs."""
+    before = {number: signal.signal(number, handler) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler_before in before.items():
+            signal.signal(number, handler_before)
+
+
+def _raise_stopped(number: int, _: object) -> None:
+    raise Stopped(number)
 
 
 def start(main: Callable[[], None], *, needs: Sequence[str] = ()) -> None:
     """Parses the flags and runs a command.
 
     An InputError or a file error is printed as one line, and the exit status is 1.
-    After Interrupted the status is 143, which shells give to a process that SIGTERM
-    ended.
+    After SIGTERM the status is 143, after SIGINT (Ctrl-C) it is 130.
 
     Args:
         main: the command.
@@ -197,7 +240,7 @@ def start(main: Callable[[], None], *, needs: Sequence[str] = ()) -> None:
     """
     logging.set_verbosity(logging.WARNING)  # Orbax reports every file at INFO
     flags.DEFINE_string(
-        "compilation_cache", None, "Directory of compiled programs; by default in the user's cache; off: none.",
+        _CACHE, None, "Directory of compiled programs; by default in the user's cache; off: none.",
         module_name=sys.argv[0],
     )  # fmt: skip
 
@@ -215,7 +258,11 @@ def _parse(argv: list[str], needs: Sequence[str]) -> list[str]:
     try:
         rest = FLAGS(argv)[1:]
     except flags.Error as error:
-        sys.exit(f"error: {str(error).replace('flag --', '--', 1)}{example()}")
+        text = str(error).removeprefix("ERROR:: ").replace("flag --", "--", 1)
+        sys.exit(printable(f"error: {text}{example()}"))
+    except UnicodeDecodeError as error:
+        files = ", ".join(text for text in argv if "flagfile" in text)
+        sys.exit(printable(f"error: {files}: is not UTF-8 text: {error.reason} at byte {error.start}"))
     if rest:
         sys.exit(f"error: {rest[0]}: is no flag; flags begin with --{example()}")
     missing = [f"--{name}" for name in needs if FLAGS[name].value in (None, [])]
@@ -232,14 +279,17 @@ def example() -> str:
 
 
 def exit_with_one_line(run: Callable[[], None]) -> None:
-    """Calls a function. Its errors end the process with one printable line."""
+    """Calls a function. Its errors and signals end the process with one printable
+    line.
+    """
     try:
-        run()
+        with _handled_signals(_raise_stopped):
+            run()
     except InputError as error:
         sys.exit(f"error: {error}")
-    except Interrupted as error:
-        print(error, file=sys.stderr)
-        sys.exit(128 + signal.SIGTERM)
+    except Stopped as error:
+        print(printable(str(error)), file=sys.stderr)
+        sys.exit(error.status)
     except BrokenPipeError:  # the reader of the output, such as head, has ended
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)

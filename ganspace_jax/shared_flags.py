@@ -126,8 +126,10 @@ def _string(name: str, text: str, default: str | None = None) -> Callable[..., A
     return lambda default=default: flags.DEFINE_string(name, default, text)
 
 
-def _integer(name: str, text: str, lowest: int, default: int | None = None) -> Callable[..., Any]:
-    return lambda default=default: flags.DEFINE_integer(name, default, text, lower_bound=lowest, upper_bound=2**31 - 1)
+def _integer(
+    name: str, text: str, lowest: int, default: int | None = None, highest: int = 2**31 - 1
+) -> Callable[..., Any]:
+    return lambda default=default: flags.DEFINE_integer(name, default, text, lower_bound=lowest, upper_bound=highest)
 
 
 def _number(
@@ -162,10 +164,10 @@ _SHARED: dict[str, Callable[..., Any]] = {
     "noise_seed": _integer("noise_seed", "Seed of random noise.", 0, 0),
     "mode": _choice("mode", "What is moved: latents or activations.", ["latent", "activation"], "latent"),
     "centred": _bool("centred", "First set the coordinate of each image to the mean."),
-    "num_columns": _integer("num_columns", "Images in a row.", 2, 7),
+    "num_columns": _integer("num_columns", "Images in a row.", 2, 7, 1000),
     "sigma": _number("sigma", "Length of the steps, in standard deviations.", 2.0),
     "seed": _integer("seed", "Seed of the samples.", 0, 0),
-    "num_samples": _integer("num_samples", "Number of random samples.", 2, 256),
+    "num_samples": _integer("num_samples", "Number of random samples.", 2, 256, 1_000_000),
     "probe": _string("probe", "Checkpoint directory of the probe; by default the shipped one."),
     "batch_size": _integer("batch_size", "Samples or images per step; by default as many as fit into memory.", 1),
     "compute_dtype": _choice("compute_dtype", "Number type of the convolutions.", ["float32", "bfloat16"], None),

@@ -3,7 +3,7 @@ file.
 
 The file has the keys, shapes and signs of the original GANSpace's .npz, with spatial
 layers channels first. So each program reads the other's files. The keys `r2`,
-`stability`, `variance_error` and `about` are additions.
+`stability`, `variance_error`, `about` and `checksum` are additions.
 """
 
 import contextlib
@@ -16,16 +16,17 @@ from typing import Any
 import numpy as np
 
 from ganspace_jax import errors
-from ganspace_jax.directions import array_checks, sources
+from ganspace_jax.directions import about_text, array_checks
 from ganspace_jax.directions.sources import UNKNOWN, Source
 from ganspace_jax.errors import InputError
-from ganspace_jax.files import tables
+from ganspace_jax.files import checksums, tables
 from ganspace_jax.files.inert import numpy_files
 from ganspace_jax.sampling.layers import LayerSpec
 from ganspace_jax.shapes import Float
 
 _KEYS = ("act_comp", "act_mean", "act_stdev", "lat_comp", "lat_mean", "lat_stdev", "var_ratio", "random_stdevs", "r2",
          "stability", "variance_error")  # fmt: skip
+CHECKSUM = "checksum"  # name of the array that stores the checksum of all other arrays
 
 
 @dataclasses.dataclass(frozen=True)
@@ -86,9 +87,16 @@ def save(path: str | os.PathLike[str], components: Components) -> None:
         "stability": components.stability,
         "variance_error": components.variance_error,
     }
-    about = {"source": dataclasses.asdict(components.source), "spec": dataclasses.asdict(components.spec)}
+    about = json.dumps({"source": dataclasses.asdict(components.source), "spec": dataclasses.asdict(components.spec)})
     known: dict[str, Any] = {key: np.asarray(array, np.float32) for key, array in arrays.items() if array is not None}
-    np.savez(path, about=np.array(json.dumps(about)), **known)
+    # First, so that damage which hides the end of the archive's index hides neither.
+    first = {"about": np.array(about), CHECKSUM: _checksum(known, about)}
+    np.savez(path, **first, **known)
+
+
+def _checksum(arrays: Mapping[str, np.ndarray], about: str) -> np.ndarray:
+    """Returns the checksum of the arrays and the about-text, as 32 bytes."""
+    return checksums.of_arrays({**arrays, "about": np.frombuffer(about.encode(), np.uint8)})
 
 
 def _first_or_none(mean: np.ndarray | None) -> np.ndarray | None:
@@ -140,8 +148,9 @@ def from_arrays(arrays: Any) -> Components:
     """
     if not isinstance(arrays, dict):
         raise ValueError("is one array; must be an .npz")
-    arrays = {name: array_checks.in_float32(name, array) if name in _KEYS else array for name, array in arrays.items()}
-    spec, source = _read_about(str(arrays["about"]))
+    text, saved = str(arrays["about"]), arrays.get(CHECKSUM)  # files of earlier versions have no checksum
+    arrays = {name: array_checks.in_float32(name, arrays[name]) for name in _KEYS if name in arrays}
+    spec, source = about_text.read(text)
     components = Components(
         activation_components=channels_last(array_checks.without_axis(arrays, "act_comp", 1)),
         activation_mean=_read_mean(arrays, "act_mean"),
@@ -158,46 +167,17 @@ def from_arrays(arrays: Any) -> Components:
         source=source,
     )
     check_arrays(components)
+    if saved is not None and not np.array_equal(saved, _checksum(arrays, text)):
+        raise ValueError(
+            f"differs from its checksum, so it is damaged; make it again, or remove its array {CHECKSUM!r} if you "
+            "changed the file yourself"
+        )
     return components
 
 
 def _read_mean(arrays: Mapping[str, np.ndarray], name: str) -> np.ndarray | None:
     """Returns a mean without its first axis, or None if the file has none."""
     return channels_last(array_checks.without_axis(arrays, name, 0)[None])[0] if name in arrays else None
-
-
-def _read_about(text: str) -> tuple[LayerSpec, Source]:
-    """Returns spec and source of the JSON text; earlier versions stored one
-    flat list.
-    """
-    about = json.loads(text)
-    sources.check_json(about)
-    spec_names = [field.name for field in dataclasses.fields(LayerSpec)]
-    if "spec" in about:
-        sources.check_names("spec", about["spec"], spec_names)
-        return _checked_spec(about["spec"]), sources.from_entries(about["source"])
-    options = {name: about[name] for name in about if name not in ("generator", "fingerprint", "num_sweeps")}
-    options.pop("compute_dtype", None)
-    source = dataclasses.asdict(Source(
-        about["generator"], about["fingerprint"], "decomposition", options,
-        about["num_samples"], about.get("num_sweeps", 1), about.get("compute_dtype", "float32"),
-    ))  # fmt: skip
-    spec = _checked_spec({name: about[name] for name in spec_names if name in about})
-    return spec, sources.from_entries({**source, "assumptions": []})
-
-
-def _checked_spec(entries: Mapping[str, Any]) -> LayerSpec:
-    """Returns the spec; raises ValueError for entries of a wrong type."""
-    spec, text = LayerSpec(**entries), (str, type(None))
-    if not isinstance(spec.layer, text) or not isinstance(spec.latent_space, text):
-        raise ValueError("layer and latent_space must be text")
-    if isinstance(spec.label, bool) or not isinstance(spec.label, int | str | None):
-        raise ValueError(f"label: must be a class index, is {spec.label!r}")
-    if type(spec.truncation_psi) not in (int, float):
-        raise ValueError(f"truncation_psi: must be a number, is {spec.truncation_psi!r}")
-    if type(spec.truncation_cutoff) not in (int, type(None)):
-        raise ValueError(f"truncation_cutoff: must be a number of layers, is {spec.truncation_cutoff!r}")
-    return spec
 
 
 def check_arrays(components: Components) -> None:

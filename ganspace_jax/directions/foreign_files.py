@@ -51,7 +51,7 @@ def load_components(
     """
     content = _read(path)
     with components.refused_by_name(path):
-        if isinstance(content, dict) and "about" in content:
+        if isinstance(content, dict) and ("about" in content or components.CHECKSUM in content):
             loaded = components.from_arrays(content)
         elif isinstance(content, dict) and "sigma_range" in content:
             loaded = components_of(_checked_edit(content))

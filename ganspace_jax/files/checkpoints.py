@@ -2,11 +2,11 @@
 
     config.json      the family and the configuration, which define the network
     arrays/          the arrays, in Orbax's format
-    checksums.json   the SHA-256 checksum of each array, by name
+    checksums.json   the SHA-256 checksums of each array, by name, and of config.json
 
 A checkpoint is written beside its target and renamed at the end. So a directory is
-complete or absent. Older checkpoints have no checksums.json. They load without this
-check.
+complete or absent. Older checkpoints have no checksums.json, or none of config.json in
+it. They load without this check.
 
 A checkpoint can also be one file; single_files.py describes it.
 """
@@ -27,6 +27,9 @@ Arrays = dict[str, Any]
 Directory = str | os.PathLike[str]
 Result = TypeVar("Result")
 
+_CONFIG = "config.json"
+OWN_FILES = (_CONFIG, "checksums.json", "arrays", "preview.png", "conversion.json")  # the converter writes the last two
+
 
 class CheckpointError(InputError):
     """A checkpoint that is missing, damaged or of other shapes; names the path and the
@@ -42,9 +45,11 @@ def save_arrays(directory: Directory, arrays: Arrays, config: dict[str, Any]) ->
     """
     arrays = jax.tree.map(_native, arrays)
     sums = {name: checksums.of_array(array) for name, array in checksums.named_arrays(arrays).items()}
-    with outputs.replacement(directory) as made:
+    text = json.dumps(config, indent=2) + "\n"
+    sums[_CONFIG] = checksums.of_json(json.loads(text))
+    with outputs.replacement(directory, own=OWN_FILES) as made:
         made.mkdir()
-        (made / "config.json").write_text(json.dumps(config, indent=2) + "\n")
+        (made / _CONFIG).write_text(text)
         (made / "checksums.json").write_text(json.dumps(sums, indent=2) + "\n")
         try:
             _write(made / "arrays", arrays)
@@ -71,7 +76,7 @@ def load_config(directory: Directory) -> dict[str, Any]:
     """Returns the configuration of a model checkpoint; raises CheckpointError."""
     if pathlib.Path(directory).is_file():
         return _of_file(lambda: single_files.load_config(directory))
-    path = pathlib.Path(directory) / "config.json"
+    path = pathlib.Path(directory) / _CONFIG
     try:
         config = _read_json(path)
     except FileNotFoundError:
@@ -90,7 +95,7 @@ def load_arrays(directory: Directory, expected: Arrays) -> Arrays:
 
     Raises:
         CheckpointError: A file is missing or damaged, a shape differs from `expected`,
-            or an array differs from its checksum.
+            or an array or config.json differs from its checksum.
     """
     if pathlib.Path(directory).is_file():
         named = _of_file(lambda: single_files.load_arrays(directory))
@@ -182,6 +187,11 @@ def _check_sums(directory: pathlib.Path, arrays: Arrays) -> None:
             raise CheckpointError(f"{path}: damaged: has no checksum of array {name}")
         if sums[name] != checksums.of_array(array):
             raise CheckpointError(f"{directory}: damaged: array {name} differs from its checksum in checksums.json")
+    if _CONFIG in sums and sums[_CONFIG] != checksums.of_json(load_config(directory)):
+        raise CheckpointError(
+            f"{directory}: damaged: {_CONFIG} differs from its checksum in checksums.json; if you changed it yourself, "
+            f"remove the line {_CONFIG} there"
+        )
 
 
 def shapes(arrays: Any) -> dict[str, tuple[int, ...]]:

@@ -3,6 +3,7 @@ not detect.
 """
 
 import hashlib
+import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -34,3 +35,12 @@ def of_arrays(arrays: Mapping[str, Any]) -> np.ndarray:
     for name in sorted(arrays):
         digest.update(f"{name} {of_array(arrays[name])}\n".encode())
     return np.frombuffer(digest.digest(), np.uint8)
+
+
+def of_json(value: Any) -> str:
+    """Returns the checksum of a JSON value, as 64 hexadecimal digits.
+
+    The digest covers the value's text with sorted names. So the layout of a file does
+    not change it.
+    """
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()

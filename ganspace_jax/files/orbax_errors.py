@@ -10,6 +10,7 @@ from typing import Any
 
 from ganspace_jax.errors import first_line
 
+_TASK = re.compile("orbax|OCDBT|zarr|tensorstore", re.IGNORECASE)
 _SYSTEM_ERROR = re.compile(r"os_error_code='(\d+)'")
 
 
@@ -33,11 +34,15 @@ def silence() -> Iterator[None]:
 
 
 def _drop_late_reports() -> None:
-    """Drops one kind of traceback for the rest of the process.
+    """Drops two kinds of tracebacks for the rest of the process.
 
     After an error, TensorStore's threads report to an event loop that Orbax has closed.
-    They can do this at any later time, so the hook stays installed.
+    And asyncio logs the errors of Orbax's other tasks when it frees these. Both can
+    happen at any later time, so the hook and the filter stay installed.
     """
+    logger = logging.getLogger("asyncio")
+    if _is_no_task_of_orbax not in logger.filters:
+        logger.addFilter(_is_no_task_of_orbax)
     hook = sys.unraisablehook
     if getattr(hook, "__module__", None) == __name__:
         return
@@ -47,6 +52,11 @@ def _drop_late_reports() -> None:
             hook(unraisable)
 
     sys.unraisablehook = report
+
+
+def _is_no_task_of_orbax(record: logging.LogRecord) -> bool:
+    message = record.getMessage()
+    return "never retrieved" not in message or not _TASK.search(message)
 
 
 def reason(error: BaseException) -> str:

@@ -1,7 +1,6 @@
 """Writes output directories, so that a run leaves all of its files or none of them."""
 
 import contextlib
-import errno
 import fcntl
 import logging
 import os
@@ -9,44 +8,69 @@ import pathlib
 import re
 import shutil
 import tempfile
-from collections.abc import Callable, Iterable, Iterator
-from typing import TypeVar
+from collections.abc import Collection, Iterable, Iterator
 
 from ganspace_jax.errors import InputError
+from ganspace_jax.files import disk_errors
 
-Result = TypeVar("Result")
 Directory = str | os.PathLike[str]
 
-_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _OLD = "old"  # name of the older directory within a scratch directory
+_RANDOM = "[a-z0-9_]{8}"  # what tempfile appends to a name
 
 
 @contextlib.contextmanager
-def outputs(workdir: Directory) -> Iterator[pathlib.Path]:
+def outputs(workdir: Directory, names: Iterable[str] = ()) -> Iterator[pathlib.Path]:
     """Yields a scratch directory, and moves its files into the work directory at the
     end.
 
     If the block fails, removes the files, and the work directory if it was made for
     this run.
 
+    Args:
+        workdir: Work directory.
+        names: Names of files that the block writes in any case.
+
     Raises:
-        InputError: The work directory cannot be written, or another run writes there.
-            Both are found before the block starts. Or its disk is full during the
-            block.
+        InputError: The work directory cannot be written, another run writes there, or a
+            directory has the name of a file. These are found before the block starts.
+            Or its disk is full during the block. Then the older files remain.
     """
     target = pathlib.Path(workdir)
-    with claim(target):
-        for left in target.glob(".writing-*"):  # from a killed run
-            shutil.rmtree(left, ignore_errors=True)
+    with claim(workdir):
+        check_files(target, names)
+        _remove_scratch(target)
         name = f"--workdir={workdir}"
-        scratch = pathlib.Path(_written(name, lambda: tempfile.mkdtemp(prefix=".writing-", dir=target)))
+        scratch = pathlib.Path(disk_errors.refused(name, lambda: tempfile.mkdtemp(prefix=".writing-", dir=target)))
         try:
-            with _named_full_disk(name):
+            with disk_errors.named_full(name, scratch):
                 yield scratch
-                for path in sorted(scratch.iterdir()):
+                made = sorted(scratch.iterdir())
+                check_files(target, (path.name for path in made if not path.is_dir()))
+                for path in made:
                     os.replace(path, target / path.name)
         finally:
             shutil.rmtree(scratch, ignore_errors=True)
+
+
+def check_files(target: pathlib.Path, names: Iterable[str]) -> None:
+    """Raises InputError if a directory has the name of a file that a run writes.
+
+    The run would otherwise write some of its files, and then fail.
+    """
+    for name in names:
+        if (target / name).is_dir():
+            raise InputError(f"{target / name}: is a directory; move it, or name another --workdir")
+
+
+def _remove_scratch(target: pathlib.Path) -> None:
+    """Removes the scratch directories of killed runs. The caller holds the lock, so no
+    living run owns them.
+    """
+    for left in target.iterdir():
+        is_ours = re.fullmatch(rf"\.writing-{_RANDOM}", left.name) and left.is_dir() and not left.is_symlink()
+        if is_ours and left.stat().st_uid == os.geteuid():
+            shutil.rmtree(left, ignore_errors=True)
 
 
 @contextlib.contextmanager
@@ -57,12 +81,15 @@ def claim(workdir: Directory) -> Iterator[None]:
     was made for the claim and is still empty is removed.
 
     Raises:
-        InputError: Another run holds the lock, or the work directory cannot be made.
+        InputError: The name is empty, another run holds the lock, or the work directory
+            cannot be made.
     """
     target, name = pathlib.Path(workdir), f"--workdir={workdir}"
+    if not os.fspath(workdir):
+        raise InputError(f"{name}: is empty; name a directory")
     missing = [p for p in (target, *target.parents) if not p.exists()]
-    _written(name, lambda: target.mkdir(parents=True, exist_ok=True))
-    descriptor = _written(name, lambda: os.open(target, os.O_RDONLY))
+    disk_errors.refused(name, lambda: target.mkdir(parents=True, exist_ok=True))
+    descriptor = disk_errors.refused(name, lambda: os.open(target, os.O_RDONLY))
     try:
         is_locked = _lock(descriptor)
         if is_locked is False:
@@ -73,27 +100,6 @@ def claim(workdir: Directory) -> Iterator[None]:
     finally:
         os.close(descriptor)
         _remove_empty(missing)
-
-
-def _written(name: str, write: Callable[[], Result]) -> Result:
-    """Returns write(), or raises InputError if the file system refuses."""
-    try:
-        return write()
-    except OSError as error:
-        raise InputError(f"{name}: cannot be written: {error.strerror}; name another directory") from None
-
-
-@contextlib.contextmanager
-def _named_full_disk(name: str) -> Iterator[None]:
-    """Turns the error of a full disk, which often has no file name, into an
-    InputError.
-    """
-    try:
-        yield
-    except OSError as error:
-        if error.errno not in _FULL:
-            raise
-        raise InputError(f"{name}: cannot be written: {error.strerror}; name another directory") from None
 
 
 def _lock(descriptor: int) -> bool | None:
@@ -112,7 +118,7 @@ def _lock(descriptor: int) -> bool | None:
 
 
 @contextlib.contextmanager
-def replacement(directory: Directory, flag: str = "") -> Iterator[pathlib.Path]:
+def replacement(directory: Directory, flag: str = "", own: Collection[str] = ()) -> Iterator[pathlib.Path]:
     """Yields a path where the block makes a directory, which then replaces `directory`.
 
     If the block fails, the older directory remains. A killed process leaves a hidden
@@ -123,6 +129,8 @@ def replacement(directory: Directory, flag: str = "") -> Iterator[pathlib.Path]:
     Args:
         directory: Target; a link is followed.
         flag: Prefix of error messages that names the flag, such as "--output=".
+        own: Names of files that belong to what is replaced. Files of the older
+            directory with other names are copied. Without names, nothing is copied.
 
     Raises:
         InputError: The target is a file or cannot be written. Both are found before the
@@ -132,12 +140,14 @@ def replacement(directory: Directory, flag: str = "") -> Iterator[pathlib.Path]:
     target = _checked_target(directory, name)
     missing = [path for path in target.parents if not path.exists()]
     try:
-        _written(name, lambda: target.parent.mkdir(parents=True, exist_ok=True))
+        disk_errors.refused(name, lambda: target.parent.mkdir(parents=True, exist_ok=True))
         _remove_leftovers(target)
-        with _scratch(target, name) as scratch, _named_full_disk(name):
+        with _scratch(target, name) as scratch, disk_errors.named_full(name, scratch):
             made = scratch / "new"
             with _named_target(made, str(directory)):
                 yield made
+            if own and target.is_dir():
+                _copy_others(target, made, own)
             if target.exists():
                 target.rename(scratch / _OLD)
             made.rename(target)
@@ -145,7 +155,20 @@ def replacement(directory: Directory, flag: str = "") -> Iterator[pathlib.Path]:
         _remove_empty(missing)
 
 
+def _copy_others(target: pathlib.Path, made: pathlib.Path, own: Collection[str]) -> None:
+    """Copies the user's files, such as notes, from the older directory."""
+    for path in target.iterdir():
+        if path.name in own or os.path.lexists(made / path.name):
+            continue
+        if path.is_dir() and not path.is_symlink():
+            shutil.copytree(path, made / path.name, symlinks=True)
+        else:
+            shutil.copy2(path, made / path.name, follow_symlinks=False)
+
+
 def _checked_target(directory: Directory, name: str) -> pathlib.Path:
+    if not os.fspath(directory):
+        raise InputError(f"{name}: is empty; name a directory")
     try:
         target = pathlib.Path(directory).resolve()
     except (OSError, RuntimeError):
@@ -177,7 +200,7 @@ def _locked_directory(target: pathlib.Path, name: str) -> tuple[pathlib.Path, in
     this function makes another one.
     """
     while True:
-        path = _written(name, lambda: tempfile.mkdtemp(prefix=_scratch_prefix(target), dir=target.parent))
+        path = disk_errors.refused(name, lambda: tempfile.mkdtemp(prefix=_scratch_prefix(target), dir=target.parent))
         try:
             descriptor = os.open(path, os.O_RDONLY)
         except FileNotFoundError:
@@ -208,7 +231,7 @@ def _remove_leftovers(target: pathlib.Path) -> None:
     """Discards the scratch directories of killed processes that wrote the
     same target.
     """
-    pattern = re.compile(re.escape(_scratch_prefix(target)) + r"[a-z0-9_]{8}")
+    pattern = re.compile(re.escape(_scratch_prefix(target)) + _RANDOM)
     with contextlib.suppress(OSError):  # a parent that cannot be listed
         for path in sorted(target.parent.iterdir()):
             if pattern.fullmatch(path.name):

@@ -9,22 +9,26 @@ bit-equal. Orbax saves every so many seconds:
     finished/    results of sweeps, by their numbers
     running-4/   the last two states of the unfinished sweep 4, by position
 
-In a run of several processes each process has such a directory of its own.
+In a run of several processes each process has such a directory of its own. Damaged
+parts are moved to a directory beside it, state.damaged. Other files in the directory
+remain as they are.
 """
 
 import json
 import logging
 import math
-import os
 import pathlib
+import re
 import shutil
 import time
+from collections.abc import Iterator
 from typing import Any, TypeVar
 
 import jax
 
 from ganspace_jax import errors
 from ganspace_jax.errors import InputError
+from ganspace_jax.files import run_identities, set_aside
 from ganspace_jax.files.checkpoints import CheckpointError
 from ganspace_jax.files.run_states import RunCheckpoints
 from ganspace_jax.run import Interrupted, Run
@@ -37,6 +41,8 @@ _IN_WORDS = {  # of entries that are no flags
     "num_processes": "processes",
     "fingerprint": "generator weights",
 }
+_ABOUT, _FINISHED = "about.json", "finished"
+_RUNNING = re.compile(r"running-\d+")
 
 
 class Resume:
@@ -92,13 +98,36 @@ def of(run: Run) -> Resume:
 
 
 def discard(run: Run) -> None:
-    """Removes the saved state of a run whose results are safe."""
+    """Removes the saved state of a run whose results are safe. Files of other programs
+    and of other runs remain.
+    """
     if run.state is None:
         return
     root = pathlib.Path(run.state)
-    shutil.rmtree(_own_directory(root), ignore_errors=True)
-    if root.is_dir() and not any(root.iterdir()):
-        root.rmdir()
+    directory = _own_directory(root)
+    if _is_ours(directory):
+        for part in _parts(directory):
+            shutil.rmtree(part, ignore_errors=True)
+        (directory / _ABOUT).unlink(missing_ok=True)
+    for empty in {directory, root}:
+        if empty.is_dir() and not any(empty.iterdir()):
+            empty.rmdir()
+
+
+def _is_ours(directory: pathlib.Path) -> bool:
+    """Returns whether about.json was written by a run like this one."""
+    try:
+        return run_identities.MARK in (run_identities.read(directory / _ABOUT) or {})
+    except run_identities.DamagedError:
+        return False
+
+
+def _parts(directory: pathlib.Path) -> Iterator[pathlib.Path]:
+    """Yields the directories of states in a state directory."""
+    if directory.is_dir():
+        for path in sorted(directory.iterdir()):
+            if path.is_dir() and (path.name == _FINISHED or _RUNNING.fullmatch(path.name)):
+                yield path
 
 
 def _own_directory(root: pathlib.Path) -> pathlib.Path:
@@ -121,26 +150,25 @@ class DirectoryResume(Resume):
 
     def begin_run(self, about: dict[str, Any]) -> None:
         self._about = json.loads(json.dumps(about))
-        path = self._directory / "about.json"
-        if not path.exists():
-            return
-        saved = self._read_about(path)
-        for name in sorted(self._about.keys() | saved.keys()):
-            if self._about.get(name) != saved.get(name):
-                word = _IN_WORDS.get(name, f"--{name}")
-                raise InputError(
-                    f"{self._directory}: holds an unfinished run with {saved.get(name)} for {word}, this run has "
-                    f"{self._about.get(name)}; repeat its flags, name another work directory, or remove that directory"
-                )
-
-    def _read_about(self, path: pathlib.Path) -> dict[str, Any]:
+        path = self._directory / _ABOUT
         try:
-            saved = json.loads(path.read_text())
-            if not isinstance(saved, dict):
-                raise ValueError("no JSON object")
-        except (OSError, ValueError) as error:
-            raise InputError(f"{path}: damaged: {errors.first_line(error)}; remove {self._directory}") from None
-        return saved
+            saved = run_identities.read(path)
+        except run_identities.DamagedError as error:
+            self._set_all_aside(f"{path}: damaged: {error}")
+            return
+        if saved is None:
+            if any(_parts(self._directory)):
+                self._set_all_aside(f"{path}: is missing")
+            return
+        if run_identities.MARK not in saved:
+            raise InputError(f"{path}: was not written by this program; name another work directory")
+        run_identities.check(self._directory, saved, self._about, lambda name: _IN_WORDS.get(name, f"--{name}"))
+
+    def _set_all_aside(self, reason: str) -> None:
+        """Moves states for which no file tells to which run they belong."""
+        about = [path for path in [self._directory / _ABOUT] if path.exists()]
+        moved = [set_aside.move(part, self._root) for part in (*about, *_parts(self._directory))]
+        logging.getLogger(__name__).warning("%s; moved to %s; this run starts again", reason, moved[0].parent)
 
     def begin_sweep(self, like: Tree) -> Tree | None:
         self._sweep += 1
@@ -152,25 +180,28 @@ class DirectoryResume(Resume):
 
     @property
     def _finished(self) -> pathlib.Path:
-        return self._directory / "finished"
+        return self._directory / _FINISHED
 
     @property
     def _running(self) -> pathlib.Path:
         return self._directory / f"running-{self._sweep}"
 
     def _restore(self, path: pathlib.Path, like: Tree, *steps: int) -> tuple[int, Tree] | None:
-        """Returns None if every saved state is damaged. The sweep then starts again."""
+        """Returns None if no saved state is sound. The sweep then starts again."""
         if not path.is_dir():
             return None
         try:
             return self._states(path).restore(like, *steps)
-        except CheckpointError as error:
-            logging.getLogger(__name__).warning("%s; this sweep starts again", error)
+        except CheckpointError as error:  # about.json fits, so other shapes are damage
+            del self._open[path]
+            moved = set_aside.move(path, self._root)
+            logging.getLogger(__name__).warning("%s; moved to %s; this sweep starts again", error, moved)
             return None
 
     def _states(self, path: pathlib.Path) -> RunCheckpoints:
         if path not in self._open:
-            self._open[path] = RunCheckpoints(path, keep=None if path == self._finished else 2)
+            keep = None if path == self._finished else 2
+            self._open[path] = RunCheckpoints(path, keep, root=self._root)
         return self._open[path]
 
     def keep(self, position: int, states: Any) -> None:
@@ -193,12 +224,11 @@ class DirectoryResume(Resume):
             self._unsaved = {}
             self._states(self._running).save(position, states)
         except Exception as error:  # Orbax and TensorStore raise many types for full disks and lost directories
-            raise InputError(
-                f"{self._directory}: the state of the run cannot be saved: {errors.first_line(error)}; "
-                f"states that were saved before are intact"
-            ) from None
-        for path in self._directory.glob("running-*"):
-            if path != self._running:  # the result of that sweep is saved by now
+            kept = "" if isinstance(error, CheckpointError) else "; states that were saved before are intact"
+            reason = errors.first_line(error, limit=1000)
+            raise InputError(f"{self._directory}: the state of the run cannot be saved: {reason}{kept}") from None
+        for path in _parts(self._directory):
+            if path not in (self._finished, self._running):  # the result of that sweep is saved by now
                 shutil.rmtree(path, ignore_errors=True)
 
     def _write_about(self) -> None:
@@ -207,9 +237,7 @@ class DirectoryResume(Resume):
         """
         if not self._root.parent.is_dir():
             raise FileNotFoundError(f"{self._root.parent} is gone")
-        path = self._directory / "about.json"
+        path = self._directory / _ABOUT
         if not path.exists():
             self._directory.mkdir(parents=True, exist_ok=True)
-            scratch = path.with_name(".about.json.writing")
-            scratch.write_text(json.dumps(self._about, indent=2) + "\n")
-            os.replace(scratch, path)
+            run_identities.write(path, self._about)

@@ -11,7 +11,7 @@ import jax
 import numpy as np
 
 from ganspace_jax.errors import first_line
-from ganspace_jax.files import checksums, orbax_errors
+from ganspace_jax.files import checksums, orbax_errors, set_aside
 from ganspace_jax.files.checkpoints import CheckpointError, shapes
 
 _CHECKSUM = "checksum"  # name of the array that stores the checksum of all other arrays
@@ -23,16 +23,20 @@ class RunCheckpoints:
     In a run of several processes each process has its own directory.
     """
 
-    def __init__(self, directory: str | os.PathLike[str], keep: int | None = 2):
+    def __init__(
+        self, directory: str | os.PathLike[str], keep: int | None = 2, *, root: str | os.PathLike[str] | None = None
+    ):
         """Creates the directory.
 
         Args:
             directory: Directory of one process.
             keep: Number of the newest states to store, or None to store all states.
+            root: Directory beside which damaged states are set aside; None for
+                `directory` itself.
         """
         import orbax.checkpoint as ocp  # slow to import, and many programs never need it
 
-        self._directory = pathlib.Path(directory)
+        self._directory, self._root = pathlib.Path(directory), pathlib.Path(root or directory)
         process = jax.process_index()
         options = ocp.CheckpointManagerOptions(
             max_to_keep=keep,
@@ -49,8 +53,7 @@ class RunCheckpoints:
     def save(self, step: int, state: Any) -> None:
         """Writes the state, and then removes states that are too old.
 
-        First removes states of later steps. `restore` skips such a state only if it is
-        damaged.
+        First removes states of later steps, which `restore` left out by its `last`.
 
         Raises:
             CheckpointError: The directory cannot be written, for example on a full
@@ -69,7 +72,9 @@ class RunCheckpoints:
                 self._manager.wait_until_finished()
         except Exception as error:  # Orbax and TensorStore raise many types for full disks
             self._remove_unfinished()
-            raise CheckpointError(f"{self._directory}: cannot be written: {orbax_errors.reason(error)}") from None
+            raise CheckpointError(
+                f"{self._directory}: cannot be written: {orbax_errors.reason(error)}; states that were saved before are intact"
+            ) from None
 
     def _remove_unfinished(self) -> None:
         """Removes states that a killed run or a full disk left incomplete."""
@@ -77,10 +82,9 @@ class RunCheckpoints:
             shutil.rmtree(path, ignore_errors=True)
 
     def restore(self, like: Any, first: int = 0, last: int | None = None) -> tuple[int, Any] | None:
-        """Returns (step, state) of the newest readable state, or None if there is no
-        state.
+        """Returns (step, state) of the newest sound state, or None if there is none.
 
-        Logs a warning for each damaged state that it skips.
+        Logs a warning for each damaged state, and sets it aside.
 
         Args:
             like: State with the structure and the shapes of the result.
@@ -88,27 +92,38 @@ class RunCheckpoints:
             last: Largest step to consider, or None for no limit.
 
         Raises:
-            CheckpointError: All states are damaged, or have other shapes than `like`.
-                So a run never starts again over the states of another run.
+            CheckpointError: No state is sound, and one has other shapes than `like`. So
+                a run never starts again over the states of another run. Or a damaged
+                state cannot be moved.
         """
         steps = [s for s in self._manager.all_steps() if first <= s and (last is None or s <= last)]
-        have_other_shapes = False
+        others: list[int] = []
         for step in sorted(steps, reverse=True):
             try:
-                return step, self._read(step, like)
+                state = self._read(step, like)
             except _OtherShapesError:
-                have_other_shapes = True
+                others.append(step)
             except Exception as error:  # Orbax and TensorStore raise many types for damaged files
-                logging.getLogger(__name__).warning(
-                    "%s: state %d is damaged, trying the one before: %s", self._directory, step, first_line(error)
-                )
-        if have_other_shapes:
+                self._set_aside(step, first_line(error))
+            else:
+                for other in others:  # damage can change the shapes
+                    self._set_aside(other, "has other shapes")
+                return step, state
+        if others:
             raise CheckpointError(
                 f"{self._directory}: holds a run with other shapes; repeat its flags, or name another directory"
             )
         if steps:
-            raise CheckpointError(f"{self._directory}: every state in it is damaged; name another directory")
+            logging.getLogger(__name__).warning("%s: every state in it was damaged; starting again", self._directory)
         return None
+
+    def _set_aside(self, step: int, reason: str) -> None:
+        """Moves a damaged state, so that nothing overwrites or removes it."""
+        moved = set_aside.move(self._directory / str(step), self._root)
+        self._manager.reload()
+        logging.getLogger(__name__).warning(
+            "%s: state %d is damaged, trying the one before: %s; moved to %s", self._directory, step, reason, moved
+        )
 
     def _read(self, step: int, like: Any) -> Any:
         """Returns the state of one step, in the structure of `like`."""

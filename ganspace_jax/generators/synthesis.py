@@ -18,6 +18,8 @@ from ganspace_jax.shapes import Array, Float, Key
 
 MAX_PSI = 100.0  # beyond this a truncation is a mistake: latents leave all that the networks were trained on
 
+NUM_SEEDS = 2**32  # JAX ignores the higher bits of a seed, so larger seeds would repeat these
+
 Label = int | Float[Array | np.ndarray, "n classes"] | None
 Noise = Literal["const", "none"] | int | Key[Array, "n"]
 
@@ -38,6 +40,21 @@ class Synthesis:
     truncation_psi: float = 1.0
     truncation_cutoff: int | None = None
     noise: Noise | None = "const"
+
+
+def seeded_key(seed: int, flag: str = "seed") -> Key[Array, ""]:
+    """Returns the key of a seed.
+
+    Args:
+        seed: whole number from 0 to 2^32 - 1.
+        flag: name of the seed in the message.
+
+    Raises:
+        InputError: if the seed is out of range.
+    """
+    if not 0 <= seed < NUM_SEEDS:
+        raise InputError(f"--{flag}={seed}: must be from 0 to {NUM_SEEDS - 1}")
+    return jax.random.key(seed)
 
 
 def check(generator: Generator, synthesis: Synthesis) -> None:
@@ -210,5 +227,5 @@ def _noise(noise: Any, num_images: int) -> tuple[str, Array | None]:
     if noise is None or isinstance(noise, str):
         return noise or "none", None
     if isinstance(noise, int):
-        return "random", jax.random.split(jax.random.key(noise), num_images)
+        return "random", jax.random.split(seeded_key(noise, "noise_seed"), num_images)
     return "random", noise

@@ -46,6 +46,8 @@ _ADDED_FIELDS: dict[type, tuple[str, ...]] = {  # after the first release
     progan.Config: ("normalize_before_label",),
 }
 
+_MAX_LAYERS = 256
+_MAX_NUMBER = 1_000_000
 _SHIPPED = pathlib.Path(__file__).parents[1] / "models"
 ZOO: dict[str, pathlib.Path] = {
     "stylegan2-scenes": _SHIPPED / "stylegan2-scenes",
@@ -108,10 +110,23 @@ def load_abstract(name_or_directory: str | os.PathLike[str], *, compute_dtype: s
     if compute_dtype is not None:
         entry["compute_dtype"] = compute_dtype
     try:
+        for name, value in entry.items():
+            _check_size(name, value)
         config = FAMILIES[family][0](**{name: _as_tuples(value) for name, value in entry.items()})
         return abstract_generator(family, config)
-    except (TypeError, ValueError, AttributeError) as error:
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
         raise CheckpointError(f"{path}: {errors.first_line(error)}") from None
+
+
+def _check_size(name: str, value: Any) -> None:
+    """Raises ValueError for a number or a list that no network has, because building
+    such a network could take forever.
+    """
+    most = _MAX_LAYERS if name.endswith("_layers") else _MAX_NUMBER
+    if isinstance(value, int | float) and not abs(value) <= most:
+        raise ValueError(f"{name}: is {value:g}, must be at most {most:,}")
+    if isinstance(value, list) and len(value) > (_MAX_NUMBER if name == "class_names" else _MAX_LAYERS):
+        raise ValueError(f"{name}: has {len(value):,} entries, must have at most {_MAX_LAYERS}")
 
 
 def _as_tuples(value: Any) -> Any:

@@ -7,7 +7,6 @@ plus sigma.
 from collections.abc import Sequence
 from typing import NamedTuple
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 
@@ -61,11 +60,12 @@ def measure(
         label: class of the images; None uses the components' class.
 
     Raises:
-        InputError: the components do not fit the generator.
+        InputError: the components do not fit the generator, or the seed is out of
+            range.
     """
     edited_images.check_layer_latents(components, generator)
     network = generator.merge()
-    key, indices = jax.random.key(seed), jnp.arange(num_samples)
+    key, indices = synthesis.seeded_key(seed), jnp.arange(num_samples)
     z = latents.sample(key, indices, network.z_dim, network.prior)
     label = components.spec.label if label is None else label
     weights = labels.sample(key, indices, labels.resolve(label, generator), network.num_classes)

@@ -10,7 +10,6 @@ import functools
 from collections.abc import Sequence
 from typing import NamedTuple
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 
@@ -69,12 +68,13 @@ def measure(
         layers: [start, stop) of the moved layers; None moves all layers.
 
     Raises:
-        InputError: the components do not fit the generator.
+        InputError: the components do not fit the generator, or the seed is out of
+            range.
     """
     edited_images.check_layer_latents(components, generator)
     components = edited_images.at_own_layer(components, generator)
     network, spec = generator.merge(), components.spec
-    key, indices = jax.random.key(seed), jnp.arange(num_samples)
+    key, indices = synthesis.seeded_key(seed), jnp.arange(num_samples)
     z = latents.sample(key, indices, network.z_dim, network.prior, spec.truncation_psi)
     label = labels.sample(key, indices, labels.resolve(spec.label, generator), network.num_classes)
     start = synthesis.map_latents(generator, z, label)

@@ -49,7 +49,9 @@ def generate(
     count, mesh = len(inputs.latents), devices.own_devices()
     step = min(count, run.batch_size or _batch_that_fits(generator, settings, activations, mesh))
     step = math.ceil(step / mesh.size) * mesh.size
-    keys = jax.random.split(jax.random.key(settings.noise), count) if isinstance(settings.noise, int) else None
+    keys = None
+    if isinstance(settings.noise, int):
+        keys = jax.random.split(synthesis.seeded_key(settings.noise, "noise_seed"), count)
     generator = generator._replace(params=devices.replicate(generator.params, mesh))
     for first in range(0, count, step):
         rows = np.minimum(np.arange(first, first + step), count - 1)  # the last row again fills the batch

@@ -61,7 +61,12 @@ def from_seed(
     """Returns z of a published seed, drawn as the original GANSpace draws it.
 
     That is NumPy's RandomState(seed), and SciPy's truncnorm for a truncated normal.
+
+    Raises:
+        InputError: if the seed is not from 0 to 2^32 - 1.
     """
+    if not 0 <= seed < synthesis.NUM_SEEDS:
+        raise InputError(f"--seeds={seed}: must be from 0 to {synthesis.NUM_SEEDS - 1}")
     random, shape = np.random.RandomState(seed), (num_samples, z_dim)
     if prior == "normal":
         return random.standard_normal(shape).astype(np.float32)
@@ -106,7 +111,7 @@ def parse_seeds(texts: Sequence[str]) -> list[int]:
     for text in texts:
         match = re.fullmatch(r"\s*(\d{1,10})(?:-(\d{1,10}))?\s*", text)
         first, last = (int(match[1]), int(match[2] or match[1])) if match else (0, -1)
-        if not first <= last < 2**32:  # NumPy's RandomState accepts no larger seed
+        if not first <= last < synthesis.NUM_SEEDS:
             given = ",".join(texts)
             raise InputError(f"--seeds={given}: must be whole numbers from 0, or ranges, such as 1,2,8-11")
         if len(seeds) + last + 1 - first > MAX_SEEDS:

@@ -21,6 +21,7 @@ from jax.sharding import Mesh
 
 from ganspace_jax.errors import InputError
 from ganspace_jax.files.resume import NO_RESUME, Resume
+from ganspace_jax.generators import synthesis
 from ganspace_jax.generators.base import Generator
 from ganspace_jax.run import Progress, Run
 from ganspace_jax.sampling import batch_size, devices, layers
@@ -213,7 +214,7 @@ def _fold(samples: Samples, execution: Execution, step: Step, start: int, stop: 
     own_rows = program.rows_per_device * mesh.size
     stride, count = own_rows * jax.process_count(), 1
     params, key, operands = devices.replicate(
-        (samples.generator.params, jax.random.key(samples.seed), step.operands), mesh
+        (samples.generator.params, synthesis.seeded_key(samples.seed), step.operands), mesh
     )
     position, states = start, devices.one_each(step.state, mesh)
     if (resumed := execution.resume.resume(states)) is not None:

@@ -48,11 +48,40 @@ def arrays(tmp_path):
         return dict(file)
 
 
+def _without_checksum(arrays):
+    return {name: array for name, array in arrays.items() if name != "checksum"}
+
+
 def _assert_same(loaded):
     own = _components()
     assert (loaded.spec, loaded.source) == (own.spec, own.source)
     for name, value in vars(own).items():
         np.testing.assert_array_equal(getattr(loaded, name), value)
+
+
+def test_files_without_a_checksum_load(tmp_path, arrays):
+    np.savez(tmp_path / "old.npz", **_without_checksum(arrays))
+    _assert_same(components.load(tmp_path / "old.npz"))
+
+
+@pytest.mark.parametrize("name", KEYS)
+def test_plausible_numbers_that_differ_from_the_checksum_are_refused(tmp_path, arrays, name):
+    changed = np.where(arrays[name] == arrays[name].max(), np.float32(0.95), arrays[name])
+    for files in ({**arrays, name: changed}, {**arrays, "checksum": arrays["checksum"][::-1]}):
+        _assert_refused(tmp_path / "c.npz", files, "differs from its checksum, so it is damaged")
+    np.savez(tmp_path / "c.npz", **_without_checksum({**arrays, name: changed}))
+    components.load(tmp_path / "c.npz")
+
+
+@pytest.mark.parametrize("name", ["act_mean", "lat_mean"])
+def test_a_mean_that_is_gone_is_refused(tmp_path, arrays, name):
+    del arrays[name]
+    _assert_refused(tmp_path / "c.npz", arrays, "differs from its checksum")
+
+
+def test_an_own_file_without_its_about_text_is_no_file_of_another_program(tmp_path, arrays):
+    del arrays["about"]
+    _assert_refused(tmp_path / "c.npz", arrays, "no array 'about'")
 
 
 def _assert_refused(path, arrays, message=None):
@@ -97,7 +126,7 @@ def test_files_of_the_flat_format_load(tmp_path, arrays, oldest):
     if oldest:
         for name in ("truncation_psi", "num_sweeps", "compute_dtype"):
             del about[name]
-    np.savez(tmp_path / "old.npz", **{**arrays, "about": np.array(json.dumps(about))})
+    np.savez(tmp_path / "old.npz", **_without_checksum({**arrays, "about": np.array(json.dumps(about))}))
     loaded = foreign_files.load_components(tmp_path / "old.npz")
     assert loaded.spec == LayerSpec("b8", "w", None, 1.0 if oldest else 0.7)
     assert (loaded.source.generator, loaded.source.fingerprint, loaded.source.method) == ("g", "0a1b", "decomposition")
@@ -181,11 +210,15 @@ def test_a_changed_field_of_another_type_is_refused(tmp_path, arrays, field, val
     about[part][field] = value
     path = tmp_path / "c.npz"
     changed = {**arrays, "about": np.array(json.dumps(about))}
-    if any(type(value) is type(one) and value == one for one in ALLOWED[field]):
+    if (field, value) == ("label", None):  # the value that it has
         np.savez(path, **changed)
+        _assert_same(components.load(path))
+    elif any(type(value) is type(one) and value == one for one in ALLOWED[field]):
+        _assert_refused(path, changed, "differs from its checksum")
+        np.savez(path, **_without_checksum(changed))
         components.load(path)
     else:
-        _assert_refused(path, changed)
+        _assert_refused(path, _without_checksum(changed))
 
 
 @pytest.mark.parametrize("part", ["source", "spec"])

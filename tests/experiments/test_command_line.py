@@ -195,6 +195,7 @@ BAD_DECOMPOSITIONS = {
     "too few samples": (["--num_samples=17", "--num_components=20"], "--num_samples=17"),
     "label": (["--label=1"], "--label=1"),
     "too many samples": (["--num_samples=5000000000"], "--num_samples=5000000000: must be from 1 to 2,000,000,000"),
+    "a seed that repeats seed 0": (["--seed=4294967296"], "--seed=4294967296: must be from 0 to 4294967295"),
     "truncation": (["--truncation_psi=1e9"], "--truncation_psi=1000000000.0"),
 }
 
@@ -204,6 +205,21 @@ def test_bad_input_is_one_line_and_leaves_nothing(case, tmp_path):
     arguments, message = BAD_DECOMPOSITIONS[case]
     _check_failure(run("decompose", *arguments, f"--workdir={tmp_path / 'new'}"), message)
     assert not (tmp_path / "new").exists()
+
+
+@pytest.mark.parametrize("command", ["decompose", "generate", "train_scenes"])
+def test_an_empty_workdir_is_refused(tmp_path, monkeypatch, command):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(devices, "use_cpu_devices", lambda count: None)
+    _check_failure(run(command, "--workdir="), "--workdir=: is empty; name a directory")
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_flagfile_that_is_no_text_is_one_line(tmp_path):
+    (tmp_path / "a.flags").write_bytes(b"\xff\xfe--seed=1\n")
+    result = run("decompose", f"--flagfile={tmp_path / 'a.flags'}")
+    assert result.returncode == 1 and len(result.stderr.splitlines()) == 1
+    assert result.stderr.startswith(f"error: --flagfile={tmp_path / 'a.flags'}: is not UTF-8 text: ")
 
 
 def test_an_unwritable_workdir_is_named(tmp_path):
@@ -256,6 +272,10 @@ def test_bad_edits_are_named(edit, message, workdir, tmp_path):
         (("effects", "--sigma=inf"), "--sigma=inf"),
         (("visualize", "--sigma=nan"), "--sigma=nan: must be a number of standard deviations"),
         (("visualize", "--truncation_psi=1e9"), "--truncation_psi=1"),
+        (("effects", "--seed=4294967296"), "--seed=4294967296"),
+        (("effects", "--num_samples=2000000000"), "--num_samples=2000000000"),
+        (("visualize", "--num_columns=1000000"), "--num_columns=1000000"),
+        (("visualize", "--seeds=4294967296"), "--seeds=4294967296: must be"),
         (("edit", "--edit=E(v0)=1", "--seeds=1-100000000"), "--seeds=1-100000000: more than 100,000 seeds"),
     ],
 )

@@ -117,6 +117,19 @@ def test_an_array_that_differs_from_its_checksum_is_named(directory, changed, na
     assert set(checkpoints.load_arrays(directory, ARRAYS)) == set(ARRAYS)
 
 
+def test_a_configuration_that_differs_from_its_checksum_is_named(directory):
+    path = directory / "config.json"
+    path.write_text(json.dumps(dict(reversed(CONFIG.items()))))  # another layout of the same values
+    checkpoints.load_arrays(directory, ARRAYS)
+    path.write_text(json.dumps({**CONFIG, "size": 4}))
+    with pytest.raises(checkpoints.CheckpointError, match="damaged: config.json differs from its checksum"):
+        checkpoints.load_arrays(directory, ARRAYS)
+    sums = json.loads((directory / "checksums.json").read_text())
+    del sums["config.json"]  # as older versions wrote checkpoints
+    (directory / "checksums.json").write_text(json.dumps(sums))
+    checkpoints.load_arrays(directory, ARRAYS)
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [("{", "cannot be read"), ("null", "must map names"), ("[]", "must map names"), ("{}", "no checksum of array")],
@@ -168,7 +181,7 @@ def test_every_shipped_network_has_checksums_and_agrees_with_them():
     directories = [path.parent for path in sorted((ROOT / "ganspace_jax" / "models").rglob("config.json"))]
     assert len(directories) >= 5
     for directory in directories:
-        assert (directory / "checksums.json").is_file()
+        assert "config.json" in json.loads((directory / "checksums.json").read_text())
         checkpoints.load_arrays(directory, checkpoints._read(directory / "arrays"))
 
 

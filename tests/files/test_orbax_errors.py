@@ -51,3 +51,15 @@ def test_only_late_reports_to_a_closed_loop_are_dropped(monkeypatch):
 )
 def test_the_reason_of_the_operating_system_comes_first(error, reason):
     assert orbax_errors.reason(error) == reason
+
+
+def test_late_errors_of_orbax_s_tasks_are_dropped_and_those_of_other_tasks_stay(caplog):
+    """asyncio logs them when it frees the tasks, which is after the error was told."""
+    with orbax_errors.silence():
+        pass
+    for text, is_kept in (("orbax/checkpoint/a.py", False), ('Error writing in OCDBT "x"', False), ("mine.py", True)):
+        caplog.clear()
+        logging.getLogger("asyncio").error("Task exception was never retrieved\nfuture: <Task %s>", text)
+        assert bool(caplog.records) is is_kept
+    logging.getLogger("asyncio").error("orbax is slow")
+    assert len(caplog.records) == 2

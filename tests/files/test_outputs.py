@@ -208,17 +208,70 @@ def test_the_older_directory_survives_if_no_rename_works(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (outputs.outputs, "--workdir={}: cannot be written: No space left on device; name another directory"),
-        (outputs.replacement, "{}: cannot be written: No space left on device; name another directory"),
+        (outputs.outputs, "--workdir={}: cannot be written: No space left on device, at b; what was there before "),
+        (outputs.replacement, "{}: cannot be written: No space left on device, at new; what was there before "),
     ],
 )
 def test_a_full_disk_is_named_by_the_directory(tmp_path, make, message):
-    with pytest.raises(InputError) as caught, make(tmp_path / "target"):
+    with pytest.raises(InputError) as caught, make(tmp_path / "target") as made:
+        made.mkdir(exist_ok=True)
+        for number, name in enumerate(("c", "b", "a")):
+            (made / name).write_text(name)
+            os.utime(made / name, ns=(0, 2**62 if name == "b" else number))
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-    assert str(caught.value) == message.format(tmp_path / "target")
+    assert str(caught.value).startswith(message.format(tmp_path / "target"))
+    with pytest.raises(InputError, match="device, at c.npz; "), make(tmp_path / "target"):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "somewhere/c.npz")
     with pytest.raises(PermissionError), make(tmp_path / "target"):
         raise PermissionError(errno.EACCES, "denied", "elsewhere")
     assert not _names(tmp_path)
+
+
+@pytest.mark.parametrize("make", [outputs.outputs, outputs.claim, outputs.replacement])
+def test_an_empty_name_is_refused(tmp_path, monkeypatch, make):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(InputError, match=": is empty; name a directory|^: is empty"), make(""):
+        pytest.fail("the work began")
+    assert not _names(tmp_path)
+
+
+@pytest.mark.parametrize("names", [["run.flags"], []])
+def test_a_directory_in_the_place_of_a_file_leaves_no_mixed_results(tmp_path, names):
+    """Found before the work, if the name of the file is given."""
+    (tmp_path / "run.flags" / "notes").mkdir(parents=True)
+    (tmp_path / "a.txt").write_text("before")
+    with pytest.raises(InputError, match="run.flags: is a directory; move it"):  # noqa: SIM117
+        with outputs.outputs(tmp_path, names) as scratch:
+            assert not names
+            for name in ("a.txt", "run.flags"):
+                (scratch / name).write_text("after")
+    assert _names(tmp_path) == {"a.txt", "run.flags"} and _names(tmp_path / "run.flags") == {"notes"}
+    assert (tmp_path / "a.txt").read_text() == "before"
+
+
+def test_only_scratch_directories_of_this_program_are_removed(tmp_path):
+    others = {".writing-notes", ".writing-abcdefg", ".writing-ABCDEFGH", ".writing-file1234"}
+    for name in ("abcdefgh", "notes", "abcdefg", "ABCDEFGH"):
+        (tmp_path / f".writing-{name}").mkdir()
+    (tmp_path / ".writing-file1234").write_text("")
+    with outputs.outputs(tmp_path):
+        assert len(_names(tmp_path)) == 5
+    assert _names(tmp_path) == others
+
+
+def test_files_of_the_user_survive_a_replacement(tmp_path):
+    """Files of the program that the new directory lacks do not."""
+    old = tmp_path / "model"
+    (old / "notes" / "deep").mkdir(parents=True)
+    for name in ("notes/deep/a", "b", "config.json", "preview.png"):
+        (old / name).write_text(f"old {name}")
+    (old / "link").symlink_to("nowhere")
+    with outputs.replacement(old, own=("config.json", "preview.png")) as made:
+        made.mkdir()
+        (made / "config.json").write_text("new")
+    assert _names(old) == {"notes", "b", "link", "config.json"}
+    assert (old / "notes" / "deep" / "a").read_text() == "old notes/deep/a" and (old / "b").read_text() == "old b"
+    assert (old / "config.json").read_text() == "new" and os.readlink(old / "link") == "nowhere"
 
 
 def test_errors_name_the_target_and_not_the_scratch_path(tmp_path):

@@ -124,20 +124,59 @@ def _damage(directory):
             path.write_bytes(b"")
 
 
-@pytest.mark.parametrize("part", ["running", "finished", "both of running"])
-def test_damaged_states_cost_time_only(tmp_path, generator, whole, caplog, part):
-    """The state before the last, or the beginning of the sweep, takes its place, and
-    the log says so.
+@pytest.mark.parametrize("estimator", ESTIMATORS)
+@pytest.mark.parametrize("part", ["running", "finished", "both of running", "about.json", "no about.json"])
+def test_damaged_states_cost_time_only(tmp_path, generator, whole, caplog, estimator, part):
+    """The state before the last, or the beginning of the sweep, takes its place. The
+    log tells so, and the damaged files are set aside.
     """
+    if estimator == "incremental" and part == "finished":
+        return  # it has one sweep only
+    kept = dict(state=tmp_path / "state", save_every=0.0, estimator=estimator, **SETTINGS)
     with pytest.raises(Interrupted):
-        calls.decompose(generator, state=tmp_path, save_every=0.0, should_stop=Stop(11), **SETTINGS)
-    steps = sorted(tmp_path.glob(f"{part.split()[-1]}*/*"), key=lambda path: int(path.name))
-    for step in steps if part.startswith("both") else steps[-1:]:
-        _damage(step)
-    with caplog.at_level(logging.WARNING, logger="ganspace_jax.files.checkpoints"):
-        found = calls.decompose(generator, state=tmp_path, save_every=0.0, **SETTINGS)
-    assert "damaged" in caplog.text
-    _assert_equal(found, whole["exact"])
+        calls.decompose(generator, should_stop=Stop(11), **kept)
+    if part.endswith("about.json"):
+        about = tmp_path / "state" / "about.json"
+        about.unlink() if part.startswith("no") else about.write_text(about.read_text().replace("640", "641"))
+    else:
+        steps = sorted((tmp_path / "state").glob(f"{part.split()[-1]}*/*"), key=lambda path: int(path.name))
+        for step in steps if part.startswith("both") else steps[-1:]:
+            _damage(step)
+    with caplog.at_level(logging.WARNING, logger="ganspace_jax.files"):
+        found = calls.decompose(generator, **kept)
+    assert f"moved to {tmp_path / 'state.damaged'}" in caplog.text
+    assert any((tmp_path / "state.damaged").iterdir())
+    _assert_equal(found, whole[estimator])
+    before = sorted((tmp_path / "state.damaged").rglob("*"))
+    resume.discard(Run(state=tmp_path / "state"))
+    assert {path.name for path in tmp_path.iterdir()} == {"state.damaged"}
+    assert sorted((tmp_path / "state.damaged").rglob("*")) == before
+
+
+@pytest.mark.parametrize("interrupted", [False, True])
+def test_files_that_a_run_did_not_write_remain(tmp_path, generator, whole, interrupted):
+    """Notes, and the state of a training in the same work directory."""
+    others = ("notes/running-3.txt", "running-", "7/arrays", "process-1/notes", "training.json")
+    for name in others:
+        (tmp_path / "state" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "state" / name).write_text(name)
+    kept = dict(state=tmp_path / "state", save_every=0.0, **SETTINGS)
+    if interrupted:
+        with pytest.raises(Interrupted):
+            calls.decompose(generator, should_stop=Stop(11), **kept)
+    _assert_equal(calls.decompose(generator, **kept), whole["exact"])
+    resume.discard(Run(state=tmp_path / "state"))
+    found = [path for path in (tmp_path / "state").rglob("*") if path.is_file()]
+    assert {path.read_text() for path in found} == set(others) and len(found) == len(others)
+
+
+def test_an_about_file_of_another_program_is_left_alone(tmp_path, generator):
+    (tmp_path / "about.json").write_text('{"author": "me"}')
+    with pytest.raises(InputError, match="about.json: was not written by this program; name another work directory"):
+        calls.decompose(generator, state=tmp_path, **SETTINGS)
+    (tmp_path / "finished").mkdir()
+    resume.discard(Run(state=tmp_path))
+    assert {path.name for path in tmp_path.iterdir()} == {"about.json", "finished"}
 
 
 def test_a_full_disk_leaves_the_last_good_state(tmp_path, generator, whole):

@@ -6,7 +6,6 @@ import errno
 import logging
 import os
 import resource
-import shutil
 
 import jax
 import jax.numpy as jnp
@@ -14,6 +13,7 @@ import numpy as np
 import orbax.checkpoint as ocp
 import pytest
 
+from ganspace_jax.errors import InputError
 from ganspace_jax.files import checksums, run_states
 from ganspace_jax.files.checkpoints import CheckpointError
 
@@ -48,9 +48,36 @@ def test_a_damaged_state_gives_way_to_the_one_before(tmp_path, caplog):
         restored = run_states.RunCheckpoints(tmp_path).restore(_state(0))
     assert restored is not None and restored[0] == 1 and restored[1][1]["step"] == 1
     assert "state 2 is damaged, trying the one before" in caplog.text
-    shutil.rmtree(tmp_path / "1")
-    with pytest.raises(CheckpointError, match="every state in it is damaged"):
-        run_states.RunCheckpoints(tmp_path).restore(_state(0))
+    aside = tmp_path.with_name(f"{tmp_path.name}.damaged")
+    assert f"moved to {aside / '2'}" in caplog.text and (aside / "2").is_dir() and not (tmp_path / "2").exists()
+
+
+def test_damaged_states_are_set_aside_and_the_run_starts_again(tmp_path, caplog):
+    """Nothing is deleted, also if a second state of the same name is damaged."""
+    for _ in range(2):
+        saved = run_states.RunCheckpoints(tmp_path / "run")
+        saved.save(1, _state(1))
+        saved.close()
+        for path in (tmp_path / "run" / "1").rglob("*"):
+            if path.is_file():
+                path.write_bytes(b"")
+        with caplog.at_level(logging.WARNING, logger="ganspace_jax.files.run_states"):
+            assert run_states.RunCheckpoints(tmp_path / "run").restore(_state(0)) is None
+    assert "run: every state in it was damaged; starting again" in caplog.text
+    assert {path.name for path in (tmp_path / "run.damaged").iterdir()} == {"1", "1-2"}
+    assert not list((tmp_path / "run").iterdir())
+
+
+def test_a_damaged_state_that_cannot_be_moved_is_named(tmp_path):
+    saved = run_states.RunCheckpoints(tmp_path / "run")
+    saved.save(1, _state(1))
+    for path in (tmp_path / "run" / "1").rglob("*"):
+        if path.is_file():
+            path.write_bytes(b"")
+    (tmp_path / "run.damaged").write_text("in the way")
+    with pytest.raises(InputError, match=r"run/1: is damaged, and cannot be moved to \S+run.damaged: File exists"):
+        saved.restore(_state(0))
+    assert (tmp_path / "run" / "1").is_dir()
 
 
 def test_a_run_that_fell_back_saves_again(tmp_path):
@@ -94,6 +121,7 @@ def test_of_several_runs_the_state_with_the_right_shapes_is_restored(tmp_path):
     saved.save(1, _state(1))
     saved.save(2, (np.zeros(4, np.float32), {"step": np.int32(2)}))
     assert saved.restore(_state(0))[0] == 1
+    assert (tmp_path.with_name(f"{tmp_path.name}.damaged") / "2").is_dir()
     saved.close()
 
 
@@ -155,7 +183,9 @@ def test_a_full_disk_is_named_and_the_states_before_remain(tmp_path, monkeypatch
         patch.setattr(saved._manager, "save", fail)
         with pytest.raises(CheckpointError) as caught:
             saved.save(2, _state(2))
-    assert str(caught.value) == f"{tmp_path}: cannot be written: No space left on device"
+    assert str(caught.value) == f"{tmp_path}: cannot be written: No space left on device; " + (
+        "states that were saved before are intact"
+    )
     assert {path.name for path in tmp_path.iterdir()} == {"1"}
     assert saved.restore(_state(0))[0] == 1
     saved.save(2, _state(2))

@@ -81,6 +81,9 @@ def test_unknown_names_get_the_nearest():
     [
         ({"family": "stylegan9"}, "unknown family 'stylegan9'; there are stylegan2"),
         ({"colours": 3}, "config.json: .*colours"),
+        ({"mapping_layers": 3_000_000}, r"config.json: mapping_layers: is 3e\+06, must be at most 256"),
+        ({"channels": [1] * 1000}, "config.json: channels: has 1,000 entries, must have at most 256"),
+        ({"z_dim": 10**30}, r"config.json: z_dim: is 1e\+30, must be at most 1,000,000"),
         ({"channels": [4, 3]}, r"array synthesis\.b8\.\S+ has shape"),
     ],
 )

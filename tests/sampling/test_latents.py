@@ -8,7 +8,12 @@ import numpy as np
 import pytest
 
 from ganspace_jax.errors import InputError
-from ganspace_jax.sampling import latents
+from ganspace_jax.generators import base, stylegan2, synthesis
+from ganspace_jax.generators.synthesis import Synthesis
+from ganspace_jax.methods import decomposition
+from ganspace_jax.sampling import devices, latents, sweeps
+from ganspace_jax.sampling.layers import LayerSpec
+from ganspace_jax.statistics import moments
 
 
 def test_a_sample_does_not_depend_on_its_batch():
@@ -62,3 +67,43 @@ def test_truncated_normal_prior():
     seeded = latents.from_seed(3, 4, 2, "truncated_normal", 0.5)
     np.testing.assert_array_equal(2.0 * seeded, latents.from_seed(3, 4, 2, "truncated_normal"))
     assert np.abs(seeded).max() <= 1.0
+
+
+def _generator():
+    config = stylegan2.Config(z_dim=4, w_dim=4, channels=(3,), mapping_layers=1)
+    return base.split(stylegan2.StyleGAN2(config, key=jax.random.key(0)))
+
+
+def _samples(generator, seed):
+    samples = sweeps.Samples(generator, LayerSpec("w", "w"), 16, seed)
+    step = sweeps.Step(lambda *args: args[0], moments.init(4))
+    return sweeps.sweep(samples, sweeps.Execution(devices.own_devices(), 8), moments, step, 0, 16)
+
+
+def _image(generator, noise):
+    return synthesis.synthesize(generator, jnp.zeros((1, *generator.latent_shape)), Synthesis(noise=noise))
+
+
+TAKERS = {
+    "published seeds": lambda generator, seed: latents.layer_latents(generator, [seed]),
+    "one published seed": lambda generator, seed: latents.from_seed(seed, 4),
+    "noise": _image,
+    "spec": lambda generator, seed: decomposition.Decomposition(num_samples=99, seed=seed),
+    "samples": _samples,
+    "list": lambda generator, seed: latents.parse_seeds([str(seed)]),
+    "effects": lambda generator, seed: synthesis.seeded_key(seed),
+}
+
+
+@pytest.mark.parametrize("seed", [2**32, 2**32 + 1, 2**70, -1])
+@pytest.mark.parametrize("taker", TAKERS)
+def test_seeds_that_would_repeat_another_one_are_refused(taker, seed):
+    """JAX ignores the bits above the 32nd."""
+    with pytest.raises(InputError, match=f"seeds?={seed}: must be"):
+        TAKERS[taker](_generator(), seed)
+
+
+def test_the_largest_seeds_differ():
+    drawn = [np.asarray(jax.random.key_data(synthesis.seeded_key(seed))).tolist() for seed in (0, 1, 2**31, 2**32 - 1)]
+    assert len(set(map(tuple, drawn))) == 4
+    assert latents.from_seed(2**32 - 1, 4).shape == (1, 4)

@@ -15,7 +15,7 @@ from typing import IO, Any
 import numpy as np
 
 from ganspace_jax.errors import InputError
-from ganspace_jax.files.inert import file_kinds, limits, network_pickles, unpickler
+from ganspace_jax.files.inert import archive_sizes, file_kinds, limits, network_pickles, unpickler
 from ganspace_jax.files.inert.limits import Allowance
 from ganspace_jax.files.inert.records import Name, Record
 
@@ -41,6 +41,7 @@ def read(path: str | os.PathLike[str], *, with_objects: bool = False) -> Any:
 
 
 def _read(path: pathlib.Path, with_objects: bool) -> Any:
+    archive_sizes.check(path)
     allowance = Allowance(path.stat().st_size)
     read_objects = functools.partial(_objects, path=path, allowance=allowance) if with_objects else _refuse
     with open(path, "rb") as file:

@@ -3,7 +3,6 @@
 adversarial.py defines a step; this file has a run's side effects.
 """
 
-import json
 import pathlib
 import time
 from collections.abc import Callable
@@ -15,11 +14,11 @@ import numpy as np
 from flax import nnx
 from jax.sharding import Mesh
 
-from ganspace_jax.files import pictures, run_states
+from ganspace_jax.files import pictures, run_states, trainings
 from ganspace_jax.files.run_states import RunCheckpoints
 from ganspace_jax.generators import base, zoo
 from ganspace_jax.generators.biggan_deep import BigGANDeep
-from ganspace_jax.run import Progress
+from ganspace_jax.run import Interrupted, Progress
 from ganspace_jax.sampling import devices as device_meshes
 from ganspace_jax.sampling import latents
 from ganspace_jax.scenes.training import adversarial, standing_statistics
@@ -62,6 +61,7 @@ def run(
     workdir: pathlib.Path,
     intervals: Intervals,
     report: Callable[[Progress], object] = lambda progress: None,
+    should_stop: Callable[[], bool] = lambda: False,
 ) -> None:
     """Trains on all devices until the recipe's end. A resumed run ends bit-equal.
 
@@ -69,9 +69,13 @@ def run(
         state: state to start from, unless workdir holds a saved state.
         workdir: work directory of the run.
         report: function that receives the progress at the start and after every step.
+        should_stop: function that is polled after every step. If it returns True, the
+            run saves its state and raises Interrupted.
 
     Raises:
-        InputError: the devices cannot share a batch, or workdir holds another run.
+        InputError: the devices cannot share a batch, or workdir holds another run or
+            cannot be written.
+        Interrupted: the run was told to stop; its state is saved.
     """
     networks, recipe, render, key = program
     (workdir / "samples").mkdir(parents=True, exist_ok=True)
@@ -80,7 +84,7 @@ def run(
     state = _resume(saved, state, devices)
     step = first_step = int(state.step)
     last_save = time.monotonic()
-    _forget_metrics_after(workdir, step * recipe.batch_size)
+    trainings.forget_metrics_after(workdir, step * recipe.batch_size)
     report(_progress(recipe, step))
     while step < recipe.num_steps:
         regularize = recipe.r1_weight > 0 and step % recipe.r1_interval == 0
@@ -90,12 +94,16 @@ def run(
         step += 1
         report(_progress(recipe, step))
         if step % recipe.r1_interval == 1:
-            _write_metrics(workdir, step * recipe.batch_size, metrics)
+            trainings.append_metrics(workdir, step * recipe.batch_size, metrics._asdict())
         if step % max(1, intervals.sample_every // recipe.batch_size) == 0 or step == recipe.num_steps:
             path = workdir / "samples" / f"{step * recipe.batch_size:09d}.png"
             _sample_grid(adversarial.averaged_generator(networks, state), recipe, path)
-        if time.monotonic() - last_save > intervals.save_every and step < recipe.num_steps:
+        is_stopping = should_stop() and step < recipe.num_steps
+        if is_stopping or (time.monotonic() - last_save > intervals.save_every and step < recipe.num_steps):
             saved.save(step, state)
+            if is_stopping:
+                saved.close()
+                raise Interrupted(f"stopped; saved in {workdir / 'state'}; the same command continues from there")
             _save_networks(workdir, networks, state, finished=False)
             last_save = time.monotonic()
     if step > first_step:
@@ -112,23 +120,6 @@ def _resume(saved: RunCheckpoints, state: adversarial.TrainState, devices: Mesh)
 
 def _progress(recipe: adversarial.Recipe, step: int) -> Progress:
     return Progress(step * recipe.batch_size, recipe.num_images, "image")
-
-
-def _write_metrics(workdir: pathlib.Path, num_images: int, metrics: adversarial.Metrics) -> None:
-    figures = {name: round(float(value), 5) for name, value in metrics._asdict().items()}
-    with open(workdir / "metrics.jsonl", "a") as file:
-        file.write(json.dumps({"images": num_images, **figures}) + "\n")
-
-
-def _forget_metrics_after(workdir: pathlib.Path, num_images: int) -> None:
-    """Removes metrics later than the resumed state, and an incomplete last line.
-
-    A killed run can leave both.
-    """
-    path = workdir / "metrics.jsonl"
-    lines = path.read_text().splitlines(keepends=True) if path.exists() else []
-    whole = [line for line in lines if line.endswith("\n") and json.loads(line)["images"] <= num_images]
-    path.write_text("".join(whole))
 
 
 def _sample_grid(generator: Any, recipe: adversarial.Recipe, path: pathlib.Path) -> None:

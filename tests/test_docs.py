@@ -10,6 +10,7 @@ import sys
 import pytest
 
 import ganspace_jax as gs
+from checkpoints_convert import formats
 
 ROOT = pathlib.Path(__file__).parents[1]
 PAGES = [
@@ -150,3 +151,11 @@ def test_a_flagfile_names_its_command_its_time_and_its_prerequisite(path):
     needs_another_run = any(f"{name}=runs/" in flags for name in ("components", "grow_from"))
     assert len(commands) == 1 + needs_another_run
     assert "\n# Prerequisite: python -m " in comment or not needs_another_run
+
+
+def test_the_table_of_layouts_lists_every_format_and_its_options():
+    rows = re.findall(
+        r"^\| `(\w+)` \| [^|]+ \|([^|]*)\|$", (ROOT / "docs" / "checkpoints.md").read_text(), re.MULTILINE
+    )
+    listed = {name: tuple(re.findall(r"`(\w+)`", options)) for name, options in rows}
+    assert listed == {one.name: one.options for one in formats.FORMATS}

@@ -7,7 +7,7 @@
 The content of the file determines its format. Nothing in the file is executed. A
 conversion must use every parameter exactly once, and the images must be finite. Only
 then the directory appears, in one step. It contains the generator, preview.png with the
-images of seeds 0 to 15 (0 to 3 above 256 pixels), and conversion.json, which names the
+images of seeds 0 to 15 (0 to 3 above 128 pixels), and conversion.json, which names the
 source. Converting the same file again replaces the directory.
 
 If the name of the output ends in .safetensors, the generator becomes one file instead.
@@ -60,7 +60,7 @@ flags.DEFINE_multi_string(
 )  # fmt: skip
 
 _RECORD = "conversion.json"
-_LARGE = 256  # pixels; a larger image takes a second or more
+_LARGE = 128  # pixels; a larger image can take a second or more
 
 
 def main():

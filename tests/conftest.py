@@ -49,7 +49,7 @@ jax.config.update("jax_num_cpu_devices", 2)  # for the tests of what is spread o
 
 def pytest_addoption(parser):
     """For runs that take longer than a suite should."""
-    parser.addoption("--mutations", type=int, default=300, help="Mutations of the fuzz test.")
+    parser.addoption("--mutations", type=int, default=200, help="Mutations of the fuzz test.")
     parser.addoption("--kills", type=int, default=1, help="Moments at which test_resume.py kills each kind of run.")
 
 

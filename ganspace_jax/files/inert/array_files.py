@@ -9,6 +9,8 @@ import pathlib
 import zipfile
 from typing import Any
 
+import numpy as np
+
 from ganspace_jax.errors import InputError
 from ganspace_jax.files.inert import file_kinds, network_pickles, numpy_files, safetensors_files, torch_files, unpickler
 
@@ -23,6 +25,28 @@ def read(path: str | os.PathLike[str]) -> Any:
         InputError: The file is damaged, or has none of the formats.
     """
     return unpickler.read_or_refuse(pathlib.Path(path), _read)
+
+
+def as_array(value: Any) -> Any:
+    """Returns a number, a list of numbers, or nested lists of numbers or of arrays of
+    one shape, as one array. Other values are returned as they are.
+    """
+    if is_number(value):
+        return np.array(value, np.float32)
+    if not isinstance(value, list) or not value:
+        return value
+    if all(map(is_number, value)):
+        return np.array(value, np.float32)
+    arrays = [as_array(one) for one in value]
+    is_one = all(isinstance(one, np.ndarray) for one in arrays) and len({one.shape for one in arrays}) == 1
+    return np.stack(arrays) if is_one and len({one.dtype for one in arrays}) == 1 else value
+
+
+def is_number(value: Any) -> bool:
+    """Returns whether a value is a number, of Python or of NumPy, and no truth
+    value.
+    """
+    return isinstance(value, int | float | np.number) and not isinstance(value, bool | np.complexfloating)
 
 
 def _read(path: pathlib.Path) -> Any:

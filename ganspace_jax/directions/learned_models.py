@@ -33,13 +33,10 @@ def attributes_of(content: Any) -> Any:
     if isinstance(attributes.get("coef_"), np.ndarray):
         return {"coef_": attributes["coef_"]}
     dual, vectors = attributes.get("dual_coef_"), attributes.get("support_vectors_")
-    if attributes.get("kernel") == "linear" and _is_matrix(vectors) and np.shape(dual) == (1, len(vectors)):
+    has_arrays = isinstance(dual, np.ndarray) and isinstance(vectors, np.ndarray) and vectors.ndim == 2
+    if attributes.get("kernel") == "linear" and has_arrays and dual.shape == (1, len(vectors)):
         return {"coef_": dual @ vectors}
     if isinstance(attributes.get("components_"), np.ndarray) and "mixing_" not in attributes:
         names = ("components_", "mean_", "explained_variance_")
         return {name: attributes[name] for name in names if isinstance(attributes.get(name), np.ndarray)}
     raise ValueError(f"it holds an object of the class {content.name}, which has no directions")
-
-
-def _is_matrix(value: Any) -> bool:
-    return isinstance(value, np.ndarray) and value.ndim == 2

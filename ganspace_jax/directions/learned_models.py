@@ -8,6 +8,7 @@
 The objects are inert records, so neither scikit-learn nor the file's code runs.
 """
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -32,11 +33,16 @@ def attributes_of(content: Any) -> Any:
     attributes = content.attributes
     if isinstance(attributes.get("coef_"), np.ndarray):
         return {"coef_": attributes["coef_"]}
-    dual, vectors = attributes.get("dual_coef_"), attributes.get("support_vectors_")
-    has_arrays = isinstance(dual, np.ndarray) and isinstance(vectors, np.ndarray) and vectors.ndim == 2
-    if attributes.get("kernel") == "linear" and has_arrays and dual.shape == (1, len(vectors)):
-        return {"coef_": dual @ vectors}
+    if attributes.get("kernel") == "linear":
+        dual, vectors = _matrix(attributes, "dual_coef_"), _matrix(attributes, "support_vectors_")
+        if dual is not None and vectors is not None and dual.shape == (1, len(vectors)):
+            return {"coef_": dual @ vectors}
     if isinstance(attributes.get("components_"), np.ndarray) and "mixing_" not in attributes:
         names = ("components_", "mean_", "explained_variance_")
         return {name: attributes[name] for name in names if isinstance(attributes.get(name), np.ndarray)}
     raise ValueError(f"it holds an object of the class {content.name}, which has no directions")
+
+
+def _matrix(attributes: Mapping[str, Any], name: str) -> np.ndarray | None:
+    value = attributes.get(name)
+    return value if isinstance(value, np.ndarray) and value.ndim == 2 else None

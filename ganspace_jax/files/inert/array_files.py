@@ -63,8 +63,9 @@ def _read(path: pathlib.Path) -> Any:
     if safetensors_files.is_safetensors(path):
         return safetensors_files.read(path)
     found = file_kinds.describe(path)
+    formats = "neither an .npz nor an .npy, no torch file, no safetensors and no pickle"
     raise InputError(
-        f"{path}: {f'{found}; ' if found else ''}neither an .npz nor an .npy, no torch file, no safetensors and no pickle"
+        f"{path}: {found if found and 'is a pickle' in found else f'{found}; {formats}' if found else formats}"
     )
 
 

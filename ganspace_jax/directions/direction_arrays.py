@@ -22,7 +22,7 @@ from ganspace_jax.files.inert import array_files
 _NUM_LISTED = 8  # names or shapes in a message
 _FILE_ENDING = re.compile(r"\.(npy|npz|pt|pth|pkl|pickle)$")
 _BESIDE = re.compile(  # arrays that programs store beside directions
-    r"(w_|z_|d?latents?_)?(mean|avg|center|centre|intercept|bias|eigen_?values?|eig_?vals?|values|layers)_?",
+    r"(w_|z_|d?latents?_)?(mean|avg|center|centre|intercept|eigen_?values?|eig_?vals?|values|layers)_?",
     re.IGNORECASE,
 )
 _NETWORKS = {

@@ -128,10 +128,13 @@ def _from_ganspace(path: Path, arrays: Mapping[str, np.ndarray], latent_space: s
         {"seed": int(name.get("seed") or 0), "estimator": name.get("estimator", UNKNOWN)},
         num_samples=int(name.get("samples") or 0), assumptions=assumptions,
     )  # fmt: skip
-    count = len(arrays["act_comp"])
+    count, act_comp, act_mean = len(arrays["act_comp"]), arrays["act_comp"], arrays["act_mean"]
+    if act_comp.ndim in (3, 5):  # with 2 or 4 axes, the axis of length 1 is squeezed
+        act_comp = array_checks.without_axis(arrays, "act_comp", 1)
+    act_mean = act_mean[None] if act_mean.ndim in (1, 3) else act_mean
     return with_unknowns(
-        activation_components=components.channels_last(array_checks.without_axis(arrays, "act_comp", 1)),
-        activation_mean=components.channels_last(arrays["act_mean"])[0],
+        activation_components=components.channels_last(act_comp),
+        activation_mean=components.channels_last(act_mean)[0],
         activation_stdevs=arrays["act_stdev"],
         latent_components=arrays["lat_comp"].reshape(count, -1),
         latent_mean=arrays["lat_mean"].reshape(-1),

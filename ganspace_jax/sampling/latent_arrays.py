@@ -134,6 +134,7 @@ def _search_dictionary(value: dict[Any, Any], picture: str) -> Iterator[Found]:
     if known:
         yield from _search(value[names[known[0]]], picture, known[0])
         return
+    keys = [key for key in keys if not _is_beside(value[key])] or keys
     for key, name in zip(keys, map(_plain, keys), strict=True):
         if re.fullmatch(r"arr_\d+", name) or _STEPS.search(name):  # names no picture
             yield from _search(value[key], picture, name)
@@ -158,6 +159,13 @@ def _is_numbers(value: Any) -> bool:
     return isinstance(value, list) and len(value) > 0 and array_files.is_number(value[0])
 
 
+def _is_beside(value: Any) -> bool:
+    """Returns whether a value is a list of numbers or a row of whole numbers, such as
+    losses or seeds, which programs store beside latents.
+    """
+    return _is_numbers(value) or (is_array(value) and value.ndim == 1 and value.dtype.kind in "iu")
+
+
 def _is_style_space(content: Any) -> bool:
     """Returns whether a content is StyleCLIP's [names of layers, arrays by layer].
 
@@ -171,7 +179,7 @@ def _is_style_space(content: Any) -> bool:
 
 
 def _holds_arrays(value: Any) -> bool:
-    return is_array(value) or (isinstance(value, dict | list | tuple) and len(value) > 0)
+    return (is_array(value) and value.size != 1) or (isinstance(value, dict | list | tuple) and len(value) > 0)
 
 
 def _listed_content(content: Any) -> str:

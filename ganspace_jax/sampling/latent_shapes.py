@@ -33,7 +33,7 @@ class Space(NamedTuple):
         (num_layers, width), space = self.latent_shape, "w" if self.has_mapping else "z"
         per_layer = f"[n, {num_layers}, {width}] ({space} of {num_layers} layers)"
         if not self.has_mapping:
-            return f"[n, {self.z_dim}] (z) or {per_layer}"
+            return f"[n, {self.z_dim}] (z)" + (f" or {per_layer}" if num_layers > 1 else "")
         if width == self.z_dim:
             return f"{per_layer} or [n, {width}] (w or z)"
         return f"{per_layer}, [n, {width}] (w) or [n, {self.z_dim}] (z)"

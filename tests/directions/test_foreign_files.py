@@ -380,6 +380,21 @@ def test_the_key_of_a_direction_tells_its_space(tmp_path, key):
     assert foreign_files.load_components(tmp_path / "smile_boundary.npz").spec.latent_space == key
 
 
+@pytest.mark.parametrize("layer", [(4,), (3, 2, 2)])
+def test_ganspaces_components_may_be_flat(tmp_path, layer):
+    rng, path = np.random.default_rng(0), tmp_path / "StyleGAN2-x_convs.0_ipca_c2_n9_w.npz"
+    comp, mean, w = rng.standard_normal((2, *layer)), rng.standard_normal(layer), rng.standard_normal((2, 4))
+    figures = {name: np.ones(2) for name in ("act_stdev", "lat_stdev", "var_ratio", "random_stdevs")}
+    flat = {"act_comp": comp, "act_mean": mean, "lat_comp": w, "lat_mean": w[0]}
+    published = {"act_comp": comp[:, None], "act_mean": mean[None], "lat_comp": w[:, None], "lat_mean": w[:1]}
+    found = []
+    for arrays in (flat, published):
+        np.savez(path, **arrays, **figures)  # pyright: ignore[reportArgumentType]
+        found.append(foreign_files.load_components(path))
+    for name in ("activation_components", "activation_mean", "latent_components", "latent_mean"):
+        np.testing.assert_array_equal(getattr(found[0], name), getattr(found[1], name))
+
+
 def test_a_direction_of_zeros_is_refused(tmp_path):
     np.save(tmp_path / "a.npy", np.zeros((1, 4)))
     with pytest.raises(InputError, match=r"a\.npy: not a components file: its directions are zero"):

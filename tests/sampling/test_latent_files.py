@@ -80,6 +80,8 @@ PER_LAYER = {
     "its mean beside": ({"code": WS, "latent_avg": W[0]}, 3),
     "noise maps by name": ({"w_opt": WS[:1], "noise_bufs": {"b4.conv1": np.ones((4, 4), np.float32)}}, 1),
     "in the optimiser too": ({"code": WS[:1], "optimizer": {"state": {0: {"exp_avg": WS[1:]}}}}, 1),
+    "losses and seeds beside": ({"code": WS, "seeds": np.arange(6), "psi": [0.5] * 6, "step": 3}, 3),
+    "a loss beside each": ({"a.png": [WS[0], np.array(0.1)], "b.png": [WS[1:2], np.array(0.1)]}, 2),
     "lists of numbers": ({"w": WS.tolist()}, 3),
     "lists of numbers alone": (WS.tolist(), 3),
     "deeper": ({"result": {"a.png": {"latent": WS[0]}, "A.PNG": {"latent": WS[1]}}, "loss": NOISES}, 2),

@@ -65,7 +65,7 @@ def _space_of_directions() -> str | None:
     tell it, because the flag may be there for the latents.
     """
     if FLAGS.latent_space is not None and "latents" in FLAGS and FLAGS.latents is not None:
-        is_told = not foreign_files.load_components(FLAGS.components).source.assumes_space
+        is_told = not foreign_files.load_components(FLAGS.components, None, _latents()).source.assumes_space
         return None if is_told else FLAGS.latent_space
     return FLAGS.latent_space
 

@@ -17,8 +17,18 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from ganspace_jax.files.inert import array_files
+
 _NUM_LISTED = 8  # names or shapes in a message
 _FILE_ENDING = re.compile(r"\.(npy|npz|pt|pth|pkl|pickle)$")
+_BESIDE = re.compile(  # arrays that programs store beside directions
+    r"(w_|z_|d?latents?_)?(mean|avg|center|centre|intercept|eigen_?values?|eig_?vals?|values|layers)_?",
+    re.IGNORECASE,
+)
+_NETWORKS = {
+    "mapper": "the network of StyleCLIP's latent mapper, which is no direction",
+    "log_mat_half": "log_mat_half, the parameters of GANLatentDiscovery's deformator, which are no directions",
+}  # by the first part of a parameter's name
 _STYLE_SPACE = "StyleSpace's and StyleCLIP's arrays of styles, one per layer; styles are neither w nor z"
 _CLIP_WIDTH = 512
 _CHANNEL_EFFECTS = "; StyleCLIP's channel effects (fs3), which are no directions, have one such row per style channel"
@@ -45,10 +55,12 @@ class Directions(NamedTuple):
     Attributes:
         array: directions [k, d], or [k, layers, d] with a row per layer.
         names: names of the directions in the file; () without names.
+        unused: names of arrays beside the directions, such as a mean.
     """
 
     array: np.ndarray
     names: tuple[str, ...] = ()
+    unused: tuple[str, ...] = ()
 
 
 def find(content: Any, latents: Latents | None = None) -> Directions:
@@ -65,18 +77,22 @@ def find(content: Any, latents: Latents | None = None) -> Directions:
         return Directions(_of_array(_stacked(content), latents))
     if not isinstance(content, dict):
         return Directions(_of_array(content, latents))
-    content = {name: _stacked(value) if _is_numbers(value) else value for name, value in content.items()}
-    if any(str(name).split(".")[0] == "mapper" for name in _nested(content)):
-        raise ValueError("it holds the network of StyleCLIP's latent mapper, which is no direction")
+    content = {name: array_files.as_array(value) for name, value in content.items()}
+    for name in _nested(content):
+        if network := _NETWORKS.get(str(name).split(".")[0]):
+            raise ValueError(f"it holds {network}")
     arrays = {str(name): widened(value) for name, value in content.items() if _is_vector(value)}
+    named = {name: array for name, array in arrays.items() if not _BESIDE.fullmatch(name)}
+    unused = tuple(name for name in arrays if named and name not in named)
+    arrays = named or arrays
     inner = [value for value in content.values() if isinstance(value, dict)]
     if not arrays and len(inner) == 1:
         return find(inner[0], latents)
     if not arrays or any("." in _FILE_ENDING.sub("", str(name)) for name in content):
         raise ValueError(f"it holds {_listed(content) or 'no array'}; must hold {FORMS}")
     if len(arrays) == 1:
-        return Directions(_of_array(next(iter(arrays.values())), latents))
-    return Directions(_of_names(arrays, latents), tuple(_FILE_ENDING.sub("", name) for name in arrays))
+        return Directions(_of_array(next(iter(arrays.values())), latents), unused=unused)
+    return Directions(_of_names(arrays, latents), tuple(_FILE_ENDING.sub("", name) for name in arrays), unused)
 
 
 def widened(value: Any) -> Any:
@@ -91,10 +107,6 @@ def widened(value: Any) -> Any:
 
 def _is_vector(value: Any) -> bool:
     return isinstance(value, np.ndarray) and widened(value).dtype.kind == "f" and value.size > 1
-
-
-def _is_numbers(value: Any) -> bool:
-    return isinstance(value, list) and len(value) > 1 and all(isinstance(number, int | float) for number in value)
 
 
 def _nested(content: Mapping[Any, Any]) -> list[Any]:
@@ -120,6 +132,8 @@ def _stacked(values: Sequence[Any]) -> np.ndarray:
         styles = f": {_STYLE_SPACE}" if any(isinstance(value, list | tuple) for value in values) else ""
         raise ValueError(f"it holds a list of {kinds}{styles}; must hold {FORMS}")
     shapes = dict.fromkeys(value.shape for value in values)
+    if len({len(shape) for shape in shapes}) > 1:
+        raise ValueError(f"it holds {len(values)} arrays of shapes {_listed(shapes)}; must hold {FORMS}")
     if len(shapes) > 1:
         raise ValueError(f"it holds {len(values)} arrays of shapes {_listed(shapes)}: {_STYLE_SPACE}")
     return np.stack(values) if len(values) > 1 else values[0]
@@ -133,8 +147,11 @@ def _of_array(array: Any, latents: Latents | None) -> np.ndarray:
     if not isinstance(array, np.ndarray) or array.dtype.kind != "f":
         found = array.dtype if isinstance(array, np.ndarray) else f"a {type(array).__name__}"
         raise ValueError(f"it holds {found}; must hold {FORMS}")
-    rows = np.squeeze(array, 1) if array.ndim > 2 and array.shape[1] == 1 else array
-    has_no_layers = array.ndim == 3 and rows.ndim == 2
+    rows = array
+    while rows.ndim > 1 and rows.shape[-1] == 1 and rows.size > 1:  # a column, or DCGAN's z [k, z_dim, 1, 1]
+        rows = rows[..., 0]
+    has_no_layers = rows.ndim == 3 and rows.shape[1] == 1
+    rows = np.squeeze(rows, 1) if rows.ndim > 2 and rows.shape[1] == 1 else rows
     while rows.ndim > 2 and len(rows) == 1:
         rows = rows[0]
     if not 1 <= rows.ndim <= 3 or not rows.size:

@@ -21,10 +21,11 @@ from typing import Any
 
 import numpy as np
 
-from ganspace_jax.directions import array_checks, components, direction_arrays
+from ganspace_jax.directions import array_checks, components, direction_arrays, learned_models
 from ganspace_jax.directions.components import Components
 from ganspace_jax.directions.sources import UNKNOWN, Source
 from ganspace_jax.errors import InputError, printable
+from ganspace_jax.files.inert import array_files
 from ganspace_jax.sampling.layers import LayerSpec
 
 Path = str | os.PathLike[str]
@@ -41,7 +42,10 @@ _FILE_NAMES = [
     for layer in (rf"{_LAYERS}.*", ".+")
 ]
 _FIGURES = ("variance_ratio", "random_stdevs", "r2", "stability", "variance_error")
+_SPACE_IN_NAME = re.compile(r"(^|[-_. ])(?P<space>[wz])(p|plus|\+)?([-_. ]boundary|$)")
 _BASES, _MEANS, _STDEVS = ("comp", "components", "components_"), ("mean", "mean_"), ("std", "stdev", "stdevs")
+_VARIANCES = ("explained_variance_", "explained_variance")
+_COLUMNS = ("eigvec", "eigvecs", "eig_vec", "eigenvectors", "eigen_vectors")
 
 
 def interpret(
@@ -61,19 +65,25 @@ def interpret(
         KeyError: if an array is missing.
         ValueError: if the content holds no directions.
     """
+    content = learned_models.attributes_of(content)
     if not isinstance(content, dict):
         return _from_directions(path, content, latent_space, latents)
+    inner = [value for value in content.values() if isinstance(value, dict) or learned_models.is_model(value)]
+    if len(inner) == 1 and not any(isinstance(value, np.ndarray) for value in content.values()):
+        return interpret(path, inner[0], latent_space, latents)
     content = {name: direction_arrays.widened(value) for name, value in content.items()}
     if "act_comp" in content:
         return _from_ganspace(path, content, latent_space)
     if basis := _first(content, _BASES):
         return _from_encoder4editing(path, content, basis, latent_space, latents)
-    if "eigvec" in content:
-        columns = _array(content, "eigvec")
+    if name := _first(content, _COLUMNS):
+        columns = _array(content, name)
+        columns = columns[0] if columns.ndim == 3 and len(columns) == 1 else columns
         if columns.ndim != 2:
-            raise ValueError(f"eigvec has shape {columns.shape}, must be [d, k]")
+            raise ValueError(f"{name} has shape {columns.shape}, must be [d, k]")
         told(path, "w", latent_space)
-        return in_latent_space(path, "w", columns.T, None, np.ones(columns.shape[1], np.float32))
+        sentence = () if name == "eigvec" else (f"the directions are the columns of {name}",)
+        return in_latent_space(path, "w", columns.T, None, np.ones(columns.shape[1], np.float32), sentence)
     return _from_directions(path, content, latent_space, latents)
 
 
@@ -89,7 +99,7 @@ def told(path: Path, space: str | None, latent_space: str | None) -> None:
 
 
 def _array(content: Mapping[str, Any], name: str) -> np.ndarray:
-    value = content[name]
+    value = direction_arrays.widened(array_files.as_array(content[name]))
     if not isinstance(value, np.ndarray):
         raise ValueError(f"{name} is no array")
     return value
@@ -118,10 +128,13 @@ def _from_ganspace(path: Path, arrays: Mapping[str, np.ndarray], latent_space: s
         {"seed": int(name.get("seed") or 0), "estimator": name.get("estimator", UNKNOWN)},
         num_samples=int(name.get("samples") or 0), assumptions=assumptions,
     )  # fmt: skip
-    count = len(arrays["act_comp"])
+    count, act_comp, act_mean = len(arrays["act_comp"]), arrays["act_comp"], arrays["act_mean"]
+    if act_comp.ndim in (3, 5):  # with 2 or 4 axes, the axis of length 1 is squeezed
+        act_comp = array_checks.without_axis(arrays, "act_comp", 1)
+    act_mean = act_mean[None] if act_mean.ndim in (1, 3) else act_mean
     return with_unknowns(
-        activation_components=components.channels_last(array_checks.without_axis(arrays, "act_comp", 1)),
-        activation_mean=components.channels_last(arrays["act_mean"])[0],
+        activation_components=components.channels_last(act_comp),
+        activation_mean=components.channels_last(act_mean)[0],
         activation_stdevs=arrays["act_stdev"],
         latent_components=arrays["lat_comp"].reshape(count, -1),
         latent_mean=arrays["lat_mean"].reshape(-1),
@@ -149,6 +162,10 @@ def _from_encoder4editing(
     mean, std = (
         _array(content, name) if name else None for name in (_first(content, _MEANS), _first(content, _STDEVS))
     )
+    if std is None and (variances := _first(content, _VARIANCES)):
+        std = np.sqrt(np.maximum(_array(content, variances), 0))
+    if comp.ndim == 3 and len(comp) == 1 and std is not None and std.size == comp.shape[1]:
+        comp = comp[0]  # [1, k, d]
     directions = array_checks.without_axis({basis: comp}, basis, 1) if comp.ndim == 3 and comp.shape[1] == 1 else comp
     if directions.ndim not in (2, 3):
         raise ValueError(f"{basis} has shape {comp.shape}, must be [k, d] or [k, layers, d]")
@@ -174,33 +191,53 @@ def _from_directions(
     """Returns directions with a step of 1 for their standard deviations and an unknown
     mean. Directions by layer are in w.
     """
-    directions, names = direction_arrays.find(content, latents)
+    directions, names, unused = direction_arrays.find(content, latents)
+    if not directions.any():
+        raise ValueError("its directions are zero, so they would move nothing")
     assumptions: tuple[str, ...] = ()
     if directions.ndim == 3:
         told(path, "w", latent_space)
         latent_space = "w"
+        if len(directions) == 1 and not names:
+            assumptions = (f"it is one direction with a row for each of {directions.shape[1]} layers",)
     elif latent_space is None:
-        latent_space, sentence = _likely_space(path, latents)
+        latent_space, sentence = _likely_space(path, latents, content)
         assumptions = (sentence,)
     if names:
         assumptions += (", ".join(f"v{k} is {printable(name)}" for k, name in enumerate(names)),)
     elif len(directions) > 1:
-        assumptions += (f"it holds {len(directions)} directions, v0 to v{len(directions) - 1}",)
+        assumptions += (f"it holds {len(directions)} directions, v0 to v{len(directions) - 1}{_other_layers(latents)}",)
+    if unused:
+        assumptions += (f"not used: {', '.join(map(printable, unused))}",)
     stdevs = np.ones(len(directions), np.float32)
     return in_latent_space(path, latent_space, directions, None, stdevs, assumptions)
 
 
-def _likely_space(path: Path, latents: direction_arrays.Latents | None) -> tuple[str, str]:
+def _other_layers(latents: direction_arrays.Latents | None) -> str:
+    """Returns which number of rows would be layers of one direction; "" without w."""
+    if latents is None or latents.space != "w":
+        return ""
+    return f" (one direction by layer would have {latents.num_layers} rows)"
+
+
+def _likely_space(path: Path, latents: direction_arrays.Latents | None, content: Any) -> tuple[str, str]:
     """Returns the space of directions whose file does not tell it, and a sentence that
     tells why.
 
     InterFaceGAN's published boundaries in w are called NAME_w_boundary.npy, those in z
-    NAME_boundary.npy. A file that is called boundary.npy is in a folder of that name.
+    NAME_boundary.npy. A file that is called boundary.npy is in a folder of that name,
+    or in a folder of that folder.
     """
+    keys = {str(name).lower() for name in content} & {"z", "w", "ws"} if isinstance(content, dict) else set()
+    if len(keys) == 1:
+        key = keys.pop()
+        return key[0], f"the key {key} tells that the direction is in {key[0]} (otherwise give --latent_space)"
     file = pathlib.Path(path).absolute()
-    if "boundary" in file.stem:
-        name = f"{file.parent.name}_{file.stem}" if file.stem.startswith("boundary") else file.stem
-        space = "w" if re.search(r"(^|_)w(p|plus|\+)?(_boundary|$)", name) else "z"
+    stem = file.stem.lower()
+    if "boundary" in stem:
+        names = (stem, file.parent.name.lower(), file.parent.parent.name.lower())
+        found = (_SPACE_IN_NAME.search(name) for name in (names if stem.startswith("boundary") else names[:1]))
+        space = next((match["space"] for match in found if match), "z")
         return space, f"the file's name tells that the direction is in {space} (otherwise give --latent_space)"
     if latents is not None and latents.space == "z":
         return "z", "the file does not tell the space of its directions: it is z, because the generator has no w"

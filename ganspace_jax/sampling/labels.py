@@ -1,12 +1,15 @@
 """The classes of conditional generators: from a user's text to one-hot labels."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from ganspace_jax import errors
 from ganspace_jax.errors import InputError
+from ganspace_jax.files.inert import array_files
 from ganspace_jax.generators.base import Generator
 from ganspace_jax.shapes import Array, Float, Int, PRNGKey
 
@@ -63,6 +66,46 @@ def resolve(label: str | int | None, generator: Generator) -> Label:
         return int(label)
     known = f"a class from 0 to {num_classes - 1}, all" + (f", or one of {_listed(names)}" if names else "")
     raise InputError(f"--label={label}: {errors.nearest(str(label), names)}must be {known}")
+
+
+def weights(label: Any, count: int, generator: Generator) -> Float[np.ndarray, "n classes"]:
+    """Returns the class weights of a label from a file.
+
+    Args:
+        label: class index or name of all samples, one per sample, or weights [n,
+            classes].
+        count: number of samples n.
+        generator: conditional generator.
+
+    Raises:
+        ValueError: if the label does not fit the samples or the generator.
+    """
+    num_classes, needed = generator.num_classes, (count, generator.num_classes)
+    items = [label] if isinstance(label, str) else label.ravel().tolist() if isinstance(label, np.ndarray) else label
+    if isinstance(items, list | tuple) and items and all(isinstance(item, str) for item in items):
+        label = [_index(item, generator) for item in items]
+    values = array_files.as_array(list(label) if isinstance(label, tuple) else label)
+    if not isinstance(values, np.ndarray) or values.dtype.kind not in "fiub":
+        raise ValueError(f"label holds {type(label).__name__}, this generator needs {needed}")
+    if values.shape == (count, 1) and num_classes != 1:
+        values = values[:, 0]
+    is_index = values.dtype.kind != "b" and np.all(
+        (values >= 0) & (values < num_classes) & (values == np.round(values))
+    )
+    if values.shape in ((), (1,), (count,)) and is_index:
+        return np.eye(num_classes, dtype=np.float32)[np.broadcast_to(values, count).astype(int)]
+    if values.shape == needed[1:] and count == 1:
+        values = values[None]
+    if values.shape != needed or not num_classes:
+        raise ValueError(f"label has shape {values.shape}, this generator needs {needed}")
+    return values.astype(np.float32)
+
+
+def _index(name: str, generator: Generator) -> int:
+    if name not in generator.class_names:
+        hint = errors.nearest(name, generator.class_names)
+        raise ValueError(f"label {errors.printable(name)!r}: {hint}this generator has no such class")
+    return generator.class_names.index(name)
 
 
 def describe(label: Label, generator: Generator) -> str:

@@ -8,7 +8,7 @@ import os
 import pathlib
 import re
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax.numpy as jnp
 import numpy as np
@@ -17,7 +17,7 @@ from ganspace_jax.errors import InputError
 from ganspace_jax.files.inert import array_files
 from ganspace_jax.generators import synthesis
 from ganspace_jax.generators.base import Generator
-from ganspace_jax.sampling import labels, latent_arrays, latents
+from ganspace_jax.sampling import labels, latent_arrays, latent_shapes, latents
 from ganspace_jax.sampling.labels import Label
 from ganspace_jax.shapes import Array, Float
 
@@ -88,8 +88,8 @@ def from_file(
     Args:
         generator: the generator.
         path: file of per-layer latents [n, layers, d], of w [n, d] or of z [n, z_dim];
-            latent_arrays.py lists the kinds. The array `label` [n, classes] may be
-            beside them.
+            latent_arrays.py lists the kinds. Classes may be beside them, under a key
+            such as `label`.
         label: class of all samples, if the file has no label.
         latent_space: space of latents [n, d], "w" or "z", if the file does not tell it;
             None: w.
@@ -98,16 +98,19 @@ def from_file(
         InputError: if the file is damaged, or does not fit the generator.
     """
     network, stem = generator.merge(), pathlib.Path(path).stem
-    space = latent_arrays.Space(network.latent_shape, network.z_dim, network.has_mapping, latent_space)
+    space = latent_shapes.Space(network.latent_shape, network.z_dim, network.has_mapping, latent_space)
     with _refused_by_name(path):
         content = array_files.read(path)
         found = latent_arrays.find(content, stem)
-        read = [latent_arrays.interpret(one, space, is_only=len(found) == 1) for one in found]
+        read = [latent_shapes.interpret(one, space, is_only=len(found) == 1) for one in found]
         values, kind = _joined(read, network.latent_shape[0])
     names = _unique([name for name, one in zip(_stems(found, stem), read, strict=True) for _ in one.values])
     notes = tuple(dict.fromkeys(filter(None, [*(one.note for one in read), _step_note(found)])))
     acts = kind == "z" or not network.has_mapping  # elsewhere the label acts in the mapping network alone
-    weights = _weights(generator, path, latent_arrays.label_of(content), len(values), label) if acts else None
+    with _refused_by_name(path):
+        weights = _file_weights(generator, content, found, [len(one.values) for one in read]) if acts else None
+    if acts and weights is None:
+        weights = _weights(generator, path, len(values), label)
     if kind == "z":
         return _map(generator, values, weights, names)._replace(notes=notes)
     return Inputs(values, values[:, 0] if kind == "w" else None, weights, names, None, notes)
@@ -128,7 +131,7 @@ def _refused_by_name(path: str | os.PathLike[str]) -> Iterator[None]:
         raise InputError(f"--latents={path}: {error}") from None
 
 
-def _joined(read: Sequence[latent_arrays.Latents], num_layers: int) -> tuple[np.ndarray, str]:
+def _joined(read: Sequence[latent_shapes.Latents], num_layers: int) -> tuple[np.ndarray, str]:
     """Returns z, or per-layer latents, of several arrays, and their kind."""
     kinds = {one.kind for one in read}
     if "z" in kinds and len(kinds) > 1:
@@ -178,26 +181,31 @@ def _unique(stems: Sequence[str]) -> list[str]:
     return list(names.values())
 
 
-def _weights(
-    generator: Generator, path: str | os.PathLike[str], weights: np.ndarray | None, count: int, label: str | int | None
+def _file_weights(
+    generator: Generator, content: Any, found: Sequence[latent_arrays.Found], counts: Sequence[int]
 ) -> Float[np.ndarray, "n classes"] | None:
-    """Returns the class weights of a file, or of the label for all samples."""
-    num_classes = generator.num_classes
-    if weights is None and num_classes:
-        index = labels.resolve(label, generator) if label is not None else "all"
-        if not isinstance(index, int):
-            raise InputError(f"--latents={path}: holds no label; this generator is conditional, give --label as well")
-        weights = np.tile(np.eye(num_classes, dtype=np.float32)[index], (count, 1))
-    if weights is None:
+    """Returns the class weights in a file, which are beside all pictures or beside each
+    one; None without them.
+    """
+    label = latent_arrays.label_of(content)
+    if label is not None:
+        return labels.weights(label, sum(counts), generator)
+    if any(one.label is None for one in found):
         return None
-    needed, shape = (count, num_classes), weights.shape
-    if weights.dtype.kind in "iu" and shape == (count,) and np.all((weights >= 0) & (weights < num_classes)):
-        weights = np.eye(num_classes, dtype=np.float32)[weights]
-    if shape == needed[1:] and count == 1:
-        weights = weights[None]
-    if weights.shape != needed or not num_classes:
-        raise InputError(f"--latents={path}: label has shape {shape}, this generator needs {needed}")
-    return weights.astype(np.float32)
+    return np.concatenate([labels.weights(one.label, n, generator) for one, n in zip(found, counts, strict=True)])
+
+
+def _weights(
+    generator: Generator, path: str | os.PathLike[str], count: int, label: str | int | None
+) -> Float[np.ndarray, "n classes"] | None:
+    """Returns the class weights of the user's label for all samples."""
+    num_classes = generator.num_classes
+    if not num_classes:
+        return None
+    index = labels.resolve(label, generator) if label is not None else "all"
+    if not isinstance(index, int):
+        raise InputError(f"--latents={path}: holds no label; this generator is conditional, give --label as well")
+    return np.tile(np.eye(num_classes, dtype=np.float32)[index], (count, 1))
 
 
 def _map(generator: Generator, z: np.ndarray, label: np.ndarray | None, names: list[str]) -> Inputs:

@@ -22,7 +22,8 @@ def _draw(*shape):
     [
         ((6,), (1, 6)), ((1, 6), (1, 6)), ((1, 1, 6), (1, 6)), ((5, 6), (1, 5, 6)), ((1, 5, 6), (1, 5, 6)),
         ((1, 1, 5, 6), (1, 5, 6)), ((4, 6), (4, 6)), ((6, 6), (6, 6)), ((4, 1, 6), (4, 6)), ((5, 1, 6), (5, 6)),
-        ((3, 5, 6), (3, 5, 6)), ((3, 1, 5, 6), (3, 5, 6)),
+        ((3, 5, 6), (3, 5, 6)), ((3, 1, 5, 6), (3, 5, 6)), ((6, 1), (1, 6)), ((1, 6, 1), (1, 6)),
+        ((4, 6, 1, 1), (4, 6)),
     ],
 )  # fmt: skip
 def test_the_generators_layers_tell_rows_from_directions(shape, expected):
@@ -52,6 +53,15 @@ def test_lists_are_arrays():
     np.testing.assert_array_equal(direction_arrays.find(list(_draw(5, 6)), LATENTS).array, _draw(1, 5, 6))
     by_layer = _draw(3, 5, 6)
     np.testing.assert_array_equal(direction_arrays.find(list(by_layer), LATENTS).array, by_layer)
+
+
+@pytest.mark.parametrize("name", ["mean", "W_avg", "center", "eigenvalues", "latent_mean"])
+def test_a_mean_or_eigenvalues_beside_a_direction_are_not_directions(name):
+    direction, other = _draw(2, 6)
+    found = direction_arrays.find({"age": direction, name: other}, LATENTS)
+    np.testing.assert_array_equal(found.array, [direction])
+    assert found.names == () and found.unused == (name,)
+    np.testing.assert_array_equal(direction_arrays.find({name: other}, LATENTS).array, [other])
 
 
 def test_several_names_are_directions_in_the_files_order():

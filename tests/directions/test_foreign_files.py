@@ -241,7 +241,8 @@ def test_one_direction_keeps_its_length_and_has_no_mean(tmp_path, kind, ending):
     found = foreign_files.load_components(path)
     np.testing.assert_array_equal(found.latent_components[0], direction.reshape(DIRECTIONS[kind][-2:]).squeeze())
     assert len(found) == 1 and found.latent_stdevs == 1 and found.latent_mean is None
-    assert len(found.source.assumptions) == (direction.size == 4)
+    sentence = "in w or z: w is assumed" if direction.size == 4 else "one direction with a row for each of 5 layers"
+    assert sentence in found.source.assumptions[0] and len(found.source.assumptions) == 1
 
 
 @pytest.mark.parametrize(
@@ -249,7 +250,8 @@ def test_one_direction_keeps_its_length_and_has_no_mean(tmp_path, kind, ending):
     [
         ("smile_boundary", None, "z", True), ("smile_w_boundary", None, "w", True), ("w_boundary", None, "w", True),
         ("smile_boundary", "w", "w", False), ("smile_w_boundary", "z", "z", False), ("smile", None, "w", True),
-        ("smile", "z", "z", False), ("new_boundary", None, "z", True),
+        ("smile", "z", "z", False), ("new_boundary", None, "z", True), ("Smile_W_Boundary", None, "w", True),
+        ("smile-w-boundary", None, "w", True), ("Smile_Boundary", None, "z", True),
     ],
 )  # fmt: skip
 def test_the_name_of_a_boundary_tells_its_space_and_the_user_overrides_it(tmp_path, stem, named, space, is_told):
@@ -285,10 +287,18 @@ def test_all_published_boundaries_are_in_their_space(tmp_path):
 
 @pytest.mark.parametrize(
     ("folder", "space"),
-    [("stylegan2_ffhq_w", "w"), ("stylegan2_ffhq_z", "z"), ("age_w_boundary", "w"), ("w", "w"), ("new", "z")],
+    [
+        ("stylegan2_ffhq_w", "w"),
+        ("stylegan2_ffhq_z", "z"),
+        ("age_w_boundary", "w"),
+        ("w", "w"),
+        ("new", "z"),
+        ("ffhq_w/smile", "w"),
+        ("ffhq_w/smile_z", "z"),
+    ],
 )
 def test_a_boundary_without_a_name_has_that_of_its_folder(tmp_path, folder, space):
-    (tmp_path / folder).mkdir()
+    (tmp_path / folder).mkdir(parents=True)
     for name in ("boundary", "boundary_Smiling"):
         np.save(tmp_path / folder / f"{name}.npy", np.ones((1, 4)))
         assert foreign_files.load_components(tmp_path / folder / f"{name}.npy").spec.latent_space == space
@@ -329,6 +339,78 @@ def test_a_pca_need_not_hold_mean_and_standard_deviations(tmp_path, name):
     np.testing.assert_array_equal(found.latent_components, rows)
     assert found.latent_mean is None and (found.latent_stdevs == 1).all()
     assert "no mean and no standard deviations" in found.source.assumptions[0]
+
+
+COMP, MEAN, STD = np.arange(8.0).reshape(2, 4), np.arange(4.0), np.array([2.0, 0.5])
+PCA = {
+    "lists": {"comp": COMP.tolist(), "mean": MEAN.tolist(), "std": STD.tolist()},
+    "lists of arrays": {"comp": list(COMP), "mean": MEAN, "std": [np.float32(2), 0.5]},
+    "variances": {"components_": COMP, "mean_": MEAN, "explained_variance_": STD**2},
+    "an axis in front": {"comp": COMP[None], "mean": MEAN[None], "std": STD[None]},
+    "deeper": {"pca": {"comp": COMP, "mean": MEAN, "std": STD}, "layer": "style"},
+}
+
+
+@pytest.mark.parametrize("kind", PCA)
+def test_a_pca_of_every_form_keeps_its_mean_and_standard_deviations(tmp_path, kind):
+    (tmp_path / "pca.pkl").write_bytes(pickle.dumps(PCA[kind]))
+    found = foreign_files.load_components(tmp_path / "pca.pkl", latents=W_AND_Z)
+    np.testing.assert_array_equal(found.latent_components, COMP)
+    np.testing.assert_array_equal(found.latent_mean, MEAN)
+    np.testing.assert_array_equal(found.latent_stdevs, STD)
+
+
+def test_the_standard_deviation_of_one_component_may_be_a_number(tmp_path):
+    (tmp_path / "pca.pkl").write_bytes(pickle.dumps({"comp": COMP[:1], "mean": MEAN, "std": np.float64(2)}))
+    np.testing.assert_array_equal(foreign_files.load_components(tmp_path / "pca.pkl").latent_stdevs, [2])
+
+
+@pytest.mark.parametrize("name", ["eigvec", "eig_vec", "eigenvectors"])
+def test_eigenvectors_are_columns(tmp_path, name):
+    square = np.arange(16.0).reshape(4, 4)
+    for content in (square, square[None], square.tolist()):
+        (tmp_path / "factor.pkl").write_bytes(pickle.dumps({"ckpt": "5.pt", name: content}))
+        found = foreign_files.load_components(tmp_path / "factor.pkl", latents=W_AND_Z)
+        np.testing.assert_array_equal(found.latent_components, square.T)
+
+
+@pytest.mark.parametrize("key", ["z", "w"])
+def test_the_key_of_a_direction_tells_its_space(tmp_path, key):
+    np.savez(tmp_path / "smile_boundary.npz", **{key: np.ones((1, 4))})  # pyright: ignore[reportArgumentType]
+    assert foreign_files.load_components(tmp_path / "smile_boundary.npz").spec.latent_space == key
+
+
+@pytest.mark.parametrize("layer", [(4,), (3, 2, 2)])
+def test_ganspaces_components_may_be_flat(tmp_path, layer):
+    rng, path = np.random.default_rng(0), tmp_path / "StyleGAN2-x_convs.0_ipca_c2_n9_w.npz"
+    comp, mean, w = rng.standard_normal((2, *layer)), rng.standard_normal(layer), rng.standard_normal((2, 4))
+    figures = {name: np.ones(2) for name in ("act_stdev", "lat_stdev", "var_ratio", "random_stdevs")}
+    flat = {"act_comp": comp, "act_mean": mean, "lat_comp": w, "lat_mean": w[0]}
+    published = {"act_comp": comp[:, None], "act_mean": mean[None], "lat_comp": w[:, None], "lat_mean": w[:1]}
+    found = []
+    for arrays in (flat, published):
+        np.savez(path, **arrays, **figures)  # pyright: ignore[reportArgumentType]
+        found.append(foreign_files.load_components(path))
+    for name in ("activation_components", "activation_mean", "latent_components", "latent_mean"):
+        np.testing.assert_array_equal(getattr(found[0], name), getattr(found[1], name))
+
+
+def test_a_direction_of_zeros_is_refused(tmp_path):
+    np.save(tmp_path / "a.npy", np.zeros((1, 4)))
+    with pytest.raises(InputError, match=r"a\.npy: not a components file: its directions are zero"):
+        foreign_files.load_components(tmp_path / "a.npy")
+
+
+def test_the_parameters_of_a_deformator_are_no_directions(tmp_path):
+    np.savez(tmp_path / "a.npz", log_mat_half=np.ones((4, 4)))
+    with pytest.raises(InputError, match="GANLatentDiscovery's deformator"):
+        foreign_files.load_components(tmp_path / "a.npz")
+
+
+def test_the_number_of_rows_of_one_direction_by_layer_is_told(tmp_path):
+    np.save(tmp_path / "a.npy", np.ones((3, 4)))
+    told = foreign_files.load_components(tmp_path / "a.npy", latents=W_AND_Z).source.assumptions
+    assert "it holds 3 directions, v0 to v2 (one direction by layer would have 5 rows)" in told
 
 
 def test_directions_by_layer_are_not_in_z(tmp_path):

@@ -69,6 +69,25 @@ def test_latent_space_is_that_of_latents_where_the_components_tell_theirs(compon
     assert "--latent_space=z: the directions of" in refused.stderr
 
 
+def test_latent_space_is_that_of_latents_and_of_several_directions_that_tell_none(files, tmp_path):
+    """Without the number of layers, two rows would be taken for one direction in w."""
+    rows = np.eye(2, 64, dtype=np.float32)
+    np.save(tmp_path / "two.npy", rows)
+    np.save(tmp_path / "one.npy", rows[1])
+    edit = (
+        "edit",
+        "--generator=stylegan2-scenes",
+        "--num_columns=3",
+        "--latent_space=z",
+        f"--latents={files / 'z.npy'}",
+    )
+    for name, component in (("two", 1), ("one", 0)):
+        components, text = f"--components={tmp_path / name}.npy", f"--edit=E(v{component})=4"
+        _run(*edit, components, text, f"--workdir={tmp_path / name}")
+    two, one = (_images(tmp_path / name / "edit.png")[40:, -200:] for name in ("two", "one"))
+    np.testing.assert_array_equal(two, one)
+
+
 def test_visualize_draws_the_components_of_each_picture(components, files, tmp_path):
     visualize = ("visualize", components, "--num_rows=1", "--num_columns=3")
     note = "note: {}: [8, 64] is one picture with a row per layer, not 8 pictures"

@@ -18,6 +18,37 @@ def conditional():
     return base.split(biggan_deep.BigGANDeep(config, key=jax.random.key(0)))
 
 
+EYE = np.eye(3, dtype=np.float32)
+WEIGHTS = {
+    "indices": np.array([2, 0]), "floats": np.array([2.0, 0.0]), "a column": np.array([[2], [0]]), "a list": [2, 0],
+    "names": ["sphere", "cube"], "names in an array": np.array(["sphere", "cube"]), "weights": EYE[[2, 0]],
+    "truth values": EYE[[2, 0]] > 0, "whole weights": EYE[[2, 0]].astype(int),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", WEIGHTS)
+def test_labels_of_every_form_become_weights(conditional, kind):
+    np.testing.assert_array_equal(labels.weights(WEIGHTS[kind], 2, conditional), EYE[[2, 0]])
+
+
+@pytest.mark.parametrize("label", [1, 1.0, "cone", [1], ["cone"], np.array(1), np.int64(1)])
+def test_one_label_in_a_file_is_that_of_all_samples(conditional, label):
+    np.testing.assert_array_equal(labels.weights(label, 2, conditional), EYE[[1, 1]])
+
+
+@pytest.mark.parametrize(
+    ("label", "message"),
+    [
+        (np.array([0, 3]), r"label has shape \(2,\), this generator needs \(2, 3\)"), ([0, 1, 2], r"has shape \(3,\)"),
+        (["cone", "cones"], "label 'cones': did you mean 'cone'"), (np.array([0.5, 1]), r"has shape \(2,\)"),
+        ([[0], [1, 2]], "label holds list"),
+    ],
+)  # fmt: skip
+def test_labels_that_do_not_fit_are_refused(conditional, label, message):
+    with pytest.raises(ValueError, match=message):
+        labels.weights(label, 2, conditional)
+
+
 def test_one_hot():
     assert labels.one_hot(None, 3, 2) is None
     np.testing.assert_array_equal(labels.one_hot(1, 3, 2), [[0, 1, 0], [0, 1, 0]])

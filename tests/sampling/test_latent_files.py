@@ -77,6 +77,13 @@ PER_LAYER = {
     "one of any key": ({"whatever": WS[0]}, 1),
     "list of any key": ({"whatever": [WS[0], WS[1]]}, 2),
     "dlatents beside latents": ({"latents": W, "dlatents": WS}, 3),
+    "its mean beside": ({"code": WS, "latent_avg": W[0]}, 3),
+    "noise maps by name": ({"w_opt": WS[:1], "noise_bufs": {"b4.conv1": np.ones((4, 4), np.float32)}}, 1),
+    "in the optimiser too": ({"code": WS[:1], "optimizer": {"state": {0: {"exp_avg": WS[1:]}}}}, 1),
+    "losses and seeds beside": ({"code": WS, "seeds": np.arange(6), "psi": [0.5] * 6, "step": 3}, 3),
+    "a loss beside each": ({"a.png": [WS[0], np.array(0.1)], "b.png": [WS[1:2], np.array(0.1)]}, 2),
+    "lists of numbers": ({"w": WS.tolist()}, 3),
+    "lists of numbers alone": (WS.tolist(), 3),
     "deeper": ({"result": {"a.png": {"latent": WS[0]}, "A.PNG": {"latent": WS[1]}}, "loss": NOISES}, 2),
     "parameter": (tensor_files.Parameter(WS[:1]), 1),
     "list": ([WS[0], WS[1], WS[2]], 3),
@@ -123,6 +130,7 @@ STEPS = {
     "w.pt": {"w_steps": WS},
     "me.pt": {"a.png": [WS[0], WS[1], WS[2]]},
     "latent_path.pt": [WS[:1], WS[1:2], WS[2:]],
+    "w_history.pt": WS,
 }
 
 
@@ -157,7 +165,15 @@ def test_a_single_latent_may_have_any_number_of_axes(generator, tmp_path, shape)
 
 def test_z_is_mapped_if_the_key_the_size_or_the_user_tells_it(generator, other_width, tmp_path):
     square = np.resize(W, (LAYERS, WIDTH))  # as many rows as layers
-    for content, space in (({"z": W}, None), ({"z": square}, None), (W, "z"), (square, "z"), ({"latents": W}, "z")):
+    for content, space in (
+        ({"z": W}, None),
+        ({"z_opt": W}, None),
+        ({"zs": W}, None),
+        ({"z": square}, None),
+        (W, "z"),
+        (square, "z"),
+        ({"latents": W}, "z"),
+    ):
         inputs = latent_files.from_file(generator, _write(tmp_path, content), None, space)
         z = content if isinstance(content, np.ndarray) else next(iter(content.values()))
         np.testing.assert_array_equal(inputs.z, z)
@@ -218,9 +234,15 @@ REFUSED = {
     "NaN": ({"a.png": WS[0], "b.png": WS[1] * np.nan}, r"b\.png \[4, 6\] contains NaN"),
     "too large for single precision": (WS.astype(np.float64) * 1e300, r"\[3, 4, 6\] contains NaN or infinity"),
     "StyleSpace": ([["G/0", "G/1"], [np.ones((1, 1, 8), np.float32), np.ones((1, 1, 4), np.float32)]],
-                   r"2 arrays of different widths, as a network or StyleSpace has, .*: \[1, 1, 8\], \[1, 1, 4\]"),
+                   "StyleSpace's names and arrays of styles by layer, which are neither w nor z"),
+    "styles without names": ([np.ones((1, 1, 8), np.float32), np.ones((1, 1, 4), np.float32)],
+                             r"2 arrays of different widths, as a network or StyleSpace has, .*: \[1, 1, 8\], \[1, 1, 4\]"),
+    "styles of one width": ([["G/0", "G/1"], [W, W]], "StyleSpace's names and arrays of styles by layer"),
+    "styles by layer": ({"b4.conv1": W[:1], "b8.conv0": W[:1]}, r"a network or StyleSpace, .*: b4\.conv1 \[1, 6\], b8"),
+    "parameters": ({"linear.weight": np.ones((6, 6), np.float32), "linear.bias": np.ones(6, np.float32)},
+                   r"arrays of a network or StyleSpace, and neither w nor z: linear\.weight \[6, 6\], linear\.bias"),
     "a network": ({"g_ema": {"conv": np.ones((3, 3), np.float32), "bias": np.ones(2, np.float32)}},
-                  r"different widths, as a network .*: conv \[3, 3\], bias \[2\]"),
+                  r"arrays of a network or StyleSpace, and neither w nor z: conv \[3, 3\], bias \[2\]"),
 }  # fmt: skip
 
 
@@ -251,8 +273,20 @@ def test_labels_come_from_the_file_or_the_flag(biggan, tmp_path):
     np.testing.assert_array_equal(square.latents[:, 0], z[:2])
     given = latent_files.from_file(biggan, _write(tmp_path, z), "1")
     np.testing.assert_array_equal(given.label, [[0, 1, 0]] * 3)
+    by_picture = {"a.png": {"z": z[0], "label": 2}, "b.png": {"z": z[1:], "label": np.array([0, 1])}}
+    apart = latent_files.from_file(biggan, _write(tmp_path, by_picture), None)
+    np.testing.assert_array_equal(apart.label, weights)
+    for key in ("class_idx", "y", "labels"):
+        inputs = latent_files.from_file(biggan, _write(tmp_path, {"z": z, key: [2, 0, 1]}), None)
+        np.testing.assert_array_equal(inputs.label, weights)
     with pytest.raises(InputError, match="holds no label; this generator is conditional, give --label as well"):
         latent_files.from_file(biggan, _write(tmp_path, z), None)
+
+
+def test_rows_as_many_as_another_generator_has_layers_are_told(generator, tmp_path):
+    rows = np.resize(W, (18, WIDTH))
+    inputs = latent_files.from_file(generator, _write(tmp_path, {"w": rows}), None)
+    assert inputs.notes == ("w [18, 6] is 18 pictures with one w each; one picture by layer would have 4 rows",)
 
 
 def test_w_needs_no_label_because_only_the_mapping_network_uses_it(tmp_path):

@@ -9,6 +9,8 @@ import pathlib
 import zipfile
 from typing import Any
 
+import numpy as np
+
 from ganspace_jax.errors import InputError
 from ganspace_jax.files.inert import file_kinds, network_pickles, numpy_files, safetensors_files, torch_files, unpickler
 
@@ -25,6 +27,28 @@ def read(path: str | os.PathLike[str]) -> Any:
     return unpickler.read_or_refuse(pathlib.Path(path), _read)
 
 
+def as_array(value: Any) -> Any:
+    """Returns a number, a list of numbers, or nested lists of numbers or of arrays of
+    one shape, as one array. Other values are returned as they are.
+    """
+    if is_number(value):
+        return np.array(value, np.float32)
+    if not isinstance(value, list) or not value:
+        return value
+    if all(map(is_number, value)):
+        return np.array(value, np.float32)
+    arrays = [as_array(one) for one in value]
+    is_one = all(isinstance(one, np.ndarray) for one in arrays) and len({one.shape for one in arrays}) == 1
+    return np.stack(arrays) if is_one and len({one.dtype for one in arrays}) == 1 else value
+
+
+def is_number(value: Any) -> bool:
+    """Returns whether a value is a number, of Python or of NumPy, and no truth
+    value.
+    """
+    return isinstance(value, int | float | np.number) and not isinstance(value, bool | np.complexfloating)
+
+
 def _read(path: pathlib.Path) -> Any:
     with open(path, "rb") as file:
         start = file.read(9)
@@ -39,8 +63,9 @@ def _read(path: pathlib.Path) -> Any:
     if safetensors_files.is_safetensors(path):
         return safetensors_files.read(path)
     found = file_kinds.describe(path)
+    formats = "neither an .npz nor an .npy, no torch file, no safetensors and no pickle"
     raise InputError(
-        f"{path}: {f'{found}; ' if found else ''}neither an .npz nor an .npy, no torch file, no safetensors and no pickle"
+        f"{path}: {found if found and 'is a pickle' in found else f'{found}; {formats}' if found else formats}"
     )
 
 

@@ -219,7 +219,8 @@ def _view(allowance: Allowance, storage: Any, offset: Any, shape: Any, strides: 
     """Returns a tensor as a view of its storage.
 
     Raises:
-        ValueError: The tensor reaches beyond its storage, or has more numbers than it.
+        ValueError: The tensor reaches beyond its storage, or repeats its numbers more
+            often than the allowance permits.
     """
     if isinstance(storage, Record):
         return NotImplemented
@@ -229,8 +230,10 @@ def _view(allowance: Allowance, storage: Any, offset: Any, shape: Any, strides: 
     allowance.spend(_BYTES_PER_VIEW)
     values, count = storage.values, math.prod(shape)
     last = offset + sum((n - 1) * stride for n, stride in zip(shape, strides, strict=True))
-    if offset < 0 or count > len(values) or (count and last >= len(values)):
+    if offset < 0 or (count and last >= len(values)):
         raise ValueError(f"a tensor of shape {shape} reaches beyond its storage")
+    if count > len(values):  # of torch.expand: its numbers repeat
+        allowance.spend(count * values.itemsize)
     if not count:
         return np.zeros(shape, values.dtype)
     steps = [stride * values.itemsize for stride in strides]

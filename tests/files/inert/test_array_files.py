@@ -159,6 +159,26 @@ def test_safetensors_that_do_not_add_up_are_damaged(tmp_path, entry, message):
         array_files.read(tmp_path / "a.safetensors")
 
 
+LISTS = {
+    "a number": (2, np.array(2.0)), "of NumPy": (np.float64(2), np.array(2.0)), "a row": ([1, 2.5], [1, 2.5]),
+    "rows": ([[1, 2], [3, 4]], [[1, 2], [3, 4]]), "arrays": ([np.ones(2), np.zeros(2)], [[1, 1], [0, 0]]),
+}  # fmt: skip
+NO_LISTS = ([], [1, "a"], [[1, 2], [3]], [True, False], [np.ones(2), 1.0], "text", None, {"a": 1}, (1, 2))
+
+
+@pytest.mark.parametrize("kind", LISTS)
+def test_lists_of_numbers_and_of_arrays_become_one_array(kind):
+    value, expected = LISTS[kind]
+    found = array_files.as_array(value)
+    assert isinstance(found, np.ndarray) and found.dtype.kind == "f"
+    np.testing.assert_array_equal(found, expected)
+
+
+def test_other_values_stay_as_they_are():
+    for value in NO_LISTS:
+        assert array_files.as_array(value) is value
+
+
 def test_files_of_no_arrays_are_told_apart(tmp_path):
     with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
         archive.writestr("faces/w.pt", "latents")

@@ -85,6 +85,11 @@ def _tensor_file(path, offset, shape, strides, numbers=(1.0, 2.0, 3.0, 4.0, 5.0,
     _zip_file(path, text.encode(), [("0", struct.pack(f"<{len(numbers)}f", *numbers))])
 
 
+def test_an_expanded_tensor_repeats_its_numbers(tmp_path):
+    _tensor_file(tmp_path / "w.pt", 0, (4, 6), (0, 1))
+    np.testing.assert_array_equal(torch_files.read(tmp_path / "w.pt"), np.tile(np.arange(1.0, 7.0), (4, 1)))
+
+
 def test_views_keep_offset_and_strides(tmp_path):
     _tensor_file(tmp_path / "a.pt", 1, (2, 2), (1, 2))
     np.testing.assert_array_equal(torch_files.read(tmp_path / "a.pt"), [[2.0, 4.0], [3.0, 5.0]])

@@ -99,7 +99,6 @@ def _is_within(network: Network, others: Sequence[Network]) -> bool:
     """
     return bool(network.class_name) and any(
         other is not network
-        and other.class_name
         and network.name.startswith(f"{other.name}." if other.name else "")
         and _of_network(other) is not None
         for other in others

@@ -45,29 +45,26 @@ def computed(state: Arrays) -> dict[str, np.ndarray]:
 def _replaced(
     state: Arrays, spectral: Callable[..., np.ndarray], lengths: Callable[..., np.ndarray]
 ) -> dict[str, np.ndarray]:
-    made: dict[str, np.ndarray] = {}
-    dropped: set[str] = set()
+    """Returns arrays with what the two functions return in place of the parts.
+
+    Args:
+        state: Arrays by name.
+        spectral: Function (weight, u, v, name) of a spectral norm.
+        lengths: Function (direction, length, name) of a weight norm.
+    """
     kinds = [*((ends, spectral) for ends in _SPECTRAL), *((ends, lengths) for ends in _LENGTHS)]
+    weights: dict[str, tuple[str, np.ndarray]] = {}
+    used: set[str] = set()
     for name, array in state.items():
-        for ends, make in kinds:
+        for ends, make in kinds if np.ndim(array) == 4 else ():
             module = name.removesuffix(ends[0])
             parts = [f"{module}{end}" for end in ends]
-            is_whole = name != module and module[-1:] in ("", ".") and all(part in state for part in parts)
-            if is_whole and np.ndim(array) == 4:
-                made[name] = make(*(state[part] for part in parts), name)
-                dropped |= set(parts)
-                break
-    ends = {end for kind in (*_SPECTRAL, *_LENGTHS) for end in kind[:1]}
-    return {
-        _weight_name(name, ends) if name in made else name: made.get(name, array)
-        for name, array in state.items()
-        if name in made or name not in dropped
-    }
-
-
-def _weight_name(name: str, ends: set[str]) -> str:
-    end = next(end for end in ends if name.endswith(end))
-    return f"{name.removesuffix(end)}weight"
+            if parts[0] == name and module[-1:] in ("", ".") and all(part in state for part in parts):
+                weights[name] = f"{module}weight", make(*(state[part] for part in parts), name)
+                used.update(parts)
+    return dict(
+        weights.get(name, (name, array)) for name, array in state.items() if name in weights or name not in used
+    )
 
 
 def _divided(weight: np.ndarray, u: np.ndarray, v: np.ndarray, name: str) -> np.ndarray:

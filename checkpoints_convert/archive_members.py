@@ -11,6 +11,7 @@ from ganspace_jax.errors import InputError, nearest
 from ganspace_jax.files.inert import archives, file_kinds
 
 _MAX_LISTED = 5  # members in a message
+_MAX_ENTRY = 160  # characters about a member in a message
 _FILE = "member"  # name of the extracted file; a member's own name never becomes a path
 
 
@@ -48,7 +49,7 @@ def opened(path: pathlib.Path, wanted: str | None = None) -> Iterator[Opened]:
         yield Opened(path)
         return
     with _named(path):
-        name = _chosen(path, archives.members(path), kind.words, wanted)
+        name = _chosen(path, archives.members(path), kind.words.partition(" with ")[0], wanted)
     with tempfile.TemporaryDirectory(prefix="ganspace_jax-") as directory:
         target = pathlib.Path(directory) / _FILE
         with _named(path):
@@ -75,8 +76,14 @@ def _chosen(path: os.PathLike[str], members: Sequence[archives.Member], words: s
         raise InputError(
             f"{path}: is {words} with {len(candidates):,} checkpoints; choose one with --member=NAME: {_listed(candidates)}"
         )
-    held = f"it has: {_listed(names)}" if names else "it has no readable file"
+    held = f"it has: {_listed([*map(_described, members)])}" if names else "it has no readable file"
     raise InputError(f"{path}: is {words} without a checkpoint in it; {held}")
+
+
+def _described(member: archives.Member) -> str:
+    """Returns a member's name, and what the file is if that explains the failure."""
+    kind = file_kinds.of_start(member.head)
+    return f"{member.name} ({kind.words})" if kind is not None and kind.advice else member.name
 
 
 @contextlib.contextmanager
@@ -93,4 +100,4 @@ def _named(path: os.PathLike[str]) -> Iterator[None]:
 
 def _listed(names: Sequence[str]) -> str:
     more = f" and {len(names) - _MAX_LISTED:,} more" if len(names) > _MAX_LISTED else ""
-    return ", ".join(name[:100] for name in names[:_MAX_LISTED]) + more
+    return ", ".join(name[:_MAX_ENTRY] for name in names[:_MAX_LISTED]) + more

@@ -16,6 +16,7 @@ from ganspace_jax.errors import InputError
 from ganspace_jax.generators import base, zoo
 
 _SAMPLES = 10_000  # for the mean w
+_FILTER_TOLERANCE = 1e-5  # of the largest tap
 
 
 class Tensors:
@@ -40,7 +41,7 @@ class Tensors:
             raise InputError(f"parameter {name}: needed twice")
         self._taken.add(name)
         array = self._arrays[name]
-        return array.astype(np.float32, copy=False) if array.dtype.kind == "f" else array
+        return array.astype(np.float32, copy=False) if jnp.issubdtype(array.dtype, jnp.floating) else array
 
     def finish(self, ignored: Callable[[str], bool] = lambda name: False) -> None:
         """Raises InputError if an array is left over.
@@ -66,6 +67,16 @@ def check_grown(tensors: Tensors) -> None:
         raise InputError(f"lod={level:g}: this network is still growing; only fully grown ones convert")
     if "synthesis/lod" in tensors:
         tensors.take("synthesis/lod")
+
+
+def filter_tolerance(stored: np.ndarray) -> float:
+    """Returns the largest difference of a stored filter from its design, as a share of
+    the largest tap.
+
+    Half precision and bfloat16 round a filter by more than single precision.
+    """
+    is_number = jnp.issubdtype(stored.dtype, jnp.floating)
+    return max(_FILTER_TOLERANCE, float(jnp.finfo(stored.dtype).eps)) if is_number else _FILTER_TOLERANCE
 
 
 def largest_number(names: Iterable[str], pattern: str) -> int:

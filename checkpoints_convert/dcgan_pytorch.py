@@ -4,17 +4,20 @@ A state dict does not contain the number of classes. A conditional DCGAN has the
 as the last inputs of its first layer. So the option num_classes gives their number.
 """
 
+import dataclasses
 import re
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 
-from checkpoints_convert import assembly, dcgan_layers
+from checkpoints_convert import assembly, dcgan_layers, dcgan_modules, weight_norms
 from checkpoints_convert.dcgan_layers import Arrays, Layer, parameter
 from ganspace_jax.errors import InputError
 from ganspace_jax.generators import base, dcgan
 
 
-def convert(state: Arrays, *, num_classes: float = 0) -> base.Generator:
+def convert(state: Arrays, layers: Mapping[str, Mapping[str, Any]] = {}, *, num_classes: float = 0) -> base.Generator:
     """Returns the generator of a state dict.
 
     The bias of a convolution before a batch norm is subtracted from the batch norm's
@@ -22,15 +25,21 @@ def convert(state: Arrays, *, num_classes: float = 0) -> base.Generator:
 
     Args:
         state: Arrays by name.
+        layers: Classes and settings of a whole module's layers by path.
         num_classes: Number of classes, whose one-hot label is the last inputs of the
             first layer; 0 for an unconditional network.
 
     Raises:
         InputError: A parameter is missing, left over or does not continue the chain of
-            layers, or num_classes does not leave an input for z.
+            layers. Or num_classes does not leave an input for z. Or a layer is not the
+            tutorial's.
     """
+    state = weight_norms.computed(state)
     chain = dcgan_layers.find(state)
-    config = _configuration(state, chain, num_classes)
+    dcgan_modules.check(layers, chain)
+    config = dataclasses.replace(
+        _configuration(state, chain, num_classes), epsilon=dcgan_modules.epsilon(layers, chain)
+    )
     tensors = assembly.Tensors(state)
 
     def fetch(name: str) -> np.ndarray:

@@ -10,6 +10,7 @@ from checkpoints_convert import (
     biggan_studiogan,
     dcgan_layers,
     dcgan_pytorch,
+    dcgan_relatives,
     genforce,
     networks,
     nvidia_state_dicts,
@@ -27,6 +28,7 @@ from checkpoints_convert import (
     stylegan_ganspace,
     stylegan_genforce,
     stylegan_tensorflow,
+    weight_norms,
 )
 from checkpoints_convert.networks import Arrays, Network
 from checkpoints_convert.sources import Source
@@ -156,7 +158,8 @@ def _holding(source: Source) -> str:
     if other := other_networks.recognize(source.networks):
         return f"{other.words}; {other.advice}"
     names = list(max((each.arrays for each in source.networks), key=len, default={}))
-    return f"a network with parameters such as {names[-1]}" if names else "no network"
+    why = dcgan_relatives.reason(source.networks)
+    return f"a network with parameters such as {names[-1]}{f': {why}' if why else ''}" if names else "no network"
 
 
 def _names() -> str:
@@ -277,8 +280,8 @@ FORMATS = (
         "a file does not show whether the first layer has a label beside z; if it has, give --option=label_size=NUMBER",
     ),
     Format(
-        "dcgan", "DCGAN of the PyTorch tutorial", dcgan_layers.is_generator,
-        lambda network, options: dcgan_pytorch.convert(network.arrays, **options), ("num_classes",),
+        "dcgan", "DCGAN of the PyTorch tutorial", lambda arrays: dcgan_layers.is_generator(weight_norms.renamed(arrays)),
+        lambda network, options: dcgan_pytorch.convert(network.arrays, network.layers, **options), ("num_classes",),
         "a file does not show whether the first layer has a class beside z; if it has, give --option=num_classes=NUMBER",
     ),
 )  # fmt: skip

@@ -84,6 +84,22 @@ def clamps(root: Record, visits: Iterator[int]) -> tuple[dict[str, float | None]
     return found, strange
 
 
+def layers(root: Record, visits: Iterator[int]) -> dict[str, dict[str, Any]]:
+    """Returns PyTorch's own layers below a module, by path: the name of each class as
+    "class", and its attributes that are numbers, texts or tuples.
+    """
+    return {
+        path.removesuffix("."): {
+            **{
+                name: value for name, value in module.attributes.items() if isinstance(value, int | float | str | tuple)
+            },
+            "class": module.name.name,
+        }
+        for path, module in modules.tree(root, visits)
+        if modules.is_module(module) and not modules.has_own_class(module)
+    }
+
+
 def arguments(module: Record, visits: Iterator[int]) -> dict[str, Any]:
     """Returns the constructor's arguments by name, as far as the file contains them."""
     attributes = module.attributes

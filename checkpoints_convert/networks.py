@@ -21,6 +21,7 @@ Arrays = dict[str, np.ndarray]
 _MAX_ARRAYS = 10_000  # published networks have hundreds of arrays
 _MAX_VISITS = 1_000_000  # of modules and their arrays; published networks have thousands
 _MAX_NAME = 200  # characters of a network's name; deeper values are not searched
+_COUNTER = "n_averaged"  # of torch.optim.swa_utils.AveragedModel, beside the prefix module.
 _NESTED = (dict, list, tuple, Record)
 _TENSORFLOW = ("G", "D", "Gs")  # the networks of NVIDIA's pickles, in their order
 
@@ -40,6 +41,8 @@ class Network(NamedTuple):
         class_name: Name of the network's class, for whole networks only.
         foreign: Names of the classes of those parameters that are no arrays, by the
             name of the parameter.
+        layers: Classes and settings of PyTorch's own layers by path, for whole modules
+            only.
     """
 
     name: str
@@ -49,6 +52,7 @@ class Network(NamedTuple):
     beside: Mapping[str, np.ndarray] = {}
     class_name: str = ""
     foreign: Mapping[str, str] = {}
+    layers: Mapping[str, Mapping[str, Any]] = {}
 
 
 def find(content: Any, arguments: Mapping[str, Any]) -> tuple[Network, ...]:
@@ -145,7 +149,7 @@ def _from_state_dict(name: str, content: Mapping[Any, Any], beside: Arrays) -> N
     entries = {
         str(key).removeprefix("module."): value
         for key, value in content.items()
-        if isinstance(value, np.ndarray | Record) and isinstance(key, str | int)
+        if isinstance(value, np.ndarray | Record) and isinstance(key, str | int) and key != _COUNTER
     }
     return Network(
         name,
@@ -178,9 +182,15 @@ def _from_module(name: str, module: Record, visits: Iterator[int]) -> Network:
     arrays = {key: value for key, value in named.items() if isinstance(value, np.ndarray)}
     foreign = {key: module_networks.class_of(value) for key, value in named.items() if key not in arrays}
     clamps, strange = module_networks.clamps(module, visits)
-    arguments = module_networks.arguments(module, visits)
+    layers = {key.removeprefix("module."): value for key, value in module_networks.layers(module, visits).items()}
     return Network(
-        name, _few(arrays, name), arguments, clamps, class_name=str(module.name), foreign={**foreign, **strange}
+        name,
+        _few(arrays, name),
+        module_networks.arguments(module, visits),
+        clamps,
+        class_name=str(module.name),
+        foreign={**foreign, **strange},
+        layers=layers,
     )
 
 

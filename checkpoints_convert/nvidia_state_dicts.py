@@ -66,10 +66,14 @@ def with_arguments(network: Network, options: Options) -> Network:
 def has_arguments(network: Network, options: Options) -> bool:
     """Returns whether the file contains the constructor arguments.
 
+    A state dict can lie beside a config.json of any content. So it has arguments only
+    if they are complete.
+
     Raises:
         InputError: The file contains them, and so do the options.
     """
-    if set(_REQUIRED).isdisjoint(network.arguments):
+    required, found = set(_REQUIRED), network.arguments.keys()
+    if required.isdisjoint(found) or (not network.class_name and not required <= found):
         return False
     if options:
         raise InputError(f"--option={next(iter(options))}: the file contains its arguments; leave the option out")

@@ -85,10 +85,24 @@ def recognize(networks: Sequence[Network]) -> Other | None:
     The largest network determines the answer.
     """
     large = [network for network in networks if len(network.arrays) >= _MIN_ARRAYS]
+    large = [network for network in large if not _is_within(network, large)]
     known = [_of_network(network) for network in large]
     if not known or None in known:
         return None
     return known[max(range(len(large)), key=lambda index: len(large[index].arrays))]
+
+
+def _is_within(network: Network, others: Sequence[Network]) -> bool:
+    """Returns whether a module is a block of one of the networks that are known.
+
+    The blocks of a whole module are networks by themselves; see module_networks.
+    """
+    return bool(network.class_name) and any(
+        other is not network
+        and network.name.startswith(f"{other.name}." if other.name else "")
+        and _of_network(other) is not None
+        for other in others
+    )
 
 
 def _of_network(network: Network) -> Other | None:
@@ -108,6 +122,10 @@ def _is_convolutional_discriminator(network: Network) -> bool:
 
     A kernel [outputs, inputs, height, width] has at least 9 weights per pair.
     """
-    kernels = [array for array in network.arrays.values() if array.ndim == 4 and array.shape[2] > 2]
+    kernels = [
+        array
+        for name, array in network.arrays.items()
+        if re.search(r"(^|\.)weight(_orig|_v)?$", name) and array.ndim == 4 and array.shape[2] > 2
+    ]
     chained = all(first.shape[0] == second.shape[1] for first, second in itertools.pairwise(kernels))
     return len(kernels) > 2 and chained and kernels[0].shape[1] in (1, 3, 4) and kernels[-1].shape[0] == 1

@@ -8,7 +8,7 @@ state dict is no network by itself, but a part of it is one.
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from typing import Any
 
-from checkpoints_convert import dcgan_layers
+from checkpoints_convert import dcgan_layers, networks
 from checkpoints_convert.networks import Arrays, Network
 
 MAX_DEPTH = 4  # modules in the path of a part; published files have at most three
@@ -28,14 +28,14 @@ def with_parts(found: Iterable[Network], formats_of: FormatsOf) -> tuple[Network
     """
 
     def is_network(part: Network, modules: Set[str]) -> bool:
-        names = formats_of(part.arrays)
+        names = formats_of(networks.layout(part))
         # A module beside a chain of convolutions could be a layer of it.
         return bool(names) and (names != ["dcgan"] or dcgan_layers.is_generator_name(part.name, modules))
 
     everything = []
     for network in found:
         everything.append(network)
-        if not formats_of(network.arrays):
+        if not formats_of(networks.layout(network)):
             everything += find(network, is_network)
     return tuple(sorted(everything, key=_average_rank))
 
@@ -63,7 +63,8 @@ def find(whole: Network, is_network: IsNetwork, depth: int = MAX_DEPTH) -> Itera
     for module, arrays in modules.items():
         clamps, foreign = _within(module, whole.clamps), _within(module, whole.foreign)
         name = f"{whole.name}.{module}" if whole.name else module
-        part = Network(name, arrays, clamps=clamps, beside=beside, foreign=foreign)
+        layers = _within(module, whole.layers)
+        part = Network(name, arrays, clamps=clamps, beside=beside, foreign=foreign, layers=layers)
         if is_network(part, modules.keys()):
             yield part
         elif depth > 1:

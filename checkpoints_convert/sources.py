@@ -53,7 +53,9 @@ def read(path: str | os.PathLike[str], formats: str) -> Source:
     path = pathlib.Path(path)
     config = {}
     if path.is_dir():
-        config, path = _configuration(path), weights_of(path)
+        config = _configuration(path)
+        _refuse_shards(path)
+        path = weights_of(path)
     if not path.is_file():
         raise InputError(f"--source={path}: {'is no regular file' if os.path.lexists(path) else 'no such file'}")
     kind = file_kinds.recognize(path)
@@ -62,6 +64,16 @@ def read(path: str | os.PathLike[str], formats: str) -> Source:
         raise InputError(f"--source={path}: {_refusal(kind)}{listed}")
     words, reader = _KINDS[kind.name]
     return Source(str(path), words, _find(path, reader(path), config))
+
+
+def _refuse_shards(directory: pathlib.Path) -> None:
+    """Raises InputError if a directory has its weights in several files."""
+    for name in WEIGHTS:
+        if not (directory / name).exists() and (directory / f"{name}.index.json").is_file():
+            raise InputError(
+                f"--source={directory}: has its weights in several files, which {name}.index.json lists; give one file "
+                "with all of the generator's arrays"
+            )
 
 
 def weights_of(directory: pathlib.Path) -> pathlib.Path:

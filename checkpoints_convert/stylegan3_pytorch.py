@@ -42,8 +42,6 @@ _TRAINING = (  # no effect on images
     "magnitude_ema_beta", "num_fp16_res", "w_avg_beta", "freeze_layers", "freeze_embed", "verbose",
 )  # fmt: skip
 
-_FILTER_TOLERANCE = 1e-5  # of the largest tap
-
 
 def configuration(source: Mapping[str, Any]) -> stylegan3.Config:
     """Returns the configuration that the constructor arguments give.
@@ -99,8 +97,13 @@ def convert(state: Mapping[str, np.ndarray], source: Mapping[str, Any]) -> base.
 
     generator = assembly.assemble("stylegan3", config, fetch)
     for plan in stylegan3.plan_layers(config):
-        _check_filter(tensors, f"synthesis.{plan.name}.up_filter", plan.up_taps, plan.up_filter)
-        _check_filter(tensors, f"synthesis.{plan.name}.down_filter", plan.down_taps, plan.down_filter)
+        for direction, taps, design in (
+            ("up", plan.up_taps, plan.up_filter),
+            ("down", plan.down_taps, plan.down_filter),
+        ):
+            name = f"synthesis.{plan.name}.{direction}_filter"
+            if taps > 1:  # the file does not contain identities
+                _check_filter(name, tensors.take(name), assembly.filter_tolerance(state[name]), taps, design)
     tensors.finish()
     return generator
 
@@ -125,18 +128,16 @@ def _check_depth(state: Mapping[str, np.ndarray], pattern: str, argument: str, e
         raise InputError(f"constructor argument {argument}: gives {expected} layers, the file has {found}")
 
 
-def _check_filter(tensors: assembly.Tensors, name: str, taps: int, design: Callable[[], np.ndarray]) -> None:
+def _check_filter(name: str, found: np.ndarray, tolerance: float, taps: int, design: Callable[[], np.ndarray]) -> None:
     """Raises InputError if a filter of the file is not the configuration's filter.
 
     Args:
-        tensors: Arrays of the file.
         name: Name of the filter in the file.
+        found: Filter in the file.
+        tolerance: Largest difference that is allowed, as a share of the largest tap.
         taps: Number of taps of the configuration's filter.
         design: Returns the configuration's filter.
     """
-    if taps == 1:
-        return  # the file does not contain identities
-    found = tensors.take(name)
     expected = design() if len(found) == taps else np.zeros(0)
-    if found.shape != expected.shape or np.abs(found - expected).max() > _FILTER_TOLERANCE * np.abs(expected).max():
+    if found.shape != expected.shape or np.abs(found - expected).max() > tolerance * np.abs(expected).max():
         raise InputError(f"parameter {name}: not the filter that the constructor arguments give")

@@ -29,7 +29,6 @@ OPTIONS = (*UNSTORED, *CONFIRMED)
 _CRITICAL = 2  # the published number of critical layers
 _CHANNELS = (32768, 512)  # channel_base and channel_max of configuration T
 _CHANNEL_BASES = (32768, 65536, 16384)  # of configurations T and R, and of smaller networks
-_FILTER_TOLERANCE = 1e-5  # of the largest tap
 
 
 class _Layer(NamedTuple):
@@ -201,5 +200,5 @@ def _is_design(stored: np.ndarray, taps: int, design: Any) -> bool:
     except ValueError:  # a cutoff beyond half the sampling rate
         return False
     return stored.shape == expected.shape and bool(
-        np.abs(stored - expected).max() <= _FILTER_TOLERANCE * np.abs(expected).max()
+        np.abs(stored - expected).max() <= assembly.filter_tolerance(stored) * np.abs(expected).max()
     )

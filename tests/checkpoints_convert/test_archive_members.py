@@ -74,3 +74,15 @@ def test_what_is_no_archive_is_yielded_itself(tmp_path):
             assert opened == (path, "")
         with pytest.raises(InputError, match="--member=a: .*is no archive"), archive_members.opened(path, "a"):
             pass
+
+
+def test_a_file_that_is_no_checkpoint_is_described(tmp_path):
+    """An archive of a repository has the pointers of Git LFS."""
+    path = _archive(
+        tmp_path, pointer=b"version https://git-lfs.github.com/spec/v1\noid", page=b"<html>", readme=b"notes"
+    )
+    with (
+        pytest.raises(InputError, match=r"it has: pointer \(a Git LFS pointer.*\), page \(a web page.*\), readme$"),
+        archive_members.opened(path),
+    ):
+        pass

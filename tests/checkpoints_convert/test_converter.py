@@ -268,6 +268,9 @@ def test_a_directory_wants_its_configuration(tmp_path):
     (tmp_path / "config.json").write_text(json.dumps({}))
     with pytest.raises(InputError, match=r"pytorch_model\.bin: no such file"):
         formats.read(tmp_path)
+    (tmp_path / "model.safetensors.index.json").write_text('{"weight_map": {}}')
+    with pytest.raises(InputError, match=r"weights in several files, which model\.safetensors\.index\.json lists"):
+        formats.read(tmp_path)
     for text in ("[]", "{", "[" * 30_000, json.dumps({"a": " " * 2**16})):
         (tmp_path / "config.json").write_text(text)
         _refuses_the_configuration(tmp_path)

@@ -130,7 +130,12 @@ def _dcgan():
         kind = "_buffers" if leaf.startswith(("running", "num")) else "_parameters"
         tables = layers.setdefault(number, {"_parameters": {}, "_buffers": {}, "_modules": {}})
         tables[kind][leaf] = array
-    made = {number: Foreign("torch.nn.modules.conv", "Layer", state=tables) for number, tables in layers.items()}
+    kinds = [("conv", "ConvTranspose2d"), ("batchnorm", "BatchNorm2d")]
+    made = {
+        number: Foreign(f"torch.nn.modules.{file}", name, state=tables)
+        for number, tables in layers.items()
+        for file, name in [kinds["running_mean" in tables["_buffers"]]]
+    }
     main = Foreign("torch.nn.modules.container", "Sequential", state={"_modules": made})
     return module("Generator", modules={"main": main})
 

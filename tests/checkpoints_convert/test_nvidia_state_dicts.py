@@ -7,10 +7,11 @@ import math
 
 import jax
 import jax.numpy as jnp
+import ml_dtypes
 import numpy as np
 import pytest
 
-from checkpoints_convert import formats, networks
+from checkpoints_convert import assembly, formats, networks, nvidia_state_dicts
 from ganspace_jax.errors import InputError
 from ganspace_jax.generators import stylegan2, zoo
 from tests import stylegan2_files
@@ -140,3 +141,32 @@ def test_an_array_that_does_not_fit_is_named(name, array, message):
 def test_an_option_must_be_positive(option, value):
     with pytest.raises(InputError, match=f"--option={option}=.*: must be positive"):
         _converted(_state(BASE)[0], {option: value})
+
+
+def test_a_configuration_of_another_code_gives_no_arguments():
+    """A directory's config.json lies beside any state dict."""
+    state, _ = _state(BASE)
+    plain, with_config = (networks.Network("", state, arguments) for arguments in ({}, {"z_dim": 99, "layers": []}))
+    found, expected = (nvidia_state_dicts.with_arguments(one, {}).arguments for one in (with_config, plain))
+    assert found == expected and found["z_dim"] == 4
+    whole = with_config._replace(class_name="training.Generator")  # of a whole module, which stores its arguments
+    assert nvidia_state_dicts.has_arguments(whole, {})
+
+
+@pytest.mark.parametrize("prefix", ["", "module."])
+def test_the_counter_of_an_averaged_model_is_left_out(prefix):
+    state, _ = _state(BASE)
+    content = {f"{prefix}{name}": array for name, array in state.items()}
+    (network,) = networks.find({"n_averaged": np.array(7), **content}, {})
+    assert network.arrays.keys() == state.keys()
+
+
+@pytest.mark.parametrize("dtype", [np.float16, ml_dtypes.bfloat16])
+def test_arrays_of_half_precision_become_single(dtype):
+    state, _ = _state(dataclasses.replace(BASE, resample_filter=(1.0, 3.0, 3.0, 1.0)))
+    network = networks.Network("", {name: np.asarray(array).astype(dtype) for name, array in state.items()})
+    (found,) = (one for one in formats.FORMATS if one.matches(network.arrays))
+    made = formats.convert(found, network, {}, "x.pt")
+    assert {leaf.dtype for leaf in jax.tree.leaves(made.params)} == {np.dtype(np.float32)}
+    tensors = assembly.Tensors(network.arrays)
+    assert tensors.take("synthesis.b4.const").dtype == np.float32

@@ -91,3 +91,20 @@ def test_an_unknown_network_beside_a_discriminator_may_be_the_generator():
     assert other_networks.recognize([discriminator, unknown]) is None
     assert other_networks.recognize([discriminator, _network("step", "optimizer")]) is not None
     assert other_networks.recognize([]) is None
+
+
+def test_noise_images_are_no_discriminator():
+    """The noise images of StyleGAN2 have one channel each, as a chain that ends in one
+    number.
+    """
+    noises = {f"noises.noise_{i}": np.zeros((1, 1, 4 << i, 4 << i)) for i in range(4)}
+    assert other_networks.recognize([Network("", noises)]) is None
+
+
+def test_blocks_of_a_whole_discriminator_do_not_hide_it():
+    names = DISCRIMINATORS["rosinality"] + " convs.1.conv2.0.weight convs.1.skip.0.weight"
+    whole = _network(names, "")._replace(class_name="model.Discriminator")
+    block = _network("conv1.0.weight conv2.0.weight skip.0.weight", "convs.1")._replace(class_name="model.ResBlock")
+    assert "discriminator" in other_networks.recognize([whole, block]).words
+    beside = block._replace(class_name="")  # of a state dict beside it, so it may be a generator
+    assert other_networks.recognize([whole, beside]) is None

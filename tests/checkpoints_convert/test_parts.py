@@ -3,6 +3,7 @@ generator and discriminator in one dictionary.
 """
 
 import pickle
+import re
 
 import jax
 import jax.numpy as jnp
@@ -14,6 +15,7 @@ from absl.testing import flagsaver
 from checkpoints_convert import __main__ as command
 from checkpoints_convert import dcgan_pytorch, formats, networks, parts
 from ganspace_jax.errors import InputError
+from ganspace_jax.files.inert.records import Name, Record
 from ganspace_jax.generators import stylegan2, zoo
 from tests import stylegan2_files
 from tests.dcgan_files import drawn
@@ -211,3 +213,12 @@ def test_the_command_names_the_part_and_what_it_assumed(tmp_path, monkeypatch, c
         said = capsys.readouterr().out.splitlines()
         assert said[0].startswith("found: ") and f"({found.name}), state_dict.decoder, " in said[0]
         assert [line.startswith("note: not in the file: conv_clamp") for line in said].count(True) == notes
+
+
+@pytest.mark.parametrize("name", ["input.input", "convs.0.conv.weight", "style.1.bias"])
+def test_a_parameter_of_a_part_that_is_an_object_is_named(name):
+    state = stylegan2_files.as_rosinality(_drawn(TINY))["g_ema"]
+    content = {"state_dict": {**_under("decoder", state), **ENCODER}}
+    content["state_dict"][f"decoder.{name}"] = Record(Name("own", "Packed"))
+    with pytest.raises(InputError, match=rf"parameter {re.escape(name)}: is a own\.Packed"):
+        _converted(content)

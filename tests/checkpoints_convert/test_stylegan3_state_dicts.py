@@ -5,6 +5,7 @@ that the file with constructor arguments gives.
 import math
 
 import jax
+import ml_dtypes
 import numpy as np
 import pytest
 
@@ -146,3 +147,13 @@ def test_a_filter_that_does_not_fit_is_named():
 def test_a_design_of_another_length_is_not_made():
     """It could need any memory, because the names of layers give its length."""
     assert not stylegan3_state_dicts._is_design(np.zeros(12), 10**9, None)
+
+
+@pytest.mark.parametrize("dtype", [np.float16, ml_dtypes.bfloat16, np.float64])
+def test_filters_of_another_precision_give_the_same_network(dtype):
+    config = _config(64, 160, 12, {})
+    state = _state(config)
+    assert _found({name: array.astype(dtype) for name, array in state.items()}) == _found(state)
+    name = next(name for name in state if name.endswith("down_filter"))
+    with pytest.raises(InputError, match=f"parameter {name}: is another"):
+        _found({**state, name: (state[name] * 1.02).astype(dtype)})

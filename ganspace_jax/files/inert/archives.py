@@ -35,6 +35,9 @@ _ERRORS = (  # of the modules for archives, on damaged ones
     tarfile.TarError, lzma.LZMAError, zlib.error,
 )  # fmt: skip
 
+# Words in the messages of tarfile and zipfile if an archive ends early.
+_CUT_SHORT = ("unexpected end of data", "empty header", "truncated header", "not a zip file")
+
 _COMPRESSIONS: dict[bytes, tuple[str, Callable[[Any], Any]]] = {
     b"\x1f\x8b\x08": ("gzip", lambda file: gzip.GzipFile(fileobj=file)),
     b"BZh": ("bzip2", bz2.BZ2File),
@@ -157,9 +160,16 @@ def _entries(path: str | os.PathLike[str]) -> Iterator[Iterator[_Entry]]:
     except OSError as error:
         if error.errno is not None:  # of the disk, not of the archive
             raise
-        raise InputError(f"{path}: an archive that cannot be read: {first_line(error)}") from None
+        raise InputError(f"{path}: {_fault(error)}") from None
     except _ERRORS as error:
-        raise InputError(f"{path}: an archive that cannot be read: {first_line(error)}") from None
+        raise InputError(f"{path}: {_fault(error)}") from None
+
+
+def _fault(error: Exception) -> str:
+    """Returns what is wrong with an archive whose reader raised an error."""
+    if isinstance(error, EOFError) or any(words in str(error) for words in _CUT_SHORT):
+        return "an archive that is cut short; download or copy it again"
+    return f"an archive that cannot be read: {first_line(error)}"
 
 
 class _Bounded(io.RawIOBase):

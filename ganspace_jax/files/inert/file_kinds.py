@@ -12,7 +12,7 @@ from collections.abc import Collection, Mapping
 from typing import NamedTuple
 
 from ganspace_jax.errors import printable
-from ganspace_jax.files.inert import archives, graph_files, network_pickles, safetensors_files, torch_files
+from ganspace_jax.files.inert import archives, graph_files, network_pickles, safetensors_files, torch_files, web_pages
 
 _HEAD = 1 << 14  # bytes
 _TAIL = (1 << 16) + 22  # bytes; the end of a zip archive's index is within them
@@ -131,6 +131,16 @@ def is_checkpoint(start: bytes) -> bool:
     return is_zip or is_pickle or safetensors_files.begins(start)
 
 
+def of_start(start: bytes) -> FileKind | None:
+    """Returns the kind of a file in an archive by its first bytes, as far as these show
+    it.
+    """
+    if archives.kind(start) == "zip":
+        return FileKind("zip", "a zip archive", _EXTRACT)
+    by_magic = next((kind for magic, kind in _MAGIC if start.startswith(magic)), None)
+    return by_magic or _of_archive(start) or _of_text(start)
+
+
 def _first_record(head: bytes) -> bytes:
     """Returns the name of the first record of a zip archive."""
     return head[30 : 30 + struct.unpack("<H", head[_ZIP_NAME])[0]] if len(head) >= 30 else b""
@@ -236,6 +246,8 @@ def _of_torch_zip(root: str, is_compressed: Mapping[str, bool]) -> FileKind:
 
 def _of_text(head: bytes) -> FileKind | None:
     """Returns the kind of a text, None for other files."""
+    if page := web_pages.text(head):
+        return _of_web_page(page)
     if head.startswith((b"(dp", b"(lp", b"(dq", b"c__builtin__\n", b"ccopy_reg\n", b"cnumpy", b"ccollections\n")):
         return FileKind("old_pickle", "a pickle of protocol 0 or 1", "save it again with protocol 2 or higher")
     text = head.decode("utf-8-sig", "ignore" if len(head) == _HEAD else "replace")
@@ -243,22 +255,21 @@ def _of_text(head: bytes) -> FileKind | None:
         return None
     text = text.lstrip()
     start = text[:200].lower()
-    if start.startswith("version https://git-lfs"):
+    if start.startswith(("version https://git-lfs", "version https://hawser")):
         return FileKind("lfs", "a Git LFS pointer, not the file itself", "fetch the file with: git lfs pull")
     if start.startswith("model_checkpoint_path:"):
         return FileKind("tensorflow_checkpoint", "the text that names a TensorFlow checkpoint", source=_TENSORFLOW)
-    if start.startswith("<!doctype html") or (start.startswith("<") and "<html" in text[:1000].lower()):
-        return _of_web_page(text)
     if start.startswith("<?xml"):
         return FileKind("xml", "an XML text")
+    if start.startswith("{") and '"weight_map"' in text:
+        return FileKind("index", "the index of a checkpoint in several files (JSON)", source=_CHECKPOINT)
     if start.startswith(("{", "[")):
         return FileKind("json", "a JSON text")
     return FileKind("text", "a plain text")
 
 
 def _of_web_page(text: str) -> FileKind:
-    title = re.search(r"<title[^>]*>([^<]{1,200})", text, re.IGNORECASE)
-    words = printable(" ".join(title[1].split()))[:_MAX_TITLE] if title else ""
+    words = printable(web_pages.title(text))[:_MAX_TITLE]
     return FileKind(
         "web_page",
         f"a web page (HTML){f' with the title {words!r}' if words else ''}",

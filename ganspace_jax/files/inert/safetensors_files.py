@@ -5,6 +5,7 @@ numbers follow it. The package safetensors parses and checks the header. Here it
 and its number of arrays are bounded first.
 """
 
+import json
 import os
 import pathlib
 import struct
@@ -99,6 +100,7 @@ def _opened(path: pathlib.Path) -> Any:
     """Returns the package's view of a file, whose arrays are read on request.
 
     Raises:
+        CutShortError: The file is shorter than its header describes.
         ValueError: The header is too large, or does not describe the file.
     """
     from safetensors import SafetensorError, safe_open
@@ -108,13 +110,15 @@ def _opened(path: pathlib.Path) -> Any:
         return safe_open(path, framework="np")
     except SafetensorError as error:
         reason = first_line(error).removeprefix("Error while deserializing header: ")
-        if "not fully covered" in reason:
-            reason = "cut short, or longer than its header describes"
-        raise ValueError(reason) from None
+        if "not fully covered" not in reason:
+            raise ValueError(reason) from None
+        if _is_short(path):
+            raise limits.CutShortError("its header describes more bytes than it has") from None
+        raise ValueError("longer than its header describes") from None
 
 
 def _check_size(path: pathlib.Path) -> None:
-    """Raises ValueError if the file is shorter than its header, or has a huge one."""
+    """Raises CutShortError if the header ends early, ValueError if it is huge."""
     with open(path, "rb") as file:
         start = file.read(_SIZE_BYTES)
         size = os.fstat(file.fileno()).st_size
@@ -122,7 +126,16 @@ def _check_size(path: pathlib.Path) -> None:
     if header > _MAX_HEADER:
         raise ValueError(f"a header of {header:,} bytes; the largest has {_MAX_HEADER:,}")
     if size < _SIZE_BYTES + header:
-        raise ValueError("cut short within its header")
+        raise limits.CutShortError("its header is not complete")
+
+
+def _is_short(path: pathlib.Path) -> bool:
+    """Returns whether a file with a complete header ends before its last array."""
+    with open(path, "rb") as file:
+        (length,) = struct.unpack("<Q", file.read(_SIZE_BYTES))
+        header = json.loads(file.read(length))
+        size = os.fstat(file.fileno()).st_size - file.tell()
+    return size < max(entry["data_offsets"][1] for name, entry in header.items() if name != "__metadata__")
 
 
 def _array(path: pathlib.Path, opened: Any, name: str) -> np.ndarray:

@@ -146,7 +146,7 @@ def test_safetensors_are_arrays_by_name(tmp_path, dtype):
     ("entry", "message"),
     [
         ({"dtype": "F32", "shape": [2, 3, 5], "data_offsets": [0, 96]}, "invalid shape"),
-        ({"dtype": "F32", "shape": [100], "data_offsets": [0, 400]}, "cut short, or longer"),
+        ({"dtype": "F32", "shape": [100], "data_offsets": [0, 400]}, "its header describes more bytes than it has"),
         ({"dtype": "F32", "shape": [-1], "data_offsets": [4, 0]}, "invalid value"),
         ({"dtype": "F31", "shape": [1], "data_offsets": [0, 4]}, "unknown variant"),
         ({"shape": [1]}, "missing field"),
@@ -155,7 +155,7 @@ def test_safetensors_are_arrays_by_name(tmp_path, dtype):
 )
 def test_safetensors_that_do_not_add_up_are_damaged(tmp_path, entry, message):
     tensor_files.write_safetensors(tmp_path / "a.safetensors", {"a": ARRAY}, a=entry)
-    with pytest.raises(InputError, match=rf"a\.safetensors: damaged: .*{message}"):
+    with pytest.raises(InputError, match=rf"a\.safetensors: (damaged|cut short): .*{message}"):
         array_files.read(tmp_path / "a.safetensors")
 
 

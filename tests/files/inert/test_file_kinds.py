@@ -68,6 +68,9 @@ KINDS = {
     "a web page (HTML) with the title 'Google Drive - Quota exceeded'": (
         b"\xef\xbb\xbf\n <HTML><head><title>Google Drive -\n Quota exceeded</title>"
     ),
+    "a web page (HTML) with the title 'Über'": "\n<head><title>Über</title>".encode("utf-16"),
+    "a web page (HTML) with the title 'Acc\ufffds'": b"<!-- \x00 --><!DOCTYPE html><title>Acc\xe8s</title>",
+    "the index of a checkpoint in several files (JSON)": b'{"metadata": {}, "weight_map": {}}',
     "an XML text": b"<?xml version='1.0'?><Error><Code>AccessDenied</Code></Error>",
     "a JSON text": b'{"message": "Not Found"}',
     "a plain text": "Länge\tund Breite\r\n".encode(),

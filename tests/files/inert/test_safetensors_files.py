@@ -53,7 +53,7 @@ def test_a_file_that_is_cut_short_is_called_so(tmp_path):
     data = (tmp_path / "x").read_bytes()
     for length in (0, 4, 8, 40, len(data) - 1):
         (tmp_path / "x").write_bytes(data[:length])
-        with pytest.raises(InputError, match="x: damaged: cut short"):
+        with pytest.raises(InputError, match="x: cut short: "):
             safetensors_files.read(tmp_path / "x")
 
 

@@ -99,8 +99,8 @@ def convert(state: Mapping[str, np.ndarray], source: Mapping[str, Any]) -> base.
 
     generator = assembly.assemble("stylegan3", config, fetch)
     for plan in stylegan3.plan_layers(config):
-        _check_filter(tensors, f"synthesis.{plan.name}.up_filter", plan.up_taps, plan.up_filter)
-        _check_filter(tensors, f"synthesis.{plan.name}.down_filter", plan.down_taps, plan.down_filter)
+        _check_filter(tensors, f"synthesis.{plan.name}.up_filter", (plan.up_taps,), plan.up_filter)
+        _check_filter(tensors, f"synthesis.{plan.name}.down_filter", plan.down_shape, plan.down_filter)
     tensors.finish()
     return generator
 
@@ -125,18 +125,21 @@ def _check_depth(state: Mapping[str, np.ndarray], pattern: str, argument: str, e
         raise InputError(f"constructor argument {argument}: gives {expected} layers, the file has {found}")
 
 
-def _check_filter(tensors: assembly.Tensors, name: str, taps: int, design: Callable[[], np.ndarray]) -> None:
+def _check_filter(
+    tensors: assembly.Tensors, name: str, shape: tuple[int, ...], design: Callable[[], np.ndarray]
+) -> None:
     """Raises InputError if a filter of the file is not the configuration's filter.
 
     Args:
         tensors: Arrays of the file.
         name: Name of the filter in the file.
-        taps: Number of taps of the configuration's filter.
+        shape: Shape of the configuration's filter. It is compared first, because a
+            square design of a long row could need any memory.
         design: Returns the configuration's filter.
     """
-    if taps == 1:
+    if shape == (1,):
         return  # the file does not contain identities
     found = tensors.take(name)
-    expected = design() if len(found) == taps else np.zeros(0)
-    if found.shape != expected.shape or np.abs(found - expected).max() > _FILTER_TOLERANCE * np.abs(expected).max():
+    expected = design() if found.shape == shape else np.zeros(0)
+    if found.shape != shape or np.abs(found - expected).max() > _FILTER_TOLERANCE * np.abs(expected).max():
         raise InputError(f"parameter {name}: not the filter that the constructor arguments give")

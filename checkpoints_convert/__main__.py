@@ -60,6 +60,7 @@ flags.DEFINE_multi_string(
 )  # fmt: skip
 
 _RECORD = "conversion.json"
+_MAX_LISTED = 20  # networks
 _LARGE = 128  # pixels; a larger image can take a second or more
 
 
@@ -122,7 +123,8 @@ def _convert(path: pathlib.Path, options: dict[str, float]) -> tuple[formats.For
     others = [each.name for each in source.networks if each.name != network.name and found.matches(each.arrays)]
     del source  # frees the networks that are not converted
     named = f", {network.name}" if network.name else ""
-    also = f"; also there: {', '.join(others)}" if others else ""
+    more = f" and {len(others) - _MAX_LISTED:,} more" if len(others) > _MAX_LISTED else ""
+    also = f"; also there: {', '.join(others[:_MAX_LISTED])}{more}" if others else ""
     print(f"found: {found.description} ({found.name}){named}, {len(network.arrays)} arrays{also}", flush=True)
     generator = formats.convert(found, network, options, str(path))
     return found, network.name, generator, formats.notes(found, network, options)

@@ -24,6 +24,9 @@ Token = int | str | None
 
 MAX_LAYERS = 16  # the tutorial's network has 5
 
+_MAX_ARRAYS = 500  # of a network; sixteen layers have about a hundred
+_MAX_TOKENS = 32  # words and numbers of a name
+_MAX_MODULES = 100  # networks and losses beside one another
 _MAX_DEPTH = 4  # modules in the path of a generator
 _GENERATORS = ("generator", "gen", "g", "netg", "net_g", "g_net", "generator_ema", "ema_generator", "gen_ema", "g_ema")
 # Names of discriminators, encoders, losses and metrics.
@@ -57,7 +60,11 @@ def is_generator(state: Arrays) -> bool:
     convolution as [out, in, height, width]. So the channels of a discriminator or an
     encoder fit together in the other direction.
     """
+    if len(state) > _MAX_ARRAYS:
+        return False
     convolutions, norms = _modules(state)
+    if any(len(_tokens(name)) > _MAX_TOKENS for name in state):
+        return False
     others = set(state) - {parameter(module, "weight") for module in convolutions}
     if len(convolutions) < 2 or not norms or any(np.ndim(state[name]) > 1 for name in others):
         return False
@@ -90,7 +97,9 @@ def is_generator_name(path: str, modules: Set[str]) -> bool:
             another network could be a layer of the generator.
     """
     name = path.rpartition(".")[2].lower()
-    return name in _GENERATORS and all(_is_network_name(other.lower()) for other in modules)
+    if name not in _GENERATORS or len(modules) > _MAX_MODULES:
+        return False
+    return all(_is_network_name(other.lower()) for other in modules)
 
 
 def _is_network_name(name: str) -> bool:

@@ -38,9 +38,11 @@ def parts(name: str, root: Record, visits: Iterator[int], level: int = 0) -> lis
     """
     if level == _MAX_LEVELS or _stores_arguments(root):
         return [(name, root)]
+    children = modules.children(root)
+    modules.spend(visits, sum(map(modules.cost, children.values())), name)
     within = {
         child_name: child
-        for child_name, child in modules.children(root).items()
+        for child_name, child in children.items()
         if modules.is_module(child) and modules.has_own_class(child) and modules.children(child)
     }
     found = []

@@ -20,6 +20,7 @@ Arrays = dict[str, np.ndarray]
 
 _MAX_ARRAYS = 10_000  # published networks have hundreds of arrays
 _MAX_VISITS = 1_000_000  # of modules and their arrays; published networks have thousands
+_VISITS_PER_ARRAY = 5  # because each array of a state dict is compared with all formats
 _MAX_NAME = 200  # characters of a network's name; deeper values are not searched
 _COUNTER = "n_averaged"  # of torch.optim.swa_utils.AveragedModel, beside the prefix module.
 _NESTED = (dict, list, tuple, Record)
@@ -73,7 +74,7 @@ def find(content: Any, arguments: Mapping[str, Any]) -> tuple[Network, ...]:
     queue = collections.deque([("", content)])
     while queue:
         name, part = queue.popleft()
-        for found in _search(part, name, {}):
+        for found in _search(part, name, {}, visits):
             if isinstance(found, Network):
                 networks.append(found._replace(arguments=dict(arguments)))
             elif id(found[1]) not in visited:
@@ -117,7 +118,7 @@ def _is_average(name: str) -> bool:
     return any(word in name.lower() for word in ("ema", "smooth")) or name.rpartition(".")[2] == "Gs"
 
 
-def _search(content: Any, name: str, beside: Arrays) -> Iterator[Network | tuple[str, Record]]:
+def _search(content: Any, name: str, beside: Arrays, visits: Iterator[int]) -> Iterator[Network | tuple[str, Record]]:
     """Yields all dictionaries of arrays in a nested content, and (name, record) of all
     records, the outermost first.
 
@@ -125,6 +126,8 @@ def _search(content: Any, name: str, beside: Arrays) -> Iterator[Network | tuple
         content: Any value. An entry of a list is named by its index.
         name: Keys that lead to `content`, joined by dots.
         beside: Arrays in the dictionary that contains `content`.
+        visits: Iterator that yields an item for each visit that is still allowed. An
+            array of a state dict is some visits.
     """
     if isinstance(content, Record):
         yield name, content
@@ -134,11 +137,12 @@ def _search(content: Any, name: str, beside: Arrays) -> Iterator[Network | tuple
         # Arrays in a list have no names, so they are no parameters.
         content = {index: value for index, value in enumerate(content) if isinstance(value, _NESTED)}
     network = _from_state_dict(name, content, beside)
+    modules.spend(visits, _VISITS_PER_ARRAY * (len(network.arrays) + len(network.foreign)), name)
     if network.arrays:
         yield network
     for key, value in content.items():
         if isinstance(value, _NESTED):
-            yield from _search(value, f"{name}.{key}" if name else str(key), network.arrays)
+            yield from _search(value, f"{name}.{key}" if name else str(key), network.arrays, visits)
 
 
 def _from_state_dict(name: str, content: Mapping[Any, Any], beside: Arrays) -> Network:

@@ -5,6 +5,7 @@ dictionary. Lightning stores generator.* and discriminator.* in one dictionary. 
 state dict is no network by itself, but a part of it is one.
 """
 
+import collections
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from typing import Any
 
@@ -52,29 +53,31 @@ def find(whole: Network, is_network: IsNetwork, depth: int = MAX_DEPTH) -> Itera
             of the modules at its place.
         depth: Largest number of modules in the path of a part.
     """
-    modules: dict[str, Arrays] = {}
-    beside = dict(whole.beside)
-    for name, array in whole.arrays.items():
-        module, dot, inner = name.partition(".")
-        if dot:
-            modules.setdefault(module, {})[inner] = array
-        else:
-            beside[name] = array
+    modules, clamps = _by_module(whole.arrays), _by_module(whole.clamps)
+    foreign, layers = _by_module(whole.foreign), _by_module(whole.layers)
+    # A ChainMap copies nothing, and a hostile file can have very many parts.
+    undotted = {name: array for name, array in whole.arrays.items() if "." not in name}
+    beside = collections.ChainMap(undotted, whole.beside)  # type: ignore[arg-type]
     for module, arrays in modules.items():
-        clamps, foreign = _within(module, whole.clamps), _within(module, whole.foreign)
         name = f"{whole.name}.{module}" if whole.name else module
-        layers = _within(module, whole.layers)
-        part = Network(name, arrays, clamps=clamps, beside=beside, foreign=foreign, layers=layers)
+        part = Network(name, arrays, clamps=clamps.get(module, {}), beside=beside)
+        part = part._replace(foreign=foreign.get(module, {}), layers=layers.get(module, {}))
         if is_network(part, modules.keys()):
             yield part
         elif depth > 1:
             yield from find(part, is_network, depth - 1)
 
 
-def _within(module: str, values: Mapping[str, Any]) -> dict[str, Any]:
-    """Returns the values whose names begin with a module's, without this beginning."""
-    start = f"{module}."
-    return {name.removeprefix(start): value for name, value in values.items() if name.startswith(start)}
+def _by_module(values: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """Returns the values with dotted names, by the module before the first dot, and by
+    the name behind it.
+    """
+    modules: dict[str, dict[str, Any]] = {}
+    for name, value in values.items():
+        module, dot, inner = name.partition(".")
+        if dot:
+            modules.setdefault(module, {})[inner] = value
+    return modules
 
 
 def _average_rank(network: Network) -> int:

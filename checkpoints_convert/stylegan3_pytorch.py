@@ -97,13 +97,13 @@ def convert(state: Mapping[str, np.ndarray], source: Mapping[str, Any]) -> base.
 
     generator = assembly.assemble("stylegan3", config, fetch)
     for plan in stylegan3.plan_layers(config):
-        for direction, taps, design in (
-            ("up", plan.up_taps, plan.up_filter),
-            ("down", plan.down_taps, plan.down_filter),
+        for direction, shape, design in (
+            ("up", (plan.up_taps,), plan.up_filter),
+            ("down", plan.down_shape, plan.down_filter),
         ):
             name = f"synthesis.{plan.name}.{direction}_filter"
-            if taps > 1:  # the file does not contain identities
-                _check_filter(name, tensors.take(name), assembly.filter_tolerance(state[name]), taps, design)
+            if shape != (1,):  # the file does not contain identities
+                _check_filter(name, tensors.take(name), assembly.filter_tolerance(state[name]), shape, design)
     tensors.finish()
     return generator
 
@@ -128,16 +128,19 @@ def _check_depth(state: Mapping[str, np.ndarray], pattern: str, argument: str, e
         raise InputError(f"constructor argument {argument}: gives {expected} layers, the file has {found}")
 
 
-def _check_filter(name: str, found: np.ndarray, tolerance: float, taps: int, design: Callable[[], np.ndarray]) -> None:
+def _check_filter(
+    name: str, found: np.ndarray, tolerance: float, shape: tuple[int, ...], design: Callable[[], np.ndarray]
+) -> None:
     """Raises InputError if a filter of the file is not the configuration's filter.
 
     Args:
         name: Name of the filter in the file.
         found: Filter in the file.
         tolerance: Largest difference that is allowed, as a share of the largest tap.
-        taps: Number of taps of the configuration's filter.
+        shape: Shape of the configuration's filter. It is compared first, because a
+            square design of a long row could need any memory.
         design: Returns the configuration's filter.
     """
-    expected = design() if len(found) == taps else np.zeros(0)
-    if found.shape != expected.shape or np.abs(found - expected).max() > tolerance * np.abs(expected).max():
+    expected = design() if found.shape == shape else np.zeros(0)
+    if found.shape != shape or np.abs(found - expected).max() > tolerance * np.abs(expected).max():
         raise InputError(f"parameter {name}: not the filter that the constructor arguments give")

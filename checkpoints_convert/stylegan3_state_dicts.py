@@ -26,6 +26,7 @@ CONFIRMED = {"first_cutoff": 2.0, "first_stopband": 2**2.1, "last_stopband_rel":
 
 OPTIONS = (*UNSTORED, *CONFIRMED)
 
+_MAX_LAYERS = 40  # published networks have 15
 _CRITICAL = 2  # the published number of critical layers
 _CHANNELS = (32768, 512)  # channel_base and channel_max of configuration T
 _CHANNEL_BASES = (32768, 65536, 16384)  # of configurations T and R, and of smaller networks
@@ -100,6 +101,10 @@ def _layers(arrays: Arrays) -> list[_Layer]:
     """Returns the layers in their order; raises InputError if one is missing."""
     matches = (re.match(r"synthesis\.(L(\d{1,3})_(\d{1,9})_(\d{1,9}))\.", name) for name in arrays)
     found = {int(match[2]): _Layer(match[1], int(match[3]), int(match[4])) for match in matches if match}
+    if len(found) > _MAX_LAYERS:
+        raise InputError(
+            f"parameters synthesis.L*: {len(found)} layers; networks of up to {_MAX_LAYERS} layers convert"
+        )
     missing = next(number for number in range(len(found) + 1) if number not in found)
     if len(found) < 2 or missing < len(found):
         raise InputError(f"parameters synthesis.L{missing}_*: missing from the file")
@@ -173,32 +178,30 @@ def _misfit(arrays: Arrays, layers: list[_Layer], arguments: Mapping[str, Any]) 
     for layer, plan in zip(layers, stylegan3.plan_layers(config), strict=True):
         if layer.name != plan.name:
             return f"synthesis.{layer.name}"
-        for name, taps, design in _filters(plan):
+        for name, shape, design in _filters(plan):
             stored = arrays.get(name)
-            if (stored is None) != (taps == 1):
+            if (stored is None) != (shape == (1,)):
                 return name
-            if stored is not None and not _is_design(stored, taps, design):
+            if stored is not None and not _is_design(stored, shape, design):
                 return name
     return ""
 
 
-def _filters(plan: Plan) -> Iterator[tuple[str, int, Any]]:
-    """Yields name, number of taps and design of a layer's two filters."""
-    yield f"synthesis.{plan.name}.up_filter", plan.up_taps, plan.up_filter
-    yield f"synthesis.{plan.name}.down_filter", plan.down_taps, plan.down_filter
+def _filters(plan: Plan) -> Iterator[tuple[str, tuple[int, ...], Any]]:
+    """Yields name, shape and design of a layer's two filters."""
+    yield f"synthesis.{plan.name}.up_filter", (plan.up_taps,), plan.up_filter
+    yield f"synthesis.{plan.name}.down_filter", plan.down_shape, plan.down_filter
 
 
-def _is_design(stored: np.ndarray, taps: int, design: Any) -> bool:
+def _is_design(stored: np.ndarray, shape: tuple[int, ...], design: Any) -> bool:
     """Returns whether a stored filter is the designed one.
 
-    The length is compared first, because a long design could need any memory.
+    The shape is compared first, because a long design could need any memory.
     """
-    if not stored.ndim or len(stored) != taps:
+    if stored.shape != shape:
         return False
     try:
         expected = design()
     except ValueError:  # a cutoff beyond half the sampling rate
         return False
-    return stored.shape == expected.shape and bool(
-        np.abs(stored - expected).max() <= assembly.filter_tolerance(stored) * np.abs(expected).max()
-    )
+    return bool(np.abs(stored - expected).max() <= assembly.filter_tolerance(stored) * np.abs(expected).max())

@@ -69,12 +69,13 @@ def contents(root: Record, visits: Iterator[int]) -> Contents:
                 found.foreign[f"{path}{name}"] = str(value.name)
             else:
                 found.arrays[f"{path}{name}"] = np.asarray(value)
-        modules.spend(visits, len(variables) * (1 + len(path) // 64), path)
+        modules.spend(visits, len(variables) * modules.visits_of(path), path)
         static = plain(dictionary(attributes.get("static_kwargs", {}), f"{path}static_kwargs"), visits)
         function = attributes.get("build_func_name")
         if path and isinstance(function, str):
             static[f"{path.removesuffix('/')}_func"] = function
-        found = found._replace(arguments={**static, **found.arguments})
+        for name, value in static.items():
+            found.arguments.setdefault(name, value)
     return found
 
 
@@ -93,7 +94,7 @@ def _tree(node: Any, visits: Iterator[int], path: str, level: int) -> Iterator[t
         raise InputError(f"{path or 'the network'}: a {type(node).__name__} where a network belongs")
     if level > limits.MAX_DEPTH:
         raise InputError(f"{path[:100]}: components that are nested too deeply")
-    modules.spend(visits, 1, path)
+    modules.spend(visits, modules.visits_of(path), path)
     yield path, node
     for name, child in dictionary(node.attributes.get("components", {}), f"{path}components").items():
         if child is not None:
@@ -110,9 +111,10 @@ def dictionary(value: Any, name: str) -> Mapping[str, Any]:
 def plain(value: Any, visits: Iterator[int]) -> Any:
     """Returns a nested value with NumPy's numbers and arrays converted to Python's.
 
-    Each value is one visit.
+    Each value is one visit, and each number of an array. Long texts are more visits.
     """
-    modules.spend(visits, np.size(value) if isinstance(value, np.ndarray) else 1, "arguments")
+    count = value.size + value.nbytes // 64 if isinstance(value, np.ndarray | np.generic) else 1
+    modules.spend(visits, count, "arguments")
     if isinstance(value, dict):
         return {key: plain(item, visits) for key, item in value.items()}
     if isinstance(value, list | tuple):

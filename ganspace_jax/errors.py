@@ -3,16 +3,19 @@
 import difflib
 from collections.abc import Iterable
 
+_MAX_MESSAGE = 2000  # characters; a message may list names of a hostile file
+
 
 class InputError(ValueError):
     """A flag, file, name or number that cannot be used.
 
     The message names the input, the value found and the value required. Its text is one
-    printable line, even if a part of it comes from a hostile file.
+    printable line of bounded length, even if a part of it comes from a hostile file.
     """
 
     def __str__(self) -> str:
-        return printable(super().__str__())
+        text = super().__str__()
+        return printable(text if len(text) <= _MAX_MESSAGE else f"{text[:_MAX_MESSAGE]} ...")
 
 
 def printable(text: str) -> str:

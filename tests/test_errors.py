@@ -57,3 +57,8 @@ def test_near_names_are_named():
     assert nearest("stylegan2-scenes", names, count=2) == "did you mean 'stylegan2-scenes' or 'stylegan3-scenes'? "
     assert nearest("qqq", names) == "" == nearest("a", ())
     assert nearest("a\x1bbc", ["a\x1bbd"]).isprintable()
+
+
+def test_an_input_error_that_lists_a_hostile_file_is_short():
+    error = InputError("no such network; the file has: " + ", ".join(["name\n"] * 100_000))
+    assert len(str(error)) < 13_000 and str(error).endswith(" ...") and str(error).isprintable()

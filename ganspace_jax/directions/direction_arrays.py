@@ -19,6 +19,7 @@ import numpy as np
 
 from ganspace_jax.files.inert import array_files
 
+_MAX_LAYERS = 100  # of a network; published networks have up to 26
 _NUM_LISTED = 8  # names or shapes in a message
 _FILE_ENDING = re.compile(r"\.(npy|npz|pt|pth|pkl|pickle)$")
 _BESIDE = re.compile(  # arrays that programs store beside directions
@@ -189,4 +190,8 @@ def _of_names(arrays: Mapping[str, np.ndarray], latents: Latents | None) -> np.n
             )
         directions.append(own[0])
     shape = max((own.shape for own in directions), key=len)
+    if len(shape) == 2 and shape[0] > _MAX_LAYERS:  # each name would get as many rows
+        raise ValueError(
+            f"it holds a direction of {shape[0]:,} layers beside others; networks have up to {_MAX_LAYERS}"
+        )
     return np.stack([np.broadcast_to(own, shape) for own in directions])

@@ -43,6 +43,7 @@ _FILE_NAMES = [
 ]
 _FIGURES = ("variance_ratio", "random_stdevs", "r2", "stability", "variance_error")
 _SPACE_IN_NAME = re.compile(r"(^|[-_. ])(?P<space>[wz])(p|plus|\+)?([-_. ]boundary|$)")
+_MAX_LISTED = 100  # names of directions
 _BASES, _MEANS, _STDEVS = ("comp", "components", "components_"), ("mean", "mean_"), ("std", "stdev", "stdevs")
 _VARIANCES = ("explained_variance_", "explained_variance")
 _COLUMNS = ("eigvec", "eigvecs", "eig_vec", "eigenvectors", "eigen_vectors")
@@ -204,7 +205,9 @@ def _from_directions(
         latent_space, sentence = _likely_space(path, latents, content)
         assumptions = (sentence,)
     if names:
-        assumptions += (", ".join(f"v{k} is {printable(name)}" for k, name in enumerate(names)),)
+        more = f", and {len(names) - _MAX_LISTED:,} more" if len(names) > _MAX_LISTED else ""
+        listed = ", ".join(f"v{k} is {printable(name)}" for k, name in enumerate(names[:_MAX_LISTED]))
+        assumptions += (f"{listed}{more}",)
     elif len(directions) > 1:
         assumptions += (f"it holds {len(directions)} directions, v0 to v{len(directions) - 1}{_other_layers(latents)}",)
     if unused:

@@ -26,6 +26,7 @@ from ganspace_jax.files import checksums
 from ganspace_jax.files.inert import file_kinds, safetensors_files
 
 SUFFIX = ".safetensors"
+_MAX_LAYERS = 1000  # layers, or entries of a list, of a configuration
 _CONFIG = "config"  # entry of the metadata and of the checksums
 Path = str | os.PathLike[str]
 
@@ -85,7 +86,19 @@ def load_config(path: Path) -> dict[str, Any]:
     config = _parsed(path, metadata, _CONFIG)
     if "family" not in config:
         raise InputError(f"{path}: has no 'family' entry")
+    _check_counts(path, config)
     return config
+
+
+def _check_counts(path: Path, config: Mapping[str, Any]) -> None:
+    """Raises InputError if a hostile configuration gives very many layers.
+
+    The abstract network of the configuration would need any time and memory.
+    """
+    for name, value in config.items():
+        count = len(value) if isinstance(value, list) else value if name.endswith("layers") else 0
+        if isinstance(count, int | float) and count > _MAX_LAYERS:
+            raise InputError(f"{path}: its configuration has {name} of more than {_MAX_LAYERS:,}")
 
 
 def load_record(path: Path) -> dict[str, Any]:

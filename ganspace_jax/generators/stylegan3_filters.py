@@ -107,6 +107,11 @@ class Plan:
         before = (total + self.up) // 2
         return before, total - before
 
+    @property
+    def down_shape(self) -> tuple[int, ...]:
+        """Returns the shape of the down filter."""
+        return (self.down_taps, self.down_taps) if self.radial and self.down_taps > 1 else (self.down_taps,)
+
     def up_filter(self) -> Float[np.ndarray, "taps"]:
         """Returns the low-pass filter after zero insertion, of unit sum."""
         return lowpass(self.up_taps, self.in_cutoff, 2 * self.in_half_width, self.inner_rate)
@@ -116,7 +121,7 @@ class Plan:
 
         A radial filter is two-dimensional.
         """
-        design = radial_lowpass if self.radial and self.down_taps > 1 else lowpass
+        design = radial_lowpass if len(self.down_shape) == 2 else lowpass
         return design(self.down_taps, self.out_cutoff, 2 * self.out_half_width, self.inner_rate)
 
 

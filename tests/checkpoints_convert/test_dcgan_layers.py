@@ -179,7 +179,24 @@ def test_layers_that_could_change_places_need_numbers():
 
 
 def test_long_numbers_in_names_are_harmless():
-    long = "9" * 10_000
+    long = "9" * 400
     state = {f"{long}{name}": array for name, array in drawn((5, 4, 3)).items()}
     assert dcgan_layers.is_generator(state)
     assert dcgan_layers.find(state)[0] == dcgan_layers.Layer(f"{long}main.0", f"{long}main.1")
+
+
+@pytest.mark.parametrize("extra", [["a1" * 190 + ".bias"], [f"{index}.bias" for index in range(600)]])
+def test_hostile_numbers_of_words_or_arrays_are_no_generator(extra, monkeypatch):
+    """The order of names stores each beginning of each name, so it is never computed
+    for such names.
+    """
+    state = drawn((5, 4, 3))
+    assert dcgan_layers.is_generator(state)
+    monkeypatch.setattr(dcgan_layers, "_by_name", None)
+    assert not dcgan_layers.is_generator({**state, **dict.fromkeys(extra, np.ones(3, np.float32))})
+
+
+def test_a_generator_is_not_compared_with_very_many_modules():
+    modules = [f"discriminator_{index}" for index in range(1000)]
+    assert dcgan_layers.is_generator_name("generator", {"generator", *modules[:10]})
+    assert not dcgan_layers.is_generator_name("generator", {"generator", *modules})

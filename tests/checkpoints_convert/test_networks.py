@@ -251,3 +251,31 @@ def test_objects_without_end_are_searched_in_bounded_time():
     many = {"_parameters": {str(index): ONE for index in range(networks._MAX_ARRAYS + 1)}}
     with pytest.raises(InputError, match="a network of more than 10,000 arrays"):
         networks.find(Record(Name("a", "B"), state=many), {})
+
+
+def test_the_same_values_in_many_places_are_searched_in_bounded_time():
+    """Children of one module, state dicts, and components with long names."""
+    leaf = Record(Name("a", "B"), state={"_modules": {"x": Record(Name("a", "B"), state={"_modules": {}})}})
+    for _ in range(3):
+        leaf = Record(Name("a", "B"), state={"_modules": {f"c{index}": leaf for index in range(300)}})
+    with pytest.raises(InputError, match="contains too many modules and arrays"):
+        networks.find(leaf, {})
+    state = {f"{index}.w": ONE for index in range(1000)}
+    assert len(networks.find([state] * 100, {})) == 100
+    with pytest.raises(InputError, match="contains too many modules and arrays"):
+        networks.find([state] * 201, {})
+    network = _network()
+    for _ in range(16):
+        network = _network(components={"a" * 390: network, "b" * 390: network})
+    with pytest.raises(InputError, match="contains too many modules and arrays"):
+        networks.find(network, {})
+
+
+def test_long_texts_in_arguments_use_up_visits():
+    texts = _network(variables=[("w", ONE)], static_kwargs={"a": [np.array(["x" * 4000])] * 300})
+    assert len(networks.find((None, None, texts), {})[0].arguments["a"]) == 300
+    texts.state["components"] = {
+        str(index): _network(static_kwargs=texts.state["static_kwargs"]) for index in range(20)
+    }
+    with pytest.raises(InputError, match="contains too many modules and arrays"):
+        networks.find((None, None, texts), {})

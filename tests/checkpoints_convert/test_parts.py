@@ -222,3 +222,24 @@ def test_a_parameter_of_a_part_that_is_an_object_is_named(name):
     content["state_dict"][f"decoder.{name}"] = Record(Name("own", "Packed"))
     with pytest.raises(InputError, match=rf"parameter {re.escape(name)}: is a own\.Packed"):
         _converted(content)
+
+
+def test_parts_share_what_lies_beside_them():
+    """A hostile file has very many parts, and very many arrays beside them."""
+    one = np.ones(1, np.float32)
+    beside = {f"b{index}": one for index in range(3)}
+    state = {**beside, **{f"m{index}.x.const": one for index in range(3)}, "m1.mean": one}
+    found = list(parts.find(networks.Network("", state), lambda part, _: "const" in part.arrays))
+    assert [part.name for part in found] == ["m0.x", "m1.x", "m2.x"]
+    assert [set(part.beside) - set(beside) for part in found] == [set(), {"mean"}, set()]
+    assert len({id(part.beside.maps[1].maps[0]) for part in found}) == 1
+
+
+def test_clamps_and_objects_of_a_part_have_its_names():
+    one = np.ones(1, np.float32)
+    whole = networks.Network(
+        "", {"a.x.w": one, "ab.w": one}, clamps={"a.x": 1.0, "ab.y": 2.0, "z": 3.0}, foreign={"a.x.v": "Own"}
+    )
+    found = {part.name: part for part in parts.find(whole, lambda part, _: "w" in part.arrays)}
+    assert (found["a.x"].clamps, found["a.x"].foreign) == ({}, {"v": "Own"})
+    assert (found["ab"].clamps, found["ab"].foreign) == ({"y": 2.0}, {})

@@ -11,7 +11,7 @@ import pytest
 
 from checkpoints_convert import formats, networks, stylegan3_state_dicts
 from ganspace_jax.errors import InputError
-from ganspace_jax.generators import stylegan3
+from ganspace_jax.generators import stylegan3, stylegan3_filters
 from tests.golden_arrays import GOLDEN
 
 R = {"kernel_size": 1, "radial_filters": True}
@@ -146,7 +146,8 @@ def test_a_filter_that_does_not_fit_is_named():
 
 def test_a_design_of_another_length_is_not_made():
     """It could need any memory, because the names of layers give its length."""
-    assert not stylegan3_state_dicts._is_design(np.zeros(12), 10**9, None)
+    for shape in ((10**9,), (12, 12)):
+        assert not stylegan3_state_dicts._is_design(np.zeros(12), shape, None)
 
 
 @pytest.mark.parametrize("dtype", [np.float16, ml_dtypes.bfloat16, np.float64])
@@ -157,3 +158,19 @@ def test_filters_of_another_precision_give_the_same_network(dtype):
     name = next(name for name in state if name.endswith("down_filter"))
     with pytest.raises(InputError, match=f"parameter {name}: is another"):
         _found({**state, name: (state[name] * 1.02).astype(dtype)})
+
+
+def test_very_many_layers_are_refused_before_they_are_planned():
+    state = {f"synthesis.L{index}_999999999_9.weight": np.zeros((1, 1, 1, 1), np.float32) for index in range(999)}
+    with pytest.raises(InputError, match="999 layers; networks of up to 40 layers convert"):
+        _found({"synthesis.input.freqs": np.zeros((1, 2), np.float32), **state})
+
+
+def test_a_long_row_in_place_of_a_radial_filter_is_refused_before_the_design(monkeypatch):
+    source = formats.read(GOLDEN / "stylegan3_r_32.pkl")
+    found, network = formats.recognize(source)
+    row = np.zeros(12, np.float32)
+    arrays = {name: row if name.endswith("down_filter") else array for name, array in network.arrays.items()}
+    monkeypatch.setattr(stylegan3_filters, "radial_lowpass", None)
+    with pytest.raises(InputError, match="down_filter: not the filter that the constructor arguments give"):
+        formats.convert(found, network._replace(arrays=arrays), {}, "x.pkl")

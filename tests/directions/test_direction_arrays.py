@@ -111,3 +111,10 @@ def test_channel_effects_are_named_where_the_width_is_clips():
         with pytest.raises(ValueError, match=re.escape(str(rows.shape))) as error:
             direction_arrays.find(rows, LATENTS)
         assert ("StyleCLIP's channel effects (fs3)" in str(error.value)) == is_named
+
+
+def test_one_direction_of_very_many_layers_does_not_multiply_the_others():
+    many = {f"n{index}": np.ones(2, np.float32) for index in range(3)}
+    assert direction_arrays.find({"big": np.ones((26, 2), np.float32), **many}).array.shape == (4, 26, 2)
+    with pytest.raises(ValueError, match="a direction of 5,000 layers beside others; networks have up to 100"):
+        direction_arrays.find({"big": np.ones((5000, 2), np.float32), **many})

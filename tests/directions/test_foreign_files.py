@@ -452,3 +452,10 @@ def test_a_direction_of_numbers_that_cannot_be_used_is_refused(tmp_path, number)
     np.save(tmp_path / "a.npy", np.array([[1.0, number]]))
     with pytest.raises(InputError, match=r"a\.npy: not a components file: activation_components: contains"):
         foreign_files.load_components(tmp_path / "a.npy")
+
+
+def test_very_many_names_of_directions_are_counted_and_not_listed(tmp_path):
+    names = [f"n{index}" for index in range(103)]
+    np.savez(tmp_path / "many.npz", **{name: np.ones(4, np.float32) for name in names})
+    sentence = foreign_files.load_components(tmp_path / "many.npz").source.assumptions[-1]
+    assert sentence.endswith("v99 is n99, and 3 more") and "n100" not in sentence

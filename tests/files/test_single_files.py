@@ -108,3 +108,10 @@ def test_a_file_that_cannot_be_written_leaves_the_old_one_alone(path, monkeypatc
     with pytest.raises(InputError, match=r"x\.safetensors: cannot be written: No space left on device"):
         checkpoints.save_file(path, {"a": np.ones(1)}, CONFIG)
     assert path.read_bytes() == before and list(path.parent.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("entry", [{"mapping_layers": 10**8}, {"num_layers": 1e300}, {"channels": [4] * 1001}])
+def test_a_configuration_of_very_many_layers_is_refused(path, entry):
+    checkpoints.save_file(path, ARRAYS, {**CONFIG, **entry})
+    with pytest.raises(InputError, match=f"its configuration has {next(iter(entry))} of more than 1,000"):
+        single_files.load_config(path)

@@ -13,6 +13,7 @@ import io
 import lzma
 import os
 import pathlib
+import re
 import shutil
 import tarfile
 import zipfile
@@ -24,10 +25,12 @@ from ganspace_jax.errors import InputError, first_line, printable
 
 MAX_MEMBERS = 20_000  # of an archive; one of more is a data set
 HEAD = 4096  # bytes of a member that tell its kind
-_MAX_INDEX = 1 << 22  # bytes of a zip archive's index
+_MAX_INDEX = 1 << 22  # bytes of a zip archive's index, or of a tar archive's extended headers
 _MAX_RATIO = 200  # of the extracted bytes to the archive's; weights compress to a half
 _MAX_READ = 1 << 20  # bytes that one header of a tar archive may have
 _BLOCK = 1 << 20
+_TAR_BLOCK = 512  # bytes
+_LONG_NUMBER = re.compile(rb"\d{64}")
 _TAR_MAGIC = slice(257, 262)
 
 _ERRORS = (  # of the modules for archives, on damaged ones
@@ -221,6 +224,29 @@ class _Index(_Bounded):
         return super().read(_MAX_INDEX if size is None or size < 0 else size)
 
 
+class _Headers(_Bounded):
+    """A tar archive whose extended headers are bounded.
+
+    Python's tarfile reads an extended header at once. The time of its search for
+    numbers grows with the square of a number's digits.
+
+    Attributes:
+        is_header: Whether the next bytes are headers and not the content of a member.
+    """
+
+    def __init__(self, file: Any, limit: int):
+        super().__init__(file, limit, _MAX_READ)
+        self.is_header, self._headers_left = True, _MAX_INDEX
+
+    def read(self, size: int | None = -1) -> bytes:  # type: ignore[override]
+        data = super().read(size)
+        if self.is_header and len(data) > _TAR_BLOCK:
+            self._headers_left -= len(data)
+            if self._headers_left < 0 or _LONG_NUMBER.search(data):
+                raise ValueError("its headers are too long")
+        return data
+
+
 def _zip_entries(file: Any, limit: int) -> Iterator[_Entry]:
     with zipfile.ZipFile(_Index(file)) as archive:  # type: ignore[arg-type]
         infos = archive.infolist()
@@ -248,12 +274,14 @@ def _tar_entries(path: str | os.PathLike[str], file: Any, start: bytes, limit: i
         name = name.stem if name.suffix.lower() in (".gz", ".bz2", ".xz") else f"{name.name} (decompressed)"
         yield _Entry(name, None, lambda: contextlib.nullcontext(_Bounded(plain, limit)))
         return
-    bounded = _Bounded(plain, limit, _MAX_READ)
+    bounded = _Headers(plain, limit)
     with tarfile.open(fileobj=bounded, mode="r:") as archive:  # type: ignore[arg-type]
         for count, info in enumerate(archive, 1):
             _check_count(count)
             if info.isreg() and not info.issparse():
+                bounded.is_header = False
                 yield _Entry(info.name, info.size, lambda info=info: _required(archive.extractfile(info)))
+                bounded.is_header = True
 
 
 def _required(content: Any) -> Any:

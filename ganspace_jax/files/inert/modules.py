@@ -41,10 +41,15 @@ def tree(root: Record, visits: Iterator[int], path: str = "", level: int = 0) ->
     """
     if level > limits.MAX_DEPTH or len(path) > _MAX_PATH:
         raise InputError(f"{path[:100]}: modules that are nested too deeply")
-    spend(visits, _cost(root) * (1 + len(path) // _LETTERS_PER_VISIT), path)
+    spend(visits, cost(root) * visits_of(path), path)
     yield path, root
     for name, child in (children(root) if is_module(root) else {}).items():
         yield from tree(child, visits, f"{path}{name}.", level + 1)
+
+
+def visits_of(path: str) -> int:
+    """Returns the number of visits of an entry, which has a copy of the path."""
+    return 1 + len(path) // _LETTERS_PER_VISIT
 
 
 def spend(visits: Iterator[int], count: int, path: str) -> None:
@@ -57,7 +62,7 @@ def spend(visits: Iterator[int], count: int, path: str) -> None:
         raise InputError(f"{path[:100] or 'the network'}: contains too many modules and arrays")
 
 
-def _cost(module: Any) -> int:
+def cost(module: Any) -> int:
     """Returns the number of entries of a module, and of merged attributes."""
     if not is_module(module):
         return 1

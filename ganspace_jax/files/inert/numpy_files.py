@@ -9,7 +9,7 @@ import math
 import os
 import pathlib
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import IO, Any
 
 import numpy as np
@@ -22,6 +22,9 @@ from ganspace_jax.files.inert.records import Name, Record
 _NPY = b"\x93NUMPY"
 _BEGINNINGS = (_NPY, b"PK\x03\x04", b"PK\x05\x06")  # of an .npy, an .npz, and an empty .npz
 _OBJECTS = np.dtype(object)
+_MAX_MEMBERS = 20_000  # arrays of an .npz
+_MAX_RATIO = 64  # of the arrays' bytes to the file's; one latent repeated for 18 layers is 18
+_FREE_BYTES = 1 << 26  # of the arrays of a small file
 
 
 def read(path: str | os.PathLike[str], *, with_objects: bool = False) -> Any:
@@ -53,11 +56,21 @@ def _read(path: pathlib.Path, with_objects: bool) -> Any:
         if start == _NPY:
             return _value(file, read_objects)
         with zipfile.ZipFile(file) as archive:
+            _check_size(archive.infolist(), path.stat().st_size)
             values = {}
             for name in archive.namelist():
                 with archive.open(name) as member:
                     values[limits.as_key(name.removesuffix(".npy"))] = _value(member, read_objects)
             return values
+
+
+def _check_size(members: Sequence[zipfile.ZipInfo], file_size: int) -> None:
+    """Raises ValueError if the members of an .npz are too many or expand too much."""
+    if len(members) > _MAX_MEMBERS:
+        raise ValueError(f"{len(members):,} arrays; the most are {_MAX_MEMBERS:,}")
+    total = sum(member.file_size for member in members)
+    if total > _MAX_RATIO * file_size + _FREE_BYTES:
+        raise ValueError(f"its arrays expand to {total:,} bytes, more than {_MAX_RATIO} times the file")
 
 
 def _value(file: IO[bytes], read_objects: Callable[[IO[bytes]], Any]) -> Any:

@@ -84,9 +84,18 @@ def _huge_header():
     return gzip.compress(info.tobuf(tarfile.USTAR_FORMAT) + bytes(1 << 22))
 
 
+def _long_header(text, count=1):
+    info = tarfile.TarInfo("./PaxHeaders/x")
+    info.type, info.size = tarfile.XHDTYPE, len(text)
+    member = tarfile.TarInfo("a.pt").tobuf(tarfile.USTAR_FORMAT)
+    return (info.tobuf(tarfile.USTAR_FORMAT) + text + bytes(-len(text) % 512) + member) * count + bytes(1024)
+
+
 @pytest.mark.parametrize(
     ("data", "message"),
     [
+        (_long_header(b"1" * 5000), "its headers are too long"),  # tarfile searches it in quadratic time
+        (_long_header(b"10 a=1234\n" * 50_000, 10), "its headers are too long"),
         (_zip({"bomb.pt": bytes(10 << 20)}), "bomb.pt expands to more than 200 times the archive"),
         (_huge_header(), r"reads 1,073,741,824 bytes at once"),
         (MANY["gzip"][:-2000], "is cut short; download or copy it again"),

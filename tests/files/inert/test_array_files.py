@@ -210,3 +210,18 @@ def test_mutated_files_are_read_or_refused_in_one_line(tmp_path):
             assert len(str(error).splitlines()) == 1 and str(error).startswith(f"{path}: ")
             outcomes.append("refused")
     assert 60 < outcomes.count("read") < 500
+
+
+def test_an_npz_that_expands_too_much_is_refused_before_it_is_read(tmp_path, monkeypatch):
+    repeated = np.repeat(np.random.default_rng(0).standard_normal((1, 512), np.float32), 18, axis=0)
+    for name, array in (("layers", repeated), ("zeros", np.zeros(1 << 20, np.float32))):
+        np.savez_compressed(tmp_path / f"{name}.npz", w=array)
+        np.testing.assert_array_equal(array_files.read(tmp_path / f"{name}.npz")["w"], array)
+    monkeypatch.setattr(numpy_files, "_FREE_BYTES", 1 << 12)
+    np.testing.assert_array_equal(array_files.read(tmp_path / "layers.npz")["w"], repeated)
+    monkeypatch.setattr(numpy_files, "_value", None)
+    with pytest.raises(InputError, match="expand to 4,194,432 bytes, more than 64 times the file"):
+        array_files.read(tmp_path / "zeros.npz")
+    monkeypatch.setattr(numpy_files, "_MAX_MEMBERS", 0)
+    with pytest.raises(InputError, match="1 arrays; the most are 0"):
+        array_files.read(tmp_path / "layers.npz")

@@ -135,7 +135,8 @@ def _is_short(path: pathlib.Path) -> bool:
         (length,) = struct.unpack("<Q", file.read(_SIZE_BYTES))
         header = json.loads(file.read(length))
         size = os.fstat(file.fileno()).st_size - file.tell()
-    return size < max(entry["data_offsets"][1] for name, entry in header.items() if name != "__metadata__")
+    ends = (entry["data_offsets"][1] for name, entry in header.items() if name != "__metadata__")
+    return size < max(ends, default=0)
 
 
 def _array(path: pathlib.Path, opened: Any, name: str) -> np.ndarray:

@@ -62,6 +62,8 @@ def test_a_file_that_is_cut_short_is_called_so(tmp_path):
     [
         (_entry(shape=(3,)), bytes(8), "damaged: invalid shape"),
         (_entry(end=4), bytes(8), "damaged: "),
+        (_entry(), bytes(9), "damaged: longer than its header describes"),
+        ({"__metadata__": {}}, bytes(9), "damaged: longer than its header describes"),
         (_entry(shape=(0, 1 << 62), end=0), b"", "damaged: "),
         (_entry(shape=(1,) * 70, end=4), bytes(4), "damaged: "),
         (_entry("F8_E4M3", (8,)), bytes(8), "array a has numbers of the type F8_E4M3; give"),

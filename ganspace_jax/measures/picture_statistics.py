@@ -10,12 +10,12 @@ an alpha channel. R, G and B are not linearised. Y is the luma of Rec. 601,
     warmth               mean of R - B
     hue                  angle of the mean of (R - (G + B) / 2, sqrt(3) / 2 (G - B)), in
                          degrees: 0 is red, 120 is green, 240 is blue
-    sharpness            sqrt(mean (Y[i, j+1] - Y[i, j])^2 + mean (Y[i+1, j] - Y[i, j])^2)
-                         divided by the contrast
+    sharpness            root of the sum of mean (Y[i, j+1] - Y[i, j])^2 and
+                         mean (Y[i+1, j] - Y[i, j])^2, divided by the contrast
     horizontal_centre    sum of w x / sum of w, positive to the right
     vertical_centre      sum of w y / sum of w, positive upwards
-    left_right_symmetry  sum of d m / sum of d^2, over pixels and channels; d is the image
-                         less each channel's mean, and m is d's left-right mirror image
+    left_right_symmetry  sum of d m / sum of d^2, over pixels and channels; d is the
+                         image less each channel's mean, and m is d's mirror image
 
 The weight w of a pixel is the Euclidean distance of its colour from the background. The
 background is the median, channel by channel, of the outermost frame of pixels. The

@@ -1,5 +1,5 @@
-"""Small ONNX files, written by hand. Protocol Buffers number each field; the numbers are
-those of ONNX's onnx.proto.
+"""Small ONNX files, written by hand. Protocol Buffers number each field; the numbers
+are those of ONNX's onnx.proto.
 """
 
 FLOAT, UINT8, INT64 = 1, 2, 7  # element types
@@ -33,11 +33,10 @@ def node(operator, inputs, outputs, domain="", **attributes):
     """Returns a node. Attributes are whole numbers or lists of them."""
     parts = [_field(1, name) for name in inputs] + [_field(2, name) for name in outputs] + [_field(4, operator)]
     for name, value in attributes.items():
-        values = (
-            _field(3, value) + _field(20, 2)
-            if isinstance(value, int)
-            else b"".join(_field(8, v) for v in value) + _field(20, 7)
-        )
+        if isinstance(value, int):
+            values = _field(3, value) + _field(20, 2)
+        else:
+            values = b"".join(_field(8, one) for one in value) + _field(20, 7)
         parts.append(_field(5, _field(1, name) + values))
     return b"".join(parts) + _field(7, domain)
 
@@ -49,7 +48,7 @@ def write(path, nodes, outputs, *, inputs=None, metadata=None):
         path: the file.
         nodes: nodes in the order in which they run.
         outputs: name -> (element type, shape).
-        inputs: name -> (element type, shape); by default image: colours, channels first.
+        inputs: name -> (element type, shape); by default the image.
         metadata: texts by key.
     """
     inputs = {"image": (FLOAT, BATCH)} if inputs is None else inputs

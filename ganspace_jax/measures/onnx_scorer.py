@@ -17,7 +17,6 @@ import numpy as np
 from ganspace_jax.errors import InputError, first_line, nearest
 from ganspace_jax.measures import scorers
 from ganspace_jax.measures.scorers import Images, Scorer
-from ganspace_jax.shapes import Float
 
 RANGES: dict[str, tuple[Any, Any]] = {  # mean and scale of colours in [0, 1]
     "signed": (0.5, 0.5),
@@ -218,7 +217,7 @@ def prepare(network: Network, images: Images) -> np.ndarray:
     return np.ascontiguousarray(pixels.transpose(0, 3, 1, 2) if settings.layout == "nchw" else pixels, network.dtype)
 
 
-def _outputs(network: Network, images: Images) -> dict[str, Float[np.ndarray, "n"]]:
+def _outputs(network: Network, images: Images) -> dict[str, np.ndarray]:
     """Returns the values of images by name, from runs of one batch size."""
     size = network.batch_size or min(_BATCH, len(images))
     parts = []
@@ -228,8 +227,10 @@ def _outputs(network: Network, images: Images) -> dict[str, Float[np.ndarray, "n
     return _named(network, {name: np.concatenate([part[name] for part in parts])[: len(images)] for name in parts[0]})
 
 
-def _run(network: Network, batch: np.ndarray) -> dict[str, Float[np.ndarray, "n f"]]:
-    """Returns the outputs that hold values of images. Feature maps are left out."""
+def _run(network: Network, batch: np.ndarray) -> dict[str, np.ndarray]:
+    """Returns the outputs that hold values of images, [n, f]. Feature maps are left
+    out.
+    """
     outputs = network.session.get_outputs()
     try:
         arrays = network.session.run(None, {network.session.get_inputs()[0].name: batch})
@@ -254,7 +255,7 @@ def _has_values(array: np.ndarray, count: int) -> bool:
     return array.ndim >= 1 and len(array) == count and array.size == count * max((1, *array.shape[1:]))
 
 
-def _named(network: Network, outputs: dict[str, Float[np.ndarray, "n f"]]) -> dict[str, Float[np.ndarray, "n"]]:
+def _named(network: Network, outputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     """Returns one column per value: by given names, names in the file, or numbers."""
     known, columns = network.known_names, {}
     for output, array in outputs.items():

@@ -5,13 +5,14 @@ import json
 import sys
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from PIL import Image
 
 from ganspace_jax import named_scorers
 from ganspace_jax.errors import InputError
-from ganspace_jax.generators import base, dcgan, progan, stylegan2, zoo
+from ganspace_jax.generators import base, dcgan, progan, stylegan2, synthesis, zoo
 from ganspace_jax.measures import picture_statistics
 from tests import onnx_files
 from tests.commands import run
@@ -80,6 +81,10 @@ def test_an_own_function_reads_the_unmoved_images_first(components, tmp_path, mo
     _, again = _effects(components("progan"), "mine:light", tmp_path / "again")
     seen = sys.modules.pop("mine").seen
     assert again == report and len(seen) == 1 + 2 * 2 and seen[0].dtype == np.float32
+    generator = zoo.load(components("progan").parents[1] / "progan-model")
+    z = jax.vmap(lambda i: jax.random.normal(jax.random.fold_in(jax.random.key(0), i), (6,)))(jnp.arange(8))
+    unmoved = synthesis.synthesize(generator, synthesis.map_latents(generator, z))
+    np.testing.assert_allclose(seen[0], unmoved, atol=1e-4)
     light = [images.mean((1, 2, 3), dtype=np.float64) for images in seen]
     for k in range(2):
         change = (light[2 + 2 * k] - light[1 + 2 * k]) / light[0].std()

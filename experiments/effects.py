@@ -51,6 +51,7 @@ def main():
         text = effects.table(shown, range(len(found)))
         (directory / "effects.md").write_text(text + "\n")
         report = {"factors": measured.names, "size": measured.size.tolist(), "slope": measured.slope.tolist()}
+        report["scales"] = scorer.scales.tolist()  # a change of 1 in the value's own unit
         (directory / "effects.json").write_text(json.dumps(report, indent=2) + "\n")
         charts.effects(directory / "effects.png", shown.size, shown.names)
     print(text)

@@ -27,6 +27,7 @@ A value is NaN if the image does not show it. The hue requires a mean vector of 
 """
 
 import functools
+import math
 
 import jax
 import jax.numpy as jnp
@@ -43,7 +44,8 @@ NAMES = (
 )
 _LEAST_CHROMA = 5.0 / 255.0
 _LEAST_CONTRAST = 1.0 / 255.0
-_BATCH = 32  # images in memory at a time
+_BATCH_PIXELS = 2**21  # 32 images of 256 x 256 pixels
+_MOST_IMAGES = 32
 
 
 def scorer(images: Images) -> Scorer:
@@ -61,8 +63,9 @@ def read(images: Images) -> dict[str, Float[np.ndarray, "n"]]:
     Raises:
         InputError: the images have another number of channels.
     """
-    batches = [scorers.shown_colours(images[i : i + _BATCH]) for i in range(0, max(len(images), 1), _BATCH)]
-    parts = [jax.tree.map(np.asarray, _read(batch)) for batch in batches]
+    size = min(_MOST_IMAGES, max(1, _BATCH_PIXELS // math.prod(images.shape[1:3])))
+    starts = range(0, max(len(images), 1), size)
+    parts = [jax.tree.map(np.asarray, _read(scorers.shown_colours(images[i : i + size]))) for i in starts]
     return {name: np.concatenate([part[name] for part in parts]) for name in NAMES if name in parts[0]}
 
 

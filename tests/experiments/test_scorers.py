@@ -86,6 +86,7 @@ def test_an_own_function_reads_the_unmoved_images_first(components, tmp_path, mo
     unmoved = synthesis.synthesize(generator, synthesis.map_latents(generator, z))
     np.testing.assert_allclose(seen[0], unmoved, atol=1e-4)
     light = [images.mean((1, 2, 3), dtype=np.float64) for images in seen]
+    np.testing.assert_allclose(report["scales"], light[0].std(), rtol=1e-4)
     for k in range(2):
         change = (light[2 + 2 * k] - light[1 + 2 * k]) / light[0].std()
         np.testing.assert_allclose(report["slope"][k][0], change.mean(), rtol=1e-4)

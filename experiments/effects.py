@@ -1,27 +1,38 @@
-r"""Measures with the probe which factors of a scene each component moves.
+r"""Measures which values of images each component moves: factors of a scene, or others.
 
     python -m experiments.effects --components=runs/stylegan2_scenes_w/components.npz \
         --workdir=runs/effects
+    python -m experiments.effects --components=runs/faces_main.0/components.npz \
+        --scorer=statistics --workdir=runs/faces_effects
 
 Writes into workdir: effects.json, effects.md (a table), effects.png and run.flags. The
 images are --num_samples random ones, or the pictures whose latents are in
 --latents=FILE; experiments.generate describes such a file.
+
+--scorer names the reader of the images. The probe reads scenes of 32 x 32 pixels, and
+statistics, FILE.onnx and MODULE:FUNCTION read images of any generator. Their changes
+are in standard deviations over --num_samples random images.
 """
 
+import functools
 import json
 
+import numpy as np
 from absl import flags
 
-from ganspace_jax import command_line, shared_flags
+from ganspace_jax import command_line, named_scorers, shared_flags
 from ganspace_jax.directions import edits
 from ganspace_jax.errors import InputError
 from ganspace_jax.files import charts
 from ganspace_jax.measures import effects
-from ganspace_jax.scenes import probe
 
 FLAGS = flags.FLAGS
-shared_flags.define("generator", "components", "latent_space", "probe", "num_samples", "seed", "latents", "label")
+shared_flags.define(
+    "generator", "components", "latent_space", "scorer", "probe", "num_samples", "seed", "latents", "label"
+)
 shared_flags.define("workdir", sigma=1.0)
+
+_MOST_SHOWN = 40
 
 
 def main():
@@ -31,16 +42,33 @@ def main():
         raise InputError("--sigma=0: moves nothing; must not be 0")
     with command_line.outputs() as directory:
         found = command_line.load_components()
-        _, generator = command_line.load_generator(found)
-        scorer = probe.scorer(probe.load(FLAGS.probe or probe.SHIPPED))
+        name, generator = command_line.load_generator(found)
+        reference = functools.partial(_reference, generator, found)
+        scorer = named_scorers.load(FLAGS.scorer, reference, generator_name=name, probe_directory=FLAGS.probe)
         changes = _changes(generator, found, scorer)
         measured = effects.summarize(changes, scorer.names)
-        text = effects.table(measured, range(len(found)))
+        shown = _shown(measured)
+        text = effects.table(shown, range(len(found)))
         (directory / "effects.md").write_text(text + "\n")
         report = {"factors": measured.names, "size": measured.size.tolist(), "slope": measured.slope.tolist()}
+        report["scales"] = scorer.scales.tolist()  # a change of 1 in the value's own unit
         (directory / "effects.json").write_text(json.dumps(report, indent=2) + "\n")
-        charts.effects(directory / "effects.png", measured.size, measured.names)
+        charts.effects(directory / "effects.png", shown.size, shown.names)
     print(text)
+    if len(shown.names) < len(measured.names):
+        print(f"The {len(shown.names)} values that move most; effects.json has all {len(measured.names)}.")
+
+
+def _shown(measured):
+    """Returns the effects on the values that move most, as many as a chart can show."""
+    most = np.sort(np.argsort(-measured.size.max(0), kind="stable")[:_MOST_SHOWN])
+    names = tuple(measured.names[i] for i in most)
+    return effects.Effects(names, measured.size[:, most], measured.slope[:, most])
+
+
+def _reference(generator, found):
+    settings = {"num_samples": FLAGS.num_samples, "seed": FLAGS.seed, "label": FLAGS.label}
+    return named_scorers.reference_images(generator, found, **settings)
 
 
 def _changes(generator, found, scorer):

@@ -12,22 +12,22 @@ intervals), for each of the first components transfer_v*.png (rows: classes; col
 standard deviations), and run.flags.
 """
 
+import functools
 import json
 
 import numpy as np
 from absl import flags
 
-from ganspace_jax import command_line, shared_flags
+from ganspace_jax import command_line, named_scorers, shared_flags
 from ganspace_jax.directions import edited_images, edits
 from ganspace_jax.directions.edited_images import FALLBACK_SEED, View
 from ganspace_jax.errors import InputError
 from ganspace_jax.files import pictures, tables
 from ganspace_jax.generators.synthesis import Synthesis
 from ganspace_jax.measures import class_transfer, effects
-from ganspace_jax.scenes import probe
 
 FLAGS = flags.FLAGS
-shared_flags.define("generator", "components", "latent_space", "probe", "num_samples")
+shared_flags.define("generator", "components", "latent_space", "scorer", "probe", "num_samples")
 flags.DEFINE_integer("num_pictures", 6, "Components to draw.", lower_bound=0)
 shared_flags.define("sigma", "seed", "workdir")
 
@@ -44,9 +44,9 @@ def main():
                 f"--components: {found.spec.label or 'no class'}; transfer needs components of one class; run decompose "
                 f"with a class, such as --label=cone"
             )
-        _, generator = command_line.load_generator(found)
+        name, generator = command_line.load_generator(found)
         names = list(generator.class_names) or [f"class {i}" for i in range(generator.num_classes)]
-        measured = _measure(generator, found, len(names))
+        measured = _measure(generator, found, len(names), name)
         report = {
             name: {key: value.tolist() for key, value in one._asdict().items()}
             for name, one in zip(names, measured, strict=True)
@@ -59,13 +59,15 @@ def main():
     print(text)
 
 
-def _measure(generator, found, num_classes):
+def _measure(generator, found, num_classes, name):
     """Measures the transfer to each class.
 
     For the source class itself it uses other images, which gives the most that there
     can be.
     """
-    scorer = probe.scorer(probe.load(FLAGS.probe or probe.SHIPPED))
+    settings = {"num_samples": FLAGS.num_samples, "seed": FLAGS.seed}
+    reference = functools.partial(named_scorers.reference_images, generator, found, **settings)
+    scorer = named_scorers.load(FLAGS.scorer, reference, generator_name=name, probe_directory=FLAGS.probe)
     continuous = [name not in scorer.categories for name in scorer.names]  # the shape is the class
 
     def measure(label, seed):

@@ -168,6 +168,7 @@ _SHARED: dict[str, Callable[..., Any]] = {
     "sigma": _number("sigma", "Length of the steps, in standard deviations.", 2.0),
     "seed": _integer("seed", "Seed of the samples.", 0, 0),
     "num_samples": _integer("num_samples", "Number of random samples.", 2, 256, 1_000_000),
+    "scorer": _string("scorer", "Reader of the images: probe, statistics, FILE.onnx or MODULE:FUNCTION.", "probe"),
     "probe": _string("probe", "Checkpoint directory of the probe; by default the shipped one."),
     "batch_size": _integer("batch_size", "Samples or images per step; by default as many as fit into memory.", 1),
     "compute_dtype": _choice("compute_dtype", "Number type of the convolutions.", ["float32", "bfloat16"], None),

@@ -28,7 +28,7 @@ FLOORS = (
     ("measures",),
     ("scenes",),
     ("scenes.training",),
-    ("compilation_cache", "shared_flags", "command_line"),
+    ("compilation_cache", "shared_flags", "named_scorers", "command_line"),
 )
 FLOOR_OF = {place: number for number, places in enumerate(FLOORS) for place in places}
 
@@ -77,6 +77,7 @@ RESERVED = (
     ("torch", ("checkpoints_convert",)),
     ("orbax", ("ganspace_jax.files",)),
     ("matplotlib", ("ganspace_jax.files.charts",)),
+    ("onnxruntime", ("ganspace_jax.measures.onnx_scorer",)),
     ("tqdm", ("ganspace_jax.command_line", "checkpoints_convert", "experiments")),
     ("absl", ("ganspace_jax.command_line", "ganspace_jax.shared_flags", "checkpoints_convert.__main__", "experiments")),
     ("ganspace_jax.generators", ("ganspace_jax.directions.edited_images", *OURS[1:])),
@@ -201,6 +202,7 @@ def test_files_are_short():
         ("ganspace_jax.methods.boundaries", "from ganspace_jax.methods import decomposition"),
         ("ganspace_jax.measures.effects", "from ganspace_jax.scenes import probe"),
         ("ganspace_jax.measures.effects", "from ganspace_jax.measures import class_transfer"),
+        ("ganspace_jax.measures.scorers", "import onnxruntime"),
         ("ganspace_jax.scenes.probe", "import ganspace_jax as gs"),
         ("experiments.visualize", "from experiments import decompose"),
         ("checkpoints_convert.biggan_deep", "from ganspace_jax.methods import decomposition"),

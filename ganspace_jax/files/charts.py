@@ -58,7 +58,7 @@ def effects(path: str | os.PathLike[str], sizes: Float[np.ndarray, "c f"], names
     field = axes.imshow(sizes, cmap="viridis", vmin=0, aspect="auto")
     axes.set_xticks(range(columns), [name.replace("_", " ") for name in names], rotation=45, ha="right")
     axes.set_yticks(range(rows), [f"v{k}" for k in range(rows)])
-    figure.colorbar(field, label="change, in standard deviations of the factor")
+    figure.colorbar(field, label="change, in standard deviations of the value")
     _save(figure, path)
 
 

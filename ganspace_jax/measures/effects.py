@@ -64,13 +64,20 @@ def measure(
             range.
     """
     edited_images.check_layer_latents(components, generator)
+    label = components.spec.label if label is None else label
+    start, weights = random_start(generator, num_samples=num_samples, label=label, seed=seed)
+    return measure_at(generator, components, scorer, start, weights, sigma=sigma, layers=layers)
+
+
+def random_start(
+    generator: Generator, *, num_samples: int, label: Label, seed: int
+) -> tuple[Float[Array, "n layers d"], Float[Array, "n classes"] | None]:
+    """Returns the per-layer latents and the class weights of random images."""
     network = generator.merge()
     key, indices = synthesis.seeded_key(seed), jnp.arange(num_samples)
     z = latents.sample(key, indices, network.z_dim, network.prior)
-    label = components.spec.label if label is None else label
     weights = labels.sample(key, indices, labels.resolve(label, generator), network.num_classes)
-    start = synthesis.map_latents(generator, z, weights)
-    return measure_at(generator, components, scorer, start, weights, sigma=sigma, layers=layers)
+    return synthesis.map_latents(generator, z, weights), weights
 
 
 def measure_at(

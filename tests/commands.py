@@ -10,6 +10,7 @@ import logging
 import runpy
 import sys
 import traceback
+import warnings
 from typing import NamedTuple
 
 from absl import app, flags
@@ -63,7 +64,10 @@ def _by_module():
 def _status(module, err):
     """Returns the exit status, and prints what the interpreter prints at exit."""
     try:
-        runpy.run_module(module, run_name="__main__", alter_sys=True)
+        with warnings.catch_warnings():
+            # Tests of the converter's functions have imported its module before.
+            warnings.filterwarnings("ignore", "'.*__main__' found in sys.modules", RuntimeWarning)
+            runpy.run_module(module, run_name="__main__", alter_sys=True)
     except SystemExit as exit_:
         if isinstance(exit_.code, str):
             err.write(exit_.code + "\n")

@@ -13,6 +13,7 @@ import argparse
 import json
 import os
 import pathlib
+import re
 import subprocess
 import sys
 import tempfile
@@ -175,13 +176,27 @@ def _convert(source: pathlib.Path, output: pathlib.Path) -> tuple[float, float]:
     command = [sys.executable, "-m", "checkpoints_convert", f"--source={source}", f"--output={output}"]
     with tempfile.TemporaryDirectory() as cache:  # an empty cache: nothing is compiled before
         environment = {**os.environ, "XDG_CACHE_HOME": cache}
-        start = time.perf_counter()
+        start, peak = time.perf_counter(), 0.0
         process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL)
-        _, status, used = os.wait4(process.pid, 0)
+        while process.poll() is None:
+            peak = _peak_memory(process.pid) or peak
+            time.sleep(0.02)
         seconds = time.perf_counter() - start
-    if status:
+    if process.returncode:
         raise SystemExit(f"the converter failed: {' '.join(command)}")
-    return seconds, used.ru_maxrss / 1e6
+    return seconds, peak
+
+
+def _peak_memory(pid: int) -> float:
+    """Returns the peak memory of a process in GB, 0 if Linux does not tell it.
+
+    The system's accounts of a child also contain the memory of its parent.
+    """
+    try:
+        found = re.search(r"VmHWM:\s+(\d+) kB", pathlib.Path(f"/proc/{pid}/status").read_text())
+    except OSError:
+        return 0.0
+    return int(found[1]) / 1e6 if found else 0.0
 
 
 def main():

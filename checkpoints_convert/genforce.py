@@ -99,9 +99,33 @@ def mean_latent(array: np.ndarray, w_dim: int) -> np.ndarray:
     return rows[0]
 
 
-def drawn_noise(random: np.random.Generator, side: int) -> np.ndarray:
-    """Returns a noise image for a file without noise images."""
-    return random.standard_normal((side, side), np.float32)
+def mean_or_noise(
+    name: str, tensors: assembly.Tensors, w_dim: int, random: np.random.Generator | None
+) -> np.ndarray | None:
+    """Returns the mean w or a noise image, None for any other parameter of ours.
+
+    A file without a mean w gives zeros, which the caller replaces at the end.
+
+    Args:
+        name: Name of our parameter.
+        tensors: Arrays of the file.
+        w_dim: Size of w.
+        random: Source of noise images for a file without them, None for other files.
+    """
+    if name == "mapping.w_avg":
+        has_mean = "truncation.w_avg" in tensors
+        return mean_latent(tensors.take("truncation.w_avg") if has_mean else np.zeros(w_dim, np.float32), w_dim)
+    if name.endswith("noise_const") and random is not None:
+        side = int(name.split(".")[1][1:])
+        return random.standard_normal((side, side), np.float32)
+    return None
+
+
+def noise_source(arrays: Arrays) -> np.random.Generator | None:
+    """Returns the source of noise images for a file without them, None for other
+    files.
+    """
+    return None if any(name.endswith(".noise") for name in arrays) else np.random.default_rng(0)
 
 
 def unscaled(array: np.ndarray, gain: float) -> np.ndarray:

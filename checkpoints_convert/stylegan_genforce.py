@@ -88,15 +88,11 @@ def convert(state: genforce.Arrays, options: Mapping[str, float] | None = None) 
     config, tensors = configuration(state, options), assembly.Tensors(state)
     genforce.check_grown(tensors, "synthesis.lod")
     scaled = genforce.flag(options or {}, "use_wscale", True)
-    has_mean, random = "truncation.w_avg" in tensors, np.random.default_rng(0)
-    has_noise_images = any(name.endswith(".noise") for name in state)
+    random = genforce.noise_source(state)
 
     def fetch(name: str) -> np.ndarray:
-        if name == "mapping.w_avg":
-            mean = tensors.take("truncation.w_avg") if has_mean else np.zeros(config.w_dim, np.float32)
-            return genforce.mean_latent(mean, config.w_dim)
-        if name.endswith("noise_const") and not has_noise_images:
-            return genforce.drawn_noise(random, int(name.split(".")[1][1:]))
+        if (array := genforce.mean_or_noise(name, tensors, config.w_dim, random)) is not None:
+            return array
         array = tensors.take(_their_name(name, len(config.channels)))
         array = array if scaled or not name.endswith(".weight") else genforce.unscaled(array, _gain(name))
         return _our_layout(name, array, config, kernels)
@@ -104,7 +100,7 @@ def convert(state: genforce.Arrays, options: Mapping[str, float] | None = None) 
     generator = assembly.assemble("stylegan", config, fetch, lambda name: _their_name(name, len(config.channels)))
     smaller = genforce.smaller_outputs(state, "synthesis.output")
     tensors.finish(ignored=lambda name: name in smaller or name.endswith(".blur.kernel"))
-    if not has_mean:
+    if "truncation.w_avg" not in tensors:
         generator.params["mapping"]["w_avg"] = assembly.mean_latent(generator)
     return generator
 

@@ -135,7 +135,7 @@ class Convolution(nnx.Module):
 
     def __call__(self, x: Float[Array, "n height width i"]) -> Float[Array, "n height2 width2 o"]:
         weight = (self.weight[...] * math.sqrt(2 / (9 * x.shape[-1]))).astype(x.dtype)
-        y = _blur(ops.doubled_conv2d(x, weight), self.config.blur_filter) if self.up else ops.conv2d(x, weight)
+        y = ops.blur(ops.doubled_conv2d(x, weight), self.config.blur_filter) if self.up else ops.conv2d(x, weight)
         return y + self.bias[...].astype(y.dtype)
 
 
@@ -259,20 +259,6 @@ class StyleGAN(MappedLatents, nnx.Module):
         record = base.Recorder(offsets)
         latents = ops.truncate(latents, self.mapping.w_avg[...], truncation_psi, truncation_cutoff)
         return self.synthesis(latents, noise, record), record.finish()
-
-
-def _blur(x: Float[Array, "n h w c"], taps: tuple[float, ...]) -> Float[Array, "n h w c"]:
-    """Returns x filtered by a separable filter of unit sum, with zeros outside.
-
-    Sums of shifted images are much faster on a CPU than a depthwise convolution.
-    """
-    before, after = (len(taps) - 1) // 2, len(taps) // 2
-    for axis in (1, 2) if len(taps) > 1 else ():
-        padded = jnp.pad(x, [(before, after) if a == axis else (0, 0) for a in range(4)])
-        size = x.shape[axis]
-        shifted = [jax.lax.slice_in_dim(padded, k, k + size, axis=axis) for k in range(len(taps))]
-        x = ops.weighted_sum((tap / sum(taps), y) for tap, y in zip(taps, shifted, strict=True))
-    return x
 
 
 def _instance_norm(x: Float[Array, "n h w c"], epsilon: float) -> Float[Array, "n h w c"]:

@@ -217,7 +217,7 @@ class Block(nnx.Module):
         x = self.conv2(x, w, noise, record, f"{name}.conv2")
         own = self.torgb(x, w, record, f"{name}.torgb")
         if image is not None:
-            own = own + _blur(_double(image), self.config.image_blur)
+            own = own + ops.blur(_double(image), self.config.image_blur, outside="reflect")
         return x, record(f"{name}.image", own)
 
 
@@ -303,16 +303,6 @@ def _double(x: Float[Array, "n height width c"]) -> Float[Array, "n height2 widt
         before, after = (jax.lax.slice_in_dim(padded, start, start + size, axis=axis) for start in (0, 2))
         phases = jnp.stack([0.25 * before + 0.75 * x, 0.75 * x + 0.25 * after], axis=axis + 1)
         x = phases.reshape([2 * size if a == axis else side for a, side in enumerate(x.shape)])
-    return x
-
-
-def _blur(x: Float[Array, "n height width c"], taps: tuple[float, ...]) -> Float[Array, "n height width c"]:
-    """Returns x filtered by a separable filter of unit sum, with reflected edges."""
-    before, after = (len(taps) - 1) // 2, len(taps) // 2
-    for axis in (1, 2) if len(taps) > 1 else ():
-        padded = jnp.pad(x, [(before, after) if a == axis else (0, 0) for a in range(4)], mode="reflect")
-        shifted = [jax.lax.slice_in_dim(padded, k, k + x.shape[axis], axis=axis) for k in range(len(taps))]
-        x = ops.weighted_sum((tap / sum(taps), y) for tap, y in zip(taps, shifted, strict=True))
     return x
 
 

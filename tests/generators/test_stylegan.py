@@ -12,7 +12,7 @@ import pytest
 
 from checkpoints_convert import stylegan_ganspace, stylegan_tensorflow
 from ganspace_jax.errors import InputError
-from ganspace_jax.generators import base, stylegan, synthesis, zoo
+from ganspace_jax.generators import base, ops, stylegan, synthesis, zoo
 from tests.golden_arrays import error, load
 
 TOLERANCE = 1e-4
@@ -214,7 +214,7 @@ def test_blur_is_a_depthwise_convolution(taps):
     expected = jax.lax.conv_general_dilated(
         x, kernel, (1, 1), "SAME", dimension_numbers=layout, feature_group_count=3, precision=jax.lax.Precision.HIGHEST
     )
-    np.testing.assert_allclose(stylegan._blur(x, taps), expected, atol=1e-6)
+    np.testing.assert_allclose(ops.blur(x, taps), expected, atol=1e-6)
 
 
 def test_the_style_alone_sets_the_statistics_of_each_channel(small):

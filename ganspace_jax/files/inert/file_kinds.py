@@ -127,8 +127,7 @@ def is_checkpoint(start: bytes) -> bool:
     safetensors file.
     """
     is_zip = start.startswith(b"PK\x03\x04") and _first_record(start).endswith(b"data.pkl")
-    is_pickle = start[:1] == b"\x80" and start[1:2] in (b"\x02", b"\x03", b"\x04", b"\x05")
-    return is_zip or is_pickle or safetensors_files.begins(start)
+    return is_zip or network_pickles.begins(start) or safetensors_files.begins(start)
 
 
 def of_start(start: bytes) -> FileKind | None:

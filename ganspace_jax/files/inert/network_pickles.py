@@ -22,7 +22,12 @@ _PROTOCOLS = (b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05")
 def is_pickle(path: str | os.PathLike[str]) -> bool:
     """Returns whether a file begins like a pickle of protocol 2 to 5."""
     with open(path, "rb") as file:
-        return file.read(2) in _PROTOCOLS
+        return begins(file.read(2))
+
+
+def begins(start: bytes) -> bool:
+    """Returns whether a file's first bytes are those of a pickle of protocol 2 to 5."""
+    return start.startswith(_PROTOCOLS)
 
 
 def read(path: str | os.PathLike[str]) -> Any:

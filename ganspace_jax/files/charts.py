@@ -54,11 +54,11 @@ def effects(path: str | os.PathLike[str], sizes: Float[np.ndarray, "c f"], names
     colours.
     """
     rows, columns = sizes.shape
-    figure, axes = _pyplot().subplots(figsize=(1 + 0.55 * columns, 1.6 + 0.28 * rows), layout="constrained")
+    figure, axes = _pyplot().subplots(figsize=(1 + 0.55 * columns, 2.2 + 0.28 * rows), layout="constrained")
     field = axes.imshow(sizes, cmap="viridis", vmin=0, aspect="auto")
     axes.set_xticks(range(columns), [name.replace("_", " ") for name in names], rotation=45, ha="right")
     axes.set_yticks(range(rows), [f"v{k}" for k in range(rows)])
-    figure.colorbar(field, label="change, in standard deviations of the value")
+    figure.colorbar(field, label="change\n(standard deviations)")
     _save(figure, path)
 
 

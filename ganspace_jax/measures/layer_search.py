@@ -55,24 +55,21 @@ def ranges(num_layers: int) -> list[Range]:
 def effects(
     jacobians: Float[np.ndarray, "n f layers d"], directions: Float[np.ndarray, "c layers d"], layers: Sequence[Range]
 ) -> Effects:
-    """Returns the effects of directions in layer ranges. NaNs of the Jacobians do not
-    count.
+    """Returns the effects of directions in layer ranges. A NaN of the Jacobians counts
+    as 0: a score that an image does not show does not change there.
 
     Args:
         jacobians: Jacobians, in standard deviations of the scores.
         directions: the row of each layer, for each direction.
         layers: layer ranges [start, stop).
     """
-    seen = np.isfinite(jacobians).all((2, 3))
-    counts = np.maximum(seen.sum(0), 1)[:, None]
-    filled = np.where(seen[..., None, None], jacobians, 0.0)
-    by_layer = np.einsum("nfld,cld->lnfc", filled, directions, optimize=True).astype(np.float64)
+    by_layer = np.einsum("nfld,cld->lnfc", np.nan_to_num(jacobians), directions, optimize=True).astype(np.float64)
     sums = np.concatenate([np.zeros((1, *by_layer.shape[1:])), np.cumsum(by_layer, axis=0)])
     mean, square = [], []
     for start, stop in layers:
         moved = sums[stop] - sums[start]
-        mean.append(moved.sum(0) / counts)
-        square.append(np.square(moved).sum(0) / counts)
+        mean.append(moved.mean(0))
+        square.append(np.square(moved).mean(0))
     return Effects(np.stack(mean), np.stack(square))
 
 

@@ -3,6 +3,7 @@
 Images move along a direction by a step both ways. The changes are in standard
 deviations of each score. Purity is the mean squared change of the wanted score divided
 by the sum over all scores. Signed purity has the squared mean change in the numerator.
+A score that an image does not show does not change there.
 Categories, such as a shape, count apart: as the share of images in which they flip.
 """
 
@@ -74,7 +75,8 @@ def measure(
 
 
 def summarize(changes: Float[np.ndarray, "n f"], scorer: Scorer, wanted: int, seed: int = 0) -> Purity:
-    """Returns the figures of a direction. NaNs of the changes do not count.
+    """Returns the figures of a direction. A NaN counts as no change; the slope is the
+    mean over the images that show the score.
 
     Args:
         changes: changes of all scores, from `measure`.
@@ -93,11 +95,10 @@ def summarize(changes: Float[np.ndarray, "n f"], scorer: Scorer, wanted: int, se
 
 
 def _figures(changes: Float[np.ndarray, "n f"], wanted: int, is_category: np.ndarray) -> Float[np.ndarray, "4"]:
-    seen = np.isfinite(changes)
-    counts = np.maximum(seen.sum(0), 1)
-    filled = np.where(seen, changes, 0.0)
-    mean, square = filled.sum(0) / counts, np.square(filled).sum(0) / counts
+    seen, filled = np.isfinite(changes), np.nan_to_num(changes)
+    mean, square = filled.mean(0), np.square(filled).mean(0)
     total = square[~is_category].sum()
     total = total if total > 0 else 1.0
+    slope = filled[:, wanted].sum() / max(seen[:, wanted].sum(), 1)
     flips = mean[is_category].max() if is_category.any() else np.nan
-    return np.array([mean[wanted], square[wanted] / total, mean[wanted] ** 2 / total, flips])
+    return np.array([slope, square[wanted] / total, mean[wanted] ** 2 / total, flips])

@@ -34,14 +34,12 @@ class Scatter(NamedTuple):
 
 
 def scatter(jacobians: Float[np.ndarray, "n f l"]) -> Scatter:
-    """Returns the moments of Jacobians. NaNs, of scores that an image does not show, do
-    not count.
+    """Returns the moments of Jacobians. A NaN counts as 0: a score that an image does
+    not show does not change there.
     """
-    seen = np.isfinite(jacobians).all(-1)
-    counts = np.maximum(seen.sum(0), 1)
-    filled = np.where(seen[..., None], jacobians, 0.0)
-    scaled = (filled / np.sqrt(counts)[:, None]).reshape(-1, filled.shape[-1]).astype(np.float64)
-    return Scatter(filled.sum(0, dtype=np.float64) / counts[:, None], scaled.T @ scaled)
+    filled = np.nan_to_num(jacobians).astype(np.float64)
+    rows = filled.reshape(-1, filled.shape[-1])
+    return Scatter(filled.mean(0), rows.T @ rows / len(jacobians))
 
 
 def moved_latent(jacobians: Float[np.ndarray, "n f layers d"], layers: tuple[int, int], size: int) -> np.ndarray:

@@ -169,28 +169,23 @@ def _moves(edit: Edit, num_layers: int) -> Bool[np.ndarray, "layers 1"]:
     return (layer >= start) & (layer < stop)
 
 
+def unit_step(edit: Edit, components: Components, num_layers: int, width: int) -> Float[np.ndarray, "layers d"]:
+    """Returns a step of one standard deviation along a resolved edit, in its layers."""
+    direction = np.reshape(components.latent_components[edit.index], (-1, width))
+    return np.where(_moves(edit, num_layers), components.latent_stdevs[edit.index] * direction, 0.0)
+
+
 def _with_values(
     latents: Float[Array, "n layers d"], components: Components, chosen: Sequence[Edit]
 ) -> Float[Array, "n layers d"]:
     """Returns latents with the values of resolved edits."""
     if not chosen:
         return latents
-    num_layers, width = latents.shape[1:]
-    indices = [edit.index for edit in chosen]
-    moves = [
-        np.where(
-            _moves(edit, num_layers),
-            components.latent_stdevs[k] * np.reshape(components.latent_components[k], (-1, width)),
-            0.0,
-        )
-        for k, edit in zip(indices, chosen, strict=True)
-    ]
-    wanted = [edit.value for edit in chosen if edit.value is not None]
-    multiples = readouts.steps(latents, components, indices, wanted, moves)
-    shares = jnp.array([edit.share for edit in chosen])
-    return latents + jnp.einsum(
-        "nm,mld->nld", multiples * shares, jnp.asarray(np.stack(moves), jnp.float32), precision=lax.Precision.HIGHEST
-    )
+    moves = [unit_step(edit, components, *latents.shape[1:]) for edit in chosen]
+    wanted = [(edit.index, edit.value) for edit in chosen if edit.value is not None]
+    multiples = readouts.steps(latents, components, wanted, moves) * jnp.array([edit.share for edit in chosen])
+    whole = jnp.asarray(np.stack(moves), jnp.float32)
+    return latents + jnp.einsum("nm,mld->nld", multiples, whole, precision=lax.Precision.HIGHEST)
 
 
 def _coordinate(away: Array, direction: Array, axes: tuple[int, ...]) -> Array:

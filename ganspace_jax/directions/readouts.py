@@ -96,8 +96,7 @@ def reach(components: Components, component: int) -> tuple[float, float]:
 def steps(
     latents: Float[Array, "n layers d"],
     components: Components,
-    chosen: Sequence[int],
-    wanted: Sequence[float],
+    wanted: Sequence[tuple[int, float]],
     moves: Sequence[Float[np.ndarray, "layers d"]],
 ) -> Float[Array, "n m"]:
     """Returns the multiples of the moves that set each of several values in each image.
@@ -107,17 +106,14 @@ def steps(
     Args:
         latents: per-layer latents.
         components: components with named directions.
-        chosen: indices of the components whose values are set.
-        wanted: the values, in the scorer's own unit.
-        moves: change of the latents for a multiple of 1, in standard deviations.
+        wanted: index of each component with the value to set, in the scorer's own unit.
+        moves: change of the latents for a multiple of 1 of each component.
 
     Raises:
         InputError: if a value cannot be set.
     """
-    targets = [
-        monotone_curves.invert(_curve(components, k), np.array([value]))[0]
-        for k, value in zip(chosen, wanted, strict=True)
-    ]
+    chosen = [k for k, _ in wanted]
+    targets = [monotone_curves.invert(_curve(components, k), np.array([value]))[0] for k, value in wanted]
     weights = [_weights(components, k, *latents.shape[1:]) for k in chosen]
     response = np.array([[np.sum(row * np.asarray(move, np.float64)) for move in moves] for row in weights])
     _check_response(response, components, chosen)

@@ -143,7 +143,7 @@ def _deviation(column: Float[np.ndarray, "n"], period: float | None) -> float:
     else:
         turns = np.exp(2j * np.pi * column / period)
         mean = np.angle(turns.mean()) * period / (2 * np.pi)
-        spread, largest = float(np.sqrt(np.square(_shorter_way(column - mean, period)).mean())), period
+        spread, largest = float(np.sqrt(np.square(shorter_way(column - mean, period)).mean())), period
     return spread if spread > _LEAST_SPREAD * largest else np.nan
 
 
@@ -178,11 +178,11 @@ def changes(scorer: Scorer, before: Values, after: Values) -> Values:
         if name in scorer.categories:
             difference = np.where(np.isnan(difference), np.nan, difference != 0)
         else:
-            difference = _shorter_way(difference, period) / scale
+            difference = shorter_way(difference, period) / scale
         columns.append(difference)
     return np.stack(columns, axis=1)
 
 
-def _shorter_way(difference: Float[np.ndarray, "n"], period: float | None) -> Float[np.ndarray, "n"]:
+def shorter_way(difference: Float[np.ndarray, "n"], period: float | None) -> Float[np.ndarray, "n"]:
     """Returns the equivalent difference within half a period, if there is a period."""
     return difference if period is None else (difference + period / 2) % period - period / 2

@@ -88,7 +88,7 @@ LAYER_SPEC = "ganspace_jax.sampling.layers.LayerSpec"
 # Methods, and measures, do not import one another; these they share.
 INDEPENDENT = {
     "ganspace_jax.methods": ("ganspace_jax.methods.estimators", "ganspace_jax.methods.image_transforms"),
-    "ganspace_jax.measures": ("ganspace_jax.measures.scorers",),
+    "ganspace_jax.measures": ("ganspace_jax.measures.scorers", "ganspace_jax.measures.wanted_attributes"),
 }
 
 

@@ -11,6 +11,10 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ganspace_jax.methods import attributes, boundaries
+from ganspace_jax.methods.attributes import Choice
+from ganspace_jax.methods.boundaries import Boundary
+from ganspace_jax.sampling.latent_prior import LatentPrior
 from ganspace_jax.shapes import Float
 
 LEAST_EFFECT = 0.15  # standard deviations of the score per standard deviation of the latent
@@ -97,4 +101,76 @@ def find(found: Effects, layers: Sequence[Range], wanted: int, least_effect: flo
     row, candidate = np.unravel_index(np.argmax(rank), rank.shape)
     effect = float(found.mean[row, wanted, candidate])
     sign = -1 if effect < 0 else 1
-    return Found(int(candidate), layers[row], sign, abs(effect), float(purity[row, candidate]))
+    return Found(int(candidate), layers[int(row)], sign, abs(effect), float(purity[row, candidate]))
+
+
+class Basis(NamedTuple):
+    """All from which directions are chosen.
+
+    Attributes:
+        fitted: Jacobians of the images on which directions are fitted.
+        judged: Jacobians of the images on which directions are chosen.
+        prior: distribution of the latent.
+        boundaries: boundary of each score; None if there is none.
+        rows: given directions of a method, by its name.
+        span: orthonormal rows, in whose span the Jacobians are known; None: everywhere.
+        ranges: layer ranges [start, stop).
+        least_effect: mean effect that is required, in standard deviations.
+    """
+
+    fitted: Float[np.ndarray, "n f layers d"]
+    judged: Float[np.ndarray, "m f layers d"]
+    prior: LatentPrior
+    boundaries: list[Boundary | None]
+    rows: dict[str, Float[np.ndarray, "k l"]]
+    span: Float[np.ndarray, "k l"] | None
+    ranges: list[Range]
+    least_effect: float = LEAST_EFFECT
+
+
+def choose(basis: Basis, method: str, wanted: int) -> Choice:
+    """Returns the best direction of a method for one score, with its layers.
+
+    The purest direction of the best range is fitted again on all images.
+
+    Args:
+        basis: Jacobians, boundaries and candidates.
+        method: "purest", a name in boundaries.METHODS, or a name in `basis.rows`.
+        wanted: number of the wanted score.
+    """
+    covariance = basis.prior.covariance
+    if method != "purest":
+        rows = attributes.in_deviations(_candidates(basis, method, wanted), covariance)
+        found = _find(basis, rows, basis.ranges, wanted)
+    else:
+        fitted = {layers: _purest(basis, basis.fitted, wanted, layers) for layers in basis.ranges}
+        each = [_find(basis, row, [layers], wanted) for layers, row in fitted.items()]
+        found = max(each, key=lambda one: (one.effect >= basis.least_effect, one.signed_purity))
+        rows = _purest(basis, np.concatenate([basis.fitted, basis.judged]), wanted, found.layers)
+    row = found.sign * rows[found.candidate]
+    return Choice(method, row, found.layers, found.candidate, found.effect, found.signed_purity)
+
+
+def _find(basis: Basis, rows: Float[np.ndarray, "c l"], layers: Sequence[Range], wanted: int) -> Found:
+    num_layers, width = basis.judged.shape[2:]
+    by_layer = attributes.layer_rows(rows, (0, num_layers), num_layers, width)
+    return find(effects(basis.judged, by_layer, layers), layers, wanted, basis.least_effect)
+
+
+def _purest(basis: Basis, jacobians: np.ndarray, wanted: int, layers: Range) -> Float[np.ndarray, "1 l"]:
+    moved = attributes.moved_latent(jacobians, layers, len(basis.prior.mean))
+    row = attributes.purest(
+        attributes.scatter(moved), wanted, basis.prior.covariance, basis.prior.precision, span=basis.span
+    )
+    return attributes.in_deviations(row[None], basis.prior.covariance)
+
+
+def _candidates(basis: Basis, method: str, wanted: int) -> Float[np.ndarray, "k l"]:
+    """Returns the directions of a method; one row of 0 if there is no boundary."""
+    if method in basis.rows:
+        return basis.rows[method]
+    if basis.boundaries[wanted] is None:
+        return np.zeros((1, len(basis.prior.mean)))
+    known = [one for one in basis.boundaries if one is not None]
+    number = sum(one is not None for one in basis.boundaries[:wanted])
+    return boundaries.directions(method, known, number, basis.prior.covariance)

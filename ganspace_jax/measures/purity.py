@@ -14,13 +14,17 @@ import numpy as np
 from ganspace_jax.generators.base import Generator
 from ganspace_jax.measures import scorers
 from ganspace_jax.measures.scorers import Scorer
+from ganspace_jax.methods.attributes import Choice
 from ganspace_jax.run import Run
-from ganspace_jax.sampling import score_jacobians
+from ganspace_jax.sampling import scored_images
 from ganspace_jax.shapes import Array, Float
 from ganspace_jax.statistics import bootstrap
 
 NUM_RESAMPLES = 500
 FIGURES = ("slope", "purity", "signed_purity", "flips")
+_EQUAL_STEPS = (0.25, 4.0)  # least and largest step at equal effect, in standard deviations of the latent
+
+Inputs = tuple[Float[Array | np.ndarray, "n layers d"], Float[Array | np.ndarray, "n classes"] | None]
 
 
 class Purity(NamedTuple):
@@ -40,14 +44,51 @@ class Purity(NamedTuple):
     purity: float
     signed_purity: float
     flips: float
-    low: tuple[float, float, float, float]
-    high: tuple[float, float, float, float]
+    low: tuple[float, ...]
+    high: tuple[float, ...]
+
+
+class Measured(NamedTuple):
+    """One direction, as real steps measure it.
+
+    Attributes:
+        choice: the direction.
+        at_sigma: figures for a step of one standard deviation of the latent both ways.
+        at_equal: figures for the step that moves the score by about one standard
+            deviation in all.
+        equal_step: that step, in standard deviations of the latent.
+    """
+
+    choice: Choice
+    at_sigma: Purity
+    at_equal: Purity
+    equal_step: float
+
+
+def compare(
+    generator: Generator, scorer: Scorer, inputs: Inputs, choice: Choice, wanted: int, run: Run = Run()
+) -> Measured:
+    """Returns the figures of a direction for a step of one sigma, and at equal effect.
+
+    Args:
+        generator: the generator.
+        scorer: reader of the images.
+        inputs: per-layer latents and class weights of the images before the step.
+        choice: direction and layers.
+        wanted: column of the wanted score.
+        run: batch size and stopping.
+    """
+    step = choice.step(*generator.latent_shape)
+    at_sigma = summarize(measure(generator, scorer, inputs, step, run), scorer, wanted)
+    multiple = float(np.clip(1 / max(abs(at_sigma.slope), 1e-9), *_EQUAL_STEPS))
+    at_equal = summarize(measure(generator, scorer, inputs, multiple * step, run), scorer, wanted)
+    return Measured(choice, at_sigma, at_equal, multiple)
 
 
 def measure(
     generator: Generator,
     scorer: Scorer,
-    inputs: tuple[Float[Array | np.ndarray, "n layers d"], Float[Array | np.ndarray, "n classes"] | None],
+    inputs: Inputs,
     step: Float[np.ndarray, "layers d"],
     run: Run = Run(),
 ) -> Float[np.ndarray, "n f"]:
@@ -67,7 +108,7 @@ def measure(
     latents, weights = inputs
     sides = [
         np.concatenate([
-            scorer.read(images) for images in score_jacobians.images_in_batches(generator, moved, weights, run)
+            scorer.read(images) for images in scored_images.images(generator, moved, weights, run)
         ])
         for moved in (latents - step, latents + step)
     ]  # fmt: skip

@@ -33,6 +33,42 @@ class Scatter(NamedTuple):
     gram: Float[np.ndarray, "l l"]
 
 
+class Choice(NamedTuple):
+    """A direction that a method found for one score.
+
+    Attributes:
+        method: name of the method, or "random".
+        row: direction, one standard deviation of the latent long, that raises the
+            score.
+        layers: moved layers [start, stop).
+        candidate: number of the direction among those of the method.
+        effect: mean effect on the score of the whole row, by the Jacobians.
+        signed_purity: the figure by which it was chosen, by the Jacobians.
+    """
+
+    method: str
+    row: Float[np.ndarray, "l"]
+    layers: tuple[int, int]
+    candidate: int
+    effect: float
+    signed_purity: float
+
+    def step(self, num_layers: int, width: int) -> Float[np.ndarray, "layers d"]:
+        """Returns the step of each layer."""
+        return layer_rows(self.row[None], self.layers, num_layers, width)[0]
+
+
+def layer_rows(
+    rows: Float[np.ndarray, "k l"], layers: tuple[int, int], num_layers: int, width: int
+) -> Float[np.ndarray, "k layers d"]:
+    """Returns each direction's row of each layer: all of it, or its chunk of it, and 0
+    outside the moved layers.
+    """
+    by_layer = np.broadcast_to(rows.reshape(len(rows), -1, width), (len(rows), num_layers, width))
+    layer = np.arange(num_layers)[:, None]
+    return np.where((layer >= layers[0]) & (layer < layers[1]), by_layer, 0.0).astype(np.float32)
+
+
 def scatter(jacobians: Float[np.ndarray, "n f l"]) -> Scatter:
     """Returns the moments of Jacobians. A NaN counts as 0: a score that an image does
     not show does not change there.
@@ -62,7 +98,7 @@ def moved_latent(jacobians: Float[np.ndarray, "n f layers d"], layers: tuple[int
 
 def purest(
     moments: Scatter, wanted: int, covariance: Float[np.ndarray, "l l"], precision: Float[np.ndarray, "l l"],
-    damping: float = DAMPING,
+    damping: float = DAMPING, span: Float[np.ndarray, "k l"] | None = None,
 ) -> Float[np.ndarray, "l"]:  # fmt: skip
     """Returns the direction with the largest share of the wanted score in its effects.
 
@@ -72,9 +108,13 @@ def purest(
         covariance: covariance S of the latent.
         precision: inverse of S.
         damping: weight l of the term with S^-1.
+        span: orthonormal rows, whose span contains the direction; None: any direction.
     """
     weight = damping * np.sum(moments.gram * covariance) / len(covariance)
-    return np.linalg.lstsq(moments.gram + weight * precision, moments.mean[wanted], rcond=1e-12)[0]
+    matrix, mean = moments.gram + weight * precision, moments.mean[wanted]
+    if span is None:
+        return np.linalg.lstsq(matrix, mean, rcond=1e-12)[0]
+    return np.linalg.lstsq(span @ matrix @ span.T, span @ mean, rcond=1e-12)[0] @ span
 
 
 def in_deviations(rows: Float[np.ndarray, "k l"], covariance: Float[np.ndarray, "l l"]) -> Float[np.ndarray, "k l"]:

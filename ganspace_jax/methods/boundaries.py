@@ -64,7 +64,7 @@ def update(state: Float64Moments, latents: Float[np.ndarray, "n l"], codes: Floa
     if not len(x):
         return state
     mean = x.mean(0)
-    return moments.merge(state, Float64Moments(np.float64(len(x)), mean, (x - mean).T @ (x - mean)))
+    return moments.merge(state, Float64Moments(np.asarray(float(len(x))), mean, (x - mean).T @ (x - mean)))
 
 
 def fit(state: Float64Moments, num_codes: int, ridge: float = RIDGE) -> Boundary:

@@ -269,6 +269,11 @@ def figure(value: float | np.floating, form: str) -> str:
     return UNKNOWN if np.isnan(value) else format(value, form)
 
 
+def label(components: Components, component: int) -> str:
+    """Returns the name of a component, or v and its index if it has none."""
+    return components.named[component].name if components.named else f"v{component}"
+
+
 def table(components: Components) -> str:
     """Returns the figures of every component as a table for a terminal."""
     header = ["component", "variance", "cumulative", "variance error", "uncertain by", "r2"]

@@ -17,7 +17,7 @@ _FIGURES = ("variance_ratio", "random_stdevs", "r2", "stability", "variance_erro
 def of_directions(
     move: Float[np.ndarray, "c *latent"],
     stdevs: Float[np.ndarray, "c"],
-    latent_mean: Float[np.ndarray, "*latent"] | None,
+    latent_mean: Float[np.ndarray, "*mean"] | None,
     *,
     spec: LayerSpec,
     source: Source,

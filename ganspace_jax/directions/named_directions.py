@@ -18,8 +18,8 @@ from ganspace_jax.statistics.monotone_curves import Curve
 
 ARRAYS = ("readouts", "curve_knots", "curve_values")  # keys in a components file
 _ENTRIES = ["name", "layers", "unit", "period"]
-_NAME = re.compile(r"(?!v\d+$)[A-Za-z_][A-Za-z0-9_-]{0,79}")
-_INDEX = re.compile(r"v\d+")
+NAME = r"(?!v-?\d+(?![A-Za-z0-9_-]))[A-Za-z_][A-Za-z0-9_-]*"  # v3 is an index, and v-1 is a wrong one
+_MOST_CHARACTERS = 80
 
 
 class NamedDirection(NamedTuple):
@@ -55,8 +55,8 @@ def identifier(text: str, taken: Sequence[str] = ()) -> str:
 
     Every other character becomes _. A number is added if the name is taken.
     """
-    name = re.sub(r"[^A-Za-z0-9_-]", "_", text.strip())[:70]
-    if not re.match(r"[A-Za-z_]", name) or _INDEX.fullmatch(name):
+    name = re.sub(r"[^A-Za-z0-9_-]", "_", text.strip())[: _MOST_CHARACTERS - 10]
+    if not re.fullmatch(NAME, name):
         name = f"_{name}"
     numbered = (f"{name}_{number}" for number in range(2, len(taken) + 3))
     return name if name not in taken else next(one for one in numbered if one not in taken)
@@ -72,7 +72,7 @@ def check(named: Sequence[NamedDirection], latent_components: Float[np.ndarray, 
         raise ValueError(f"named: holds {len(named)} directions, there are {count} components")
     seen: set[str] = set()
     for one in named:
-        if not _NAME.fullmatch(one.name):
+        if not re.fullmatch(NAME, one.name) or len(one.name) > _MOST_CHARACTERS:
             raise ValueError(f"named: {one.name!r} is no name; must be letters, digits, _ or -, and not v0, v1, ..")
         if one.name in seen:
             raise ValueError(f"named: {one.name!r} names two directions")

@@ -24,6 +24,7 @@ from absl import flags
 
 from ganspace_jax import command_line, named_scorers, shared_flags
 from ganspace_jax.directions import components, edits
+from ganspace_jax.directions.edits import Edit
 from ganspace_jax.files import pictures
 from ganspace_jax.generators import synthesis
 from ganspace_jax.measures import attribute_tables, wanted_attributes
@@ -56,7 +57,7 @@ def main():
         text += "\n\n" + attribute_tables.compared(report) if spec.compare else ""
         (directory / "attribute.md").write_text(text + "\n")
         (directory / "attribute.json").write_text(json.dumps(attribute_tables.as_json(report), indent=2) + "\n")
-        _draw(directory, generator, found, report, spec)
+        _draw(directory, generator, found, spec)
     print(text)
     print("\n".join(attribute_tables.warnings(report)))
     print(f"written: {FLAGS.workdir}; edit with --edit={found.named[0].name}=2")
@@ -68,13 +69,13 @@ def _reference(generator, spec):
     return np.concatenate(list(scored_images.images(generator, at.layers, at.weights)))
 
 
-def _draw(directory, generator, found, report, spec):
+def _draw(directory, generator, found, spec):
     """Draws one strip of images per attribute, and a picture of the first rows."""
     at = scored_images.draw(generator, 0, FLAGS.num_rows, seed=spec.seed + 3, label=found.spec.label)
     sigmas = np.linspace(-FLAGS.sigma, FLAGS.sigma, FLAGS.num_columns)
     columns, first = [f"{sigma:+.1f}" for sigma in sigmas], []
-    for number, one in enumerate(found.named):
-        steps = [attribute_tables.edit_of(report, number, float(sigma)) for sigma in sigmas]
+    for one in found.named:
+        steps = [Edit(one.name, sigma=float(sigma)) for sigma in sigmas]
         moved = [edits.apply(jnp.asarray(at.layers), found, [step]) for step in steps]
         strips = np.stack([np.asarray(synthesis.synthesize(generator, w, label=at.weights)) for w in moved], axis=1)
         title = f"{one.name}, layers {one.range_text()}; steps in standard deviations"

@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 
-from ganspace_jax.directions.edits import Edit
 from ganspace_jax.files import tables
 from ganspace_jax.measures.purity import FIGURES, Measured, Purity
 from ganspace_jax.measures.wanted_attributes import Attribute
@@ -145,8 +144,3 @@ def warnings(report: Sequence[Attribute]) -> list[str]:
                 "a path that follows the local gradient may do better"
             )
     return sentences
-
-
-def edit_of(report: Sequence[Attribute], number: int, sigma: float) -> Edit:
-    """Returns the step along the direction of an attribute, in its own layers."""
-    return Edit(number, report[number].found.choice.layers, sigma)

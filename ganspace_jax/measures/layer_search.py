@@ -2,7 +2,8 @@
 
 No image is made: 36 layer ranges, 20 directions and 10 scores take a second. The
 search chooses by signed purity: (mean effect on the wanted score)^2 / (sum over scores
-of the mean squared effect).
+of the mean squared effect). A direction moves all layers, unless a range of them is
+clearly purer.
 """
 
 import itertools
@@ -18,6 +19,7 @@ from ganspace_jax.sampling.latent_prior import LatentPrior
 from ganspace_jax.shapes import Float
 
 LEAST_EFFECT = 0.15  # standard deviations of the score per standard deviation of the latent
+LEAST_GAIN = 0.05  # of signed purity, for which a direction leaves layers out
 Range = tuple[int, int]
 
 
@@ -83,11 +85,13 @@ def signed_purity(found: Effects, wanted: int) -> Float[np.ndarray, "r c"]:
     return np.square(found.mean[:, wanted]) / np.where(total > 0, total, 1.0)
 
 
-def find(found: Effects, layers: Sequence[Range], wanted: int, least_effect: float = LEAST_EFFECT) -> Found:
-    """Returns the direction and the layer range of the largest signed purity.
+def best_by_range(
+    found: Effects, layers: Sequence[Range], wanted: int, least_effect: float = LEAST_EFFECT
+) -> list[Found]:
+    """Returns the direction of the largest signed purity in each layer range.
 
-    If no direction has the least effect, the direction of the largest effect is
-    returned.
+    If no direction has the least effect in a range, its direction of the largest effect
+    is returned.
 
     Args:
         found: effects of directions that are a standard deviation long.
@@ -96,12 +100,32 @@ def find(found: Effects, layers: Sequence[Range], wanted: int, least_effect: flo
         least_effect: mean effect that is required, in standard deviations.
     """
     size, purity = np.abs(found.mean[:, wanted]), signed_purity(found, wanted)
-    allowed = size >= least_effect
-    rank = np.where(allowed, purity, -1.0) if allowed.any() else size
-    row, candidate = np.unravel_index(np.argmax(rank), rank.shape)
-    effect = float(found.mean[row, wanted, candidate])
-    sign = -1 if effect < 0 else 1
-    return Found(int(candidate), layers[int(row)], sign, abs(effect), float(purity[row, candidate]))
+    best = []
+    for row, own in enumerate(layers):
+        allowed = size[row] >= least_effect
+        candidate = int(np.argmax(np.where(allowed, purity[row], -1.0) if allowed.any() else size[row]))
+        sign = -1 if found.mean[row, wanted, candidate] < 0 else 1
+        best.append(Found(candidate, own, sign, float(size[row, candidate]), float(purity[row, candidate])))
+    return best
+
+
+def prefer(found: Sequence[Found], least_effect: float = LEAST_EFFECT, least_gain: float = LEAST_GAIN) -> Found:
+    """Returns the best of the directions of several layer ranges.
+
+    That is the one of the widest range, unless another is clearly purer. If none has
+    the least effect, it is the one of the largest effect.
+
+    Args:
+        found: the best direction of each range.
+        least_effect: mean effect that is required, in standard deviations.
+        least_gain: signed purity by which a range must exceed the widest one.
+    """
+    allowed = [one for one in found if one.effect >= least_effect]
+    if not allowed:
+        return max(found, key=lambda one: one.effect)
+    widest = max(allowed, key=lambda one: one.layers[1] - one.layers[0])
+    purest = max(allowed, key=lambda one: one.signed_purity)
+    return purest if purest.signed_purity >= widest.signed_purity + least_gain else widest
 
 
 class Basis(NamedTuple):
@@ -138,23 +162,22 @@ def choose(basis: Basis, method: str, wanted: int) -> Choice:
         method: "purest", a name in boundaries.METHODS, or a name in `basis.rows`.
         wanted: number of the wanted score.
     """
-    covariance = basis.prior.covariance
-    if method != "purest":
-        rows = attributes.in_deviations(_candidates(basis, method, wanted), covariance)
-        found = _find(basis, rows, basis.ranges, wanted)
-    else:
+    if method == "purest":
         fitted = {layers: _purest(basis, basis.fitted, wanted, layers) for layers in basis.ranges}
-        each = [_find(basis, row, [layers], wanted) for layers, row in fitted.items()]
-        found = max(each, key=lambda one: (one.effect >= basis.least_effect, one.signed_purity))
+        each = [_by_range(basis, row, [layers], wanted)[0] for layers, row in fitted.items()]
+        found = prefer(each, basis.least_effect)
         rows = _purest(basis, np.concatenate([basis.fitted, basis.judged]), wanted, found.layers)
+    else:
+        rows = attributes.in_deviations(_candidates(basis, method, wanted), basis.prior.covariance)
+        found = prefer(_by_range(basis, rows, basis.ranges, wanted), basis.least_effect)
     row = found.sign * rows[found.candidate]
     return Choice(method, row, found.layers, found.candidate, found.effect, found.signed_purity)
 
 
-def _find(basis: Basis, rows: Float[np.ndarray, "c l"], layers: Sequence[Range], wanted: int) -> Found:
+def _by_range(basis: Basis, rows: Float[np.ndarray, "c l"], layers: Sequence[Range], wanted: int) -> list[Found]:
     num_layers, width = basis.judged.shape[2:]
     by_layer = attributes.layer_rows(rows, (0, num_layers), num_layers, width)
-    return find(effects(basis.judged, by_layer, layers), layers, wanted, basis.least_effect)
+    return best_by_range(effects(basis.judged, by_layer, layers), layers, wanted, basis.least_effect)
 
 
 def _purest(basis: Basis, jacobians: np.ndarray, wanted: int, layers: Range) -> Float[np.ndarray, "1 l"]:

@@ -1,10 +1,9 @@
 """Directions of attributes from the Jacobians of scores through the generator.
 
-With J_k the Jacobian of score k with respect to the moved latent, M = sum of
-E[J_k J_k^T] over all scores, g = E[J] of the wanted score, and S the covariance of the
-latent, the purest direction is
+The Jacobian J_k of score k is with respect to the moved latent. S is the covariance of
+the latent, and d is its size. The purest direction of score k is
 
-    u = (M + l tr(M S) / d S^-1)^-1 g.
+    u = (M + l tr(M S) / d S^-1)^-1 E[J_k],    M = sum of E[J_i J_i^T] over all scores i.
 
 It maximises (mean effect on the wanted score)^2 / (mean squared effects on all scores):
 Fisher's discriminant with Jacobians for scatter. The term with S^-1 keeps u within the

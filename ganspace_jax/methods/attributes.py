@@ -3,7 +3,7 @@
 The Jacobian J_k of score k is with respect to the moved latent. S is the covariance of
 the latent, and d is its size. The purest direction of score k is
 
-    u = (M + l tr(M S) / d S^-1)^-1 E[J_k],    M = sum of E[J_i J_i^T] over all scores i.
+    u = (M + l tr(M S) / d S^-1)^-1 E[J_k],  M = sum of E[J_i J_i^T] over all scores i.
 
 It maximises (mean effect on the wanted score)^2 / (mean squared effects on all scores):
 Fisher's discriminant with Jacobians for scatter. The term with S^-1 keeps u within the

@@ -276,7 +276,7 @@ def _components(
             )
         )
     rows = np.stack([choice.row for choice in choices])
-    lengths = np.linalg.norm(rows, axis=1)  # a row is one standard deviation long
+    lengths = np.linalg.norm(rows, axis=1)  # a row is a standard deviation long
     space = generator.latent_space
     source = Source(name, zoo.fingerprint(generator), METHOD, dataclasses.asdict(spec), num_samples=spec.num_samples,
                     compute_dtype=getattr(generator.config, "compute_dtype", "float32"))  # fmt: skip

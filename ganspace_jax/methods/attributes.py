@@ -117,11 +117,12 @@ def purest(
 
 
 def in_deviations(rows: Float[np.ndarray, "k l"], covariance: Float[np.ndarray, "l l"]) -> Float[np.ndarray, "k l"]:
-    """Returns rows u that are one standard deviation long: u^T S u = 1. Rows without
-    variance become 0.
+    """Returns rows that are one standard deviation of the latent along them long:
+    sqrt(u^T S u) u for each unit direction u. Rows of 0 stay 0.
     """
-    lengths = np.sqrt(np.maximum(np.einsum("kl,lm,km->k", rows, covariance, rows), 0.0))
-    return rows / np.where(lengths > 0, lengths, np.inf)[:, None]
+    lengths = np.linalg.norm(rows, axis=1)
+    unit = rows / np.where(lengths > 0, lengths, 1.0)[:, None]
+    return unit * np.sqrt(np.maximum(np.einsum("kl,lm,km->k", unit, covariance, unit), 0.0))[:, None]
 
 
 def random(count: int, covariance: Float[np.ndarray, "l l"], seed: int) -> Float[np.ndarray, "k l"]:

@@ -68,9 +68,11 @@ def test_effects_of_steps_are_those_of_the_moved_latent(layers, has_chunks):
 
 
 def test_rows_become_one_standard_deviation_long():
-    rows = attributes.in_deviations(np.concatenate([J, np.zeros((1, D))]), S)
-    np.testing.assert_allclose(np.einsum("kl,lm,km->k", rows, S, rows), [1, 1, 1, 0], atol=1e-12)
-    np.testing.assert_allclose(np.linalg.matrix_rank(np.stack([rows[0], J[0]])), 1)
+    rows = attributes.in_deviations(np.concatenate([5 * J, np.zeros((1, D))]), S)
+    unit = J / np.linalg.norm(J, axis=1, keepdims=True)
+    np.testing.assert_allclose(np.linalg.norm(rows[:3], axis=1), np.sqrt(np.diag(unit @ S @ unit.T)))
+    np.testing.assert_allclose(np.sum(rows[:3] * unit, 1), np.linalg.norm(rows[:3], axis=1))
+    np.testing.assert_array_equal(rows[3], np.zeros(D))
     random = attributes.random(5, S, seed=3)
-    np.testing.assert_allclose(np.einsum("kl,lm,km->k", random, S, random), np.ones(5))
+    np.testing.assert_allclose(random, attributes.in_deviations(random, S))
     np.testing.assert_array_equal(random, attributes.random(5, S, seed=3))

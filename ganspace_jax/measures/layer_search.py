@@ -19,7 +19,7 @@ from ganspace_jax.sampling.latent_prior import LatentPrior
 from ganspace_jax.shapes import Float
 
 LEAST_EFFECT = 0.15  # standard deviations of the score per standard deviation of the latent
-LEAST_GAIN = 0.05  # of signed purity, for which a direction leaves layers out
+LEAST_ODDS = 1.5  # factor of signed purity's odds p / (1 - p), for which a direction leaves layers out
 Range = tuple[int, int]
 
 
@@ -109,7 +109,7 @@ def best_by_range(
     return best
 
 
-def prefer(found: Sequence[Found], least_effect: float = LEAST_EFFECT, least_gain: float = LEAST_GAIN) -> Found:
+def prefer(found: Sequence[Found], least_effect: float = LEAST_EFFECT, least_odds: float = LEAST_ODDS) -> Found:
     """Returns the best of the directions of several layer ranges.
 
     That is the one of the widest range, unless another is clearly purer. If none has
@@ -118,14 +118,19 @@ def prefer(found: Sequence[Found], least_effect: float = LEAST_EFFECT, least_gai
     Args:
         found: the best direction of each range.
         least_effect: mean effect that is required, in standard deviations.
-        least_gain: signed purity by which a range must exceed the widest one.
+        least_odds: factor by which the odds of its signed purity must exceed those of
+            the widest range.
     """
     allowed = [one for one in found if one.effect >= least_effect]
     if not allowed:
         return max(found, key=lambda one: one.effect)
     widest = max(allowed, key=lambda one: one.layers[1] - one.layers[0])
     purest = max(allowed, key=lambda one: one.signed_purity)
-    return purest if purest.signed_purity >= widest.signed_purity + least_gain else widest
+    return purest if _odds(purest.signed_purity) >= least_odds * _odds(widest.signed_purity) else widest
+
+
+def _odds(share: float) -> float:
+    return share / max(1 - share, 1e-9)
 
 
 class Basis(NamedTuple):

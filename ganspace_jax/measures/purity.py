@@ -80,7 +80,10 @@ def compare(
     """
     step = choice.step(*generator.latent_shape)
     at_sigma = summarize(measure(generator, scorer, inputs, step, run), scorer, wanted)
-    multiple = float(np.clip(1 / max(abs(at_sigma.slope), 1e-9), *_EQUAL_STEPS))
+    # A step that turns a circular score by more than half its period has a small mean
+    # change, so the Jacobians tell its size.
+    slope = at_sigma.slope if scorer.periods[wanted] is None else 2 * choice.effect
+    multiple = float(np.clip(1 / max(abs(slope), 1e-9), *_EQUAL_STEPS))
     at_equal = summarize(measure(generator, scorer, inputs, multiple * step, run), scorer, wanted)
     return Measured(choice, at_sigma, at_equal, multiple)
 

@@ -4,11 +4,13 @@ import importlib.util
 import json
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from PIL import Image
 
-from ganspace_jax.directions import components
+from ganspace_jax.directions import components, edits
+from ganspace_jax.directions.edits import Edit
 from ganspace_jax.generators import base, dcgan, zoo
 from tests import onnx_files
 from tests.commands import run
@@ -53,9 +55,8 @@ def test_statistics_of_faces_become_named_directions_that_edits_use(faces, tmp_p
     again = run("find_attribute", f"--flagfile={workdir / 'run.flags'}", f"--workdir={tmp_path / 'again'}")
     assert again.returncode == 0, again.stderr
     assert (tmp_path / "again" / "components.npz").read_bytes() == (workdir / "components.npz").read_bytes()
-    edited = run("edit", f"--generator={faces}", f"--components={workdir / 'components.npz'}", "--edit=brightness=2",
-                 "--seeds=1", f"--workdir={tmp_path / 'edit'}")  # fmt: skip
-    assert edited.returncode == 0, edited.stderr
+    moved = edits.apply(jnp.zeros((1, 1, 6)), found, [Edit("brightness", sigma=2.0)])[0, 0]
+    np.testing.assert_allclose(moved, 2 * found.latent_stdevs[0] * found.latent_components[0], rtol=1e-5)
 
 
 @pytest.mark.skipif(importlib.util.find_spec("onnxruntime") is None, reason="onnxruntime is not installed")

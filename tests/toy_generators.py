@@ -83,21 +83,21 @@ def reader(weights):
     return lambda images: jnp.matmul(jnp.reshape(images, (len(images), -1)), weights.T, precision="highest")
 
 
-def planted(generator, *, layer=None, num_scores=3, seed=1):
-    """Returns weights of scores whose Jacobians are the rows of an orthogonal matrix.
+def planted(generator, *, jacobians=None, num_scores=3, seed=1):
+    """Returns weights of scores with given Jacobians.
 
     Args:
         generator: the toy.
-        layer: the only layer that moves the scores; None: every layer moves them.
+        jacobians: Jacobians [f, layers, d]; None: orthonormal rows, one per score.
         num_scores: number of scores, at most the width.
         seed: seed of the Jacobians.
 
     Returns:
-        The weights [f, pixels], and the Jacobians [f, layers, d].
+        The weights [f, pixels], and the Jacobians.
     """
     a = matrices(generator)
-    rows = np.linalg.qr(np.random.default_rng(seed).normal(size=(a.shape[2], a.shape[2])))[0][:num_scores]
-    wanted = np.stack([rows if layer in (None, i) else np.zeros_like(rows) for i in range(len(a))], axis=1)
+    if jacobians is None:
+        rows = np.linalg.qr(np.random.default_rng(seed).normal(size=(a.shape[2], a.shape[2])))[0][:num_scores]
+        jacobians = np.stack([rows] * len(a), axis=1)
     stacked = np.concatenate(list(a), axis=1)
-    weights = wanted.reshape(num_scores, -1) @ np.linalg.pinv(stacked)
-    return weights, wanted
+    return jacobians.reshape(len(jacobians), -1) @ np.linalg.pinv(stacked), jacobians

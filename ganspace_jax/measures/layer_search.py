@@ -19,7 +19,7 @@ from ganspace_jax.sampling.latent_prior import LatentPrior
 from ganspace_jax.shapes import Float
 
 LEAST_EFFECT = 0.15  # standard deviations of the score per standard deviation of the latent
-LEAST_ODDS = 1.5  # factor of signed purity's odds p / (1 - p), for which a direction leaves layers out
+LEAST_ODDS = 1.2  # factor of signed purity's odds p / (1 - p), for which a direction leaves layers out
 Range = tuple[int, int]
 
 
@@ -138,7 +138,7 @@ class Basis(NamedTuple):
 
     Attributes:
         fitted: Jacobians of the images on which directions are fitted.
-        judged: Jacobians of the images on which directions are chosen.
+        judged: Jacobians of the images on which their layers are chosen.
         prior: distribution of the latent.
         boundaries: boundary of each score; None if there is none.
         rows: given directions of a method, by its name.
@@ -160,29 +160,34 @@ class Basis(NamedTuple):
 def choose(basis: Basis, method: str, wanted: int) -> Choice:
     """Returns the best direction of a method for one score, with its layers.
 
-    The purest direction of the best range is fitted again on all images.
+    The purest direction is fitted on one half of the images, and its range is chosen on
+    the other half. The direction of this range is then fitted again on all images. No
+    other direction is fitted to the Jacobians, so all images choose among these.
 
     Args:
         basis: Jacobians, boundaries and candidates.
         method: "purest", a name in boundaries.METHODS, or a name in `basis.rows`.
         wanted: number of the wanted score.
     """
+    whole = np.concatenate([basis.fitted, basis.judged])
     if method == "purest":
         fitted = {layers: _purest(basis, basis.fitted, wanted, layers) for layers in basis.ranges}
-        each = [_by_range(basis, row, [layers], wanted)[0] for layers, row in fitted.items()]
+        each = [_by_range(basis, basis.judged, row, [layers], wanted)[0] for layers, row in fitted.items()]
         found = prefer(each, basis.least_effect)
-        rows = _purest(basis, np.concatenate([basis.fitted, basis.judged]), wanted, found.layers)
+        rows = _purest(basis, whole, wanted, found.layers)
     else:
         rows = attributes.in_deviations(_candidates(basis, method, wanted), basis.prior.covariance)
-        found = prefer(_by_range(basis, rows, basis.ranges, wanted), basis.least_effect)
+        found = prefer(_by_range(basis, whole, rows, basis.ranges, wanted), basis.least_effect)
     row = found.sign * rows[found.candidate]
     return Choice(method, row, found.layers, found.candidate, found.effect, found.signed_purity)
 
 
-def _by_range(basis: Basis, rows: Float[np.ndarray, "c l"], layers: Sequence[Range], wanted: int) -> list[Found]:
-    num_layers, width = basis.judged.shape[2:]
+def _by_range(
+    basis: Basis, jacobians: np.ndarray, rows: Float[np.ndarray, "c l"], layers: Sequence[Range], wanted: int
+) -> list[Found]:
+    num_layers, width = jacobians.shape[2:]
     by_layer = attributes.layer_rows(rows, (0, num_layers), num_layers, width)
-    return best_by_range(effects(basis.judged, by_layer, layers), layers, wanted, basis.least_effect)
+    return best_by_range(effects(jacobians, by_layer, layers), layers, wanted, basis.least_effect)
 
 
 def _purest(basis: Basis, jacobians: np.ndarray, wanted: int, layers: Range) -> Float[np.ndarray, "1 l"]:

@@ -130,7 +130,7 @@ def summarize(changes: Float[np.ndarray, "n f"], scorer: Scorer, wanted: int, se
     """
     is_category = np.isin(scorer.names, scorer.categories)
 
-    def figures(rows: Float[np.ndarray, "n f"]) -> Float[np.ndarray, "4"]:
+    def figures(rows: np.ndarray) -> np.ndarray:
         return _figures(rows, wanted, is_category)
 
     low, high = bootstrap.percentile_interval(figures, [changes], num_resamples=NUM_RESAMPLES, seed=seed)
@@ -138,7 +138,8 @@ def summarize(changes: Float[np.ndarray, "n f"], scorer: Scorer, wanted: int, se
     return Purity(slope, purity, signed_purity, flips, tuple(map(float, low)), tuple(map(float, high)))
 
 
-def _figures(changes: Float[np.ndarray, "n f"], wanted: int, is_category: np.ndarray) -> Float[np.ndarray, "4"]:
+def _figures(changes: np.ndarray, wanted: int, is_category: np.ndarray) -> np.ndarray:
+    """Returns the four figures of changes [n, f]."""
     seen, filled = np.isfinite(changes), np.nan_to_num(changes)
     mean, square = filled.mean(0), np.square(filled).mean(0)
     total = square[~is_category].sum()

@@ -77,7 +77,7 @@ def _found(layers, effect, purity):
     ("ranges", "preferred"),
     [
         ([_found((0, 4), 0.5, 0.60), _found((1, 2), 0.2, 0.90)], 1),
-        ([_found((0, 4), 0.5, 0.60), _found((1, 2), 0.2, 0.68)], 0),  # hardly purer
+        ([_found((0, 4), 0.5, 0.60), _found((1, 2), 0.2, 0.63)], 0),  # hardly purer
         ([_found((0, 4), 0.5, 0.90), _found((1, 2), 0.2, 0.94)], 1),  # 15.7 to 9 in odds
         ([_found((0, 4), 0.5, 0.60), _found((1, 2), 0.1, 0.90)], 0),  # hardly an effect
         ([_found((0, 4), 0.1, 0.60), _found((1, 2), 0.2, 0.30)], 1),

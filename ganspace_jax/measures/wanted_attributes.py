@@ -3,8 +3,8 @@ stay.
 
 1. Random images are scored. Their moments give the boundaries and the read-outs.
 2. Jacobians of the scores at other images give the effect of any direction in any layer
-   range. The purest direction is fitted on one half of these images, and its layer range
-   is chosen on the other half.
+   range. The purest direction is fitted on one half of these images. Its layer range is
+   chosen on the other half.
 3. Real steps in new images measure what was found, beside the best of GANSpace's
    components and the best of as many random directions.
 """

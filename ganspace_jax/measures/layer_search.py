@@ -145,6 +145,7 @@ class Basis(NamedTuple):
         span: orthonormal rows, in whose span the Jacobians are known; None: everywhere.
         ranges: layer ranges [start, stop).
         least_effect: mean effect that is required, in standard deviations.
+        damping: weight of the term with S^-1 of the purest direction.
     """
 
     fitted: Float[np.ndarray, "n f layers d"]
@@ -155,6 +156,7 @@ class Basis(NamedTuple):
     span: Float[np.ndarray, "k l"] | None
     ranges: list[Range]
     least_effect: float = LEAST_EFFECT
+    damping: float = attributes.DAMPING
 
 
 def choose(basis: Basis, method: str, wanted: int) -> Choice:
@@ -192,10 +194,9 @@ def _by_range(
 
 def _purest(basis: Basis, jacobians: np.ndarray, wanted: int, layers: Range) -> Float[np.ndarray, "1 l"]:
     moved = attributes.moved_latent(jacobians, layers, len(basis.prior.mean))
-    row = attributes.purest(
-        attributes.scatter(moved), wanted, basis.prior.covariance, basis.prior.precision, span=basis.span
-    )
-    return attributes.in_deviations(row[None], basis.prior.covariance)
+    _, covariance, precision = basis.prior
+    row = attributes.purest(attributes.scatter(moved), wanted, covariance, precision, basis.damping, basis.span)
+    return attributes.in_deviations(row[None], covariance)
 
 
 def _candidates(basis: Basis, method: str, wanted: int) -> Float[np.ndarray, "k l"]:

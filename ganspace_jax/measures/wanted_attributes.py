@@ -224,6 +224,7 @@ def _basis(generator: Generator, scorer: Scorer, spec: WantedAttributes, labelle
         jacobians[:half], jacobians[half:], labelled.prior, labelled.readouts_by_column(),
         {"component": components, "random": attributes.random(count, covariance, spec.seed)}, span,
         layer_search.ranges(num_layers) if spec.search_layers else [(0, num_layers)], spec.least_effect,
+        attributes.DAMPING if generator.has_mapping else attributes.DAMPING_IN_Z,
     )  # fmt: skip
 
 

@@ -17,7 +17,8 @@ import numpy as np
 from ganspace_jax.directions import random_directions
 from ganspace_jax.shapes import Float
 
-DAMPING = 0.02
+DAMPING = 0.02  # in w
+DAMPING_IN_Z = 3.0  # on biggan-deep-scenes a smaller weight gives steps that hardly move the score
 
 
 class Scatter(NamedTuple):

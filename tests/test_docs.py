@@ -18,7 +18,12 @@ PAGES = [
     *sorted((ROOT / "docs").glob("*.md")),
 ]
 COMMANDS = ("experiments", "checkpoints_convert", "benchmarks")
-SPECS = ("sampling/layers.py", "methods/decomposition.py", "scenes/training/adversarial.py")  # dataclasses of flags
+SPECS = (  # dataclasses of flags
+    "sampling/layers.py",
+    "methods/decomposition.py",
+    "measures/wanted_attributes.py",
+    "scenes/training/adversarial.py",
+)
 OF_EVERY_COMMAND = {"flagfile", "help", "helpfull", "compilation_cache"}
 
 

@@ -85,10 +85,13 @@ RESERVED = (
 )
 ONLY_IN_DIRECTIONS = ("ganspace_jax.generators", "ganspace_jax.sampling")
 LAYER_SPEC = "ganspace_jax.sampling.layers.LayerSpec"
-# Methods, and measures, do not import one another; these they share.
+# Methods, and measures, do not import one another; these they share. wanted_attributes
+# puts measures together.
 INDEPENDENT = {
     "ganspace_jax.methods": ("ganspace_jax.methods.estimators", "ganspace_jax.methods.image_transforms"),
-    "ganspace_jax.measures": ("ganspace_jax.measures.scorers",),
+    "ganspace_jax.measures": tuple(
+        f"ganspace_jax.measures.{name}" for name in ("scorers", "purity", "wanted_attributes")
+    ),
 }
 
 

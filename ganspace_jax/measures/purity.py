@@ -14,13 +14,17 @@ import numpy as np
 from ganspace_jax.generators.base import Generator
 from ganspace_jax.measures import scorers
 from ganspace_jax.measures.scorers import Scorer
+from ganspace_jax.methods.attributes import Choice
 from ganspace_jax.run import Run
-from ganspace_jax.sampling import score_jacobians
+from ganspace_jax.sampling import scored_images
 from ganspace_jax.shapes import Array, Float
 from ganspace_jax.statistics import bootstrap
 
 NUM_RESAMPLES = 500
 FIGURES = ("slope", "purity", "signed_purity", "flips")
+_EQUAL_STEPS = (0.25, 4.0)  # least and largest step at equal effect, in standard deviations of the latent
+
+Inputs = tuple[Float[Array | np.ndarray, "n layers d"], Float[Array | np.ndarray, "n classes"] | None]
 
 
 class Purity(NamedTuple):
@@ -40,14 +44,54 @@ class Purity(NamedTuple):
     purity: float
     signed_purity: float
     flips: float
-    low: tuple[float, float, float, float]
-    high: tuple[float, float, float, float]
+    low: tuple[float, ...]
+    high: tuple[float, ...]
+
+
+class Measured(NamedTuple):
+    """One direction, as real steps measure it.
+
+    Attributes:
+        choice: the direction.
+        at_sigma: figures for a step of one standard deviation of the latent both ways.
+        at_equal: figures for the step that moves the score by about one standard
+            deviation in all.
+        equal_step: that step, in standard deviations of the latent.
+    """
+
+    choice: Choice
+    at_sigma: Purity
+    at_equal: Purity
+    equal_step: float
+
+
+def compare(
+    generator: Generator, scorer: Scorer, inputs: Inputs, choice: Choice, wanted: int, run: Run = Run()
+) -> Measured:
+    """Returns the figures of a direction for a step of one sigma, and at equal effect.
+
+    Args:
+        generator: the generator.
+        scorer: reader of the images.
+        inputs: per-layer latents and class weights of the images before the step.
+        choice: direction and layers.
+        wanted: column of the wanted score.
+        run: batch size and stopping.
+    """
+    step = choice.step(*generator.latent_shape)
+    at_sigma = summarize(measure(generator, scorer, inputs, step, run), scorer, wanted)
+    # A step that turns a circular score by more than half its period has a small mean
+    # change, so the Jacobians tell its size.
+    slope = at_sigma.slope if scorer.periods[wanted] is None else 2 * choice.effect
+    multiple = float(np.clip(1 / max(abs(slope), 1e-9), *_EQUAL_STEPS))
+    at_equal = summarize(measure(generator, scorer, inputs, multiple * step, run), scorer, wanted)
+    return Measured(choice, at_sigma, at_equal, multiple)
 
 
 def measure(
     generator: Generator,
     scorer: Scorer,
-    inputs: tuple[Float[Array | np.ndarray, "n layers d"], Float[Array | np.ndarray, "n classes"] | None],
+    inputs: Inputs,
     step: Float[np.ndarray, "layers d"],
     run: Run = Run(),
 ) -> Float[np.ndarray, "n f"]:
@@ -67,7 +111,7 @@ def measure(
     latents, weights = inputs
     sides = [
         np.concatenate([
-            scorer.read(images) for images in score_jacobians.images_in_batches(generator, moved, weights, run)
+            scorer.read(images) for images in scored_images.images(generator, moved, weights, run)
         ])
         for moved in (latents - step, latents + step)
     ]  # fmt: skip
@@ -86,7 +130,7 @@ def summarize(changes: Float[np.ndarray, "n f"], scorer: Scorer, wanted: int, se
     """
     is_category = np.isin(scorer.names, scorer.categories)
 
-    def figures(rows: Float[np.ndarray, "n f"]) -> Float[np.ndarray, "4"]:
+    def figures(rows: np.ndarray) -> np.ndarray:
         return _figures(rows, wanted, is_category)
 
     low, high = bootstrap.percentile_interval(figures, [changes], num_resamples=NUM_RESAMPLES, seed=seed)
@@ -94,7 +138,8 @@ def summarize(changes: Float[np.ndarray, "n f"], scorer: Scorer, wanted: int, se
     return Purity(slope, purity, signed_purity, flips, tuple(map(float, low)), tuple(map(float, high)))
 
 
-def _figures(changes: Float[np.ndarray, "n f"], wanted: int, is_category: np.ndarray) -> Float[np.ndarray, "4"]:
+def _figures(changes: np.ndarray, wanted: int, is_category: np.ndarray) -> np.ndarray:
+    """Returns the four figures of changes [n, f]."""
     seen, filled = np.isfinite(changes), np.nan_to_num(changes)
     mean, square = filled.mean(0), np.square(filled).mean(0)
     total = square[~is_category].sum()

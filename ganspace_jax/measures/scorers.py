@@ -32,8 +32,9 @@ class Scorer(NamedTuple):
         left_out: names of the values that are not read, because they do not vary over
             the reference images.
         differentiable: JAX function that maps images to values [n, f] whose derivative
-            is that of `read`. Circular values may differ by whole periods, and a
-            category's values are not used. None: the scorer has no derivative.
+            is that of `read`. Circular values may differ by whole periods. The column
+            of a category is its margin over the second most likely kind. None: the
+            scorer has no derivative.
     """
 
     names: tuple[str, ...]

@@ -13,7 +13,8 @@ With latent w, covariance S = cov(w), score y and c = cov(w, y):
     dual         rows of (Q S Q^T)^-1 Q S, Q the normals: the smallest step that moves
                  the prediction of one score and of no other
 
-Directions are rows. A circular score has two: of its cosine and of its sine.
+Directions are rows. A circular score has two rows, one for its cosine and one for its
+sine.
 """
 
 from typing import NamedTuple
@@ -64,7 +65,7 @@ def update(state: Float64Moments, latents: Float[np.ndarray, "n l"], codes: Floa
     if not len(x):
         return state
     mean = x.mean(0)
-    return moments.merge(state, Float64Moments(np.float64(len(x)), mean, (x - mean).T @ (x - mean)))
+    return moments.merge(state, Float64Moments(np.asarray(float(len(x))), mean, (x - mean).T @ (x - mean)))
 
 
 def fit(state: Float64Moments, num_codes: int, ridge: float = RIDGE) -> Boundary:

@@ -6,48 +6,53 @@ chosen directions give the Jacobian's part in their span.
 """
 
 import functools
-import math
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ganspace_jax.generators import base, chunks, synthesis
+from ganspace_jax.generators import base, chunks
 from ganspace_jax.generators.base import Generator
-from ganspace_jax.run import Interrupted, Progress, Run
+from ganspace_jax.run import Progress, Run
+from ganspace_jax.sampling import scored_images
+from ganspace_jax.sampling.scored_images import Latents, Weights
 from ganspace_jax.shapes import Array, Float
 
 CLIPPED = 0.0005  # share of the entries at each end
 _MOST_IMAGES = 16  # in one batch of reverse passes
 _BATCH_BYTES = 2**29  # for the largest activations of such a batch
-_BATCH_PIXELS = 2**18  # 256 images of 32 x 32 pixels
 _HALF_STEP = 0.25  # of a difference, in lengths of the direction
 
 Jacobians = Float[np.ndarray, "n f layers d"]
-Latents = Float[Array | np.ndarray, "n layers d"]
-Weights = Float[Array | np.ndarray, "n classes"] | None
+
+
+class Scored(NamedTuple):
+    """Scores of images, and their Jacobians.
+
+    Attributes:
+        values: scores; NaN if the image does not show the score.
+        jacobians: derivatives of the scores; NaN where the score is NaN.
+    """
+
+    values: Float[np.ndarray, "n f"]
+    jacobians: Jacobians
 
 
 def measure(
     generator: Generator,
     read: Callable[[Array], Array],
-    scales: Float[np.ndarray, "f"],
     latents: Latents,
     weights: Weights = None,
     run: Run = Run(),
-) -> Jacobians:
-    """Returns the Jacobians of differentiable scores, in standard deviations per unit
-    of the latent.
-
-    The Jacobian of a score is NaN for an image that does not show the score.
+) -> Scored:
+    """Returns differentiable scores and their Jacobians, by one reverse pass per score.
 
     Args:
         generator: the generator.
         read: JAX function that maps images to scores [n, f]; a score is NaN if the
             image does not show it.
-        scales: standard deviation of each score.
         latents: per-layer latents of the images.
         weights: class weights of the images; None without classes.
         run: batch size and progress.
@@ -56,24 +61,39 @@ def measure(
         Interrupted: if run.should_stop returned True.
     """
     program = jax.jit(functools.partial(_jacobians, generator.definition, read))
-    size = run.batch_size or _reverse_batch(generator, len(scales))
-    parts: list[np.ndarray] = []
-    for rows, count in _batches(len(latents), size):
+    num_scores = jax.eval_shape(read, jax.ShapeDtypeStruct(_image_shape(generator), np.float32)).shape[1]
+    size = run.batch_size or _reverse_batch(generator, num_scores)
+    values: list[np.ndarray] = []
+    jacobians: list[np.ndarray] = []
+    for rows, count in scored_images.batches(len(latents), size):
         own = None if weights is None else jnp.asarray(weights[rows])
         found = program(generator.params, jnp.asarray(latents[rows]), own)
-        parts.append(np.asarray(found)[:count] / np.asarray(scales, np.float32)[:, None, None])
-        _report(run, sum(map(len, parts)), len(latents), "gradients")
-    return np.concatenate(parts)
+        values.append(np.asarray(found[0])[:count])
+        jacobians.append(np.asarray(found[1])[:count])
+        _report(run, sum(map(len, values)), len(latents), "gradients")
+    return Scored(np.concatenate(values), np.concatenate(jacobians))
 
 
-def _jacobians(definition: Any, read: Callable[[Array], Array], params: Any, latents: Array, weights: Any) -> Array:
+def _image_shape(generator: Generator) -> tuple[int, ...]:
+    shapes = jax.eval_shape(
+        lambda params, latents, weights: base.merge(generator.definition, params)(latents, label=weights)[0],
+        generator.params,
+        jax.ShapeDtypeStruct((1, *generator.latent_shape), np.float32),
+        jax.ShapeDtypeStruct((1, generator.num_classes), np.float32) if generator.num_classes else None,
+    )
+    return shapes.shape
+
+
+def _jacobians(
+    definition: Any, read: Callable[[Array], Array], params: Any, latents: Array, weights: Any
+) -> tuple[Array, Array]:
     def scores(latents: Array) -> Array:
         return read(base.merge(definition, params)(latents, label=weights)[0])
 
     values, pull = jax.vjp(scores, latents)
     units = jnp.eye(values.shape[1], dtype=values.dtype)
     by_score = jax.vmap(lambda unit: pull(jnp.broadcast_to(unit, values.shape))[0])(units)
-    return jnp.where(jnp.isnan(values)[..., None, None], jnp.nan, jnp.moveaxis(by_score, 0, 1))
+    return values, jnp.where(jnp.isnan(values)[..., None, None], jnp.nan, jnp.moveaxis(by_score, 0, 1))
 
 
 def _reverse_batch(generator: Generator, num_scores: int) -> int:
@@ -83,7 +103,7 @@ def _reverse_batch(generator: Generator, num_scores: int) -> int:
 
 def measure_differences(
     generator: Generator,
-    changes: Callable[[Array, Array], Float[np.ndarray, "n f"]],
+    changes: Callable[[Any, Any], Float[np.ndarray, "n f"]],
     directions: Float[np.ndarray, "k l"],
     latents: Latents,
     weights: Weights = None,
@@ -125,11 +145,11 @@ def measure_differences(
 
 
 def _differences(
-    generator: Generator, changes: Callable[[Array, Array], np.ndarray], step: np.ndarray, inputs: Any, run: Run
+    generator: Generator, changes: Callable[[Any, Any], np.ndarray], step: np.ndarray, inputs: Any, run: Run
 ) -> Float[np.ndarray, "n f"]:
     latents, weights = inputs
-    before = images_in_batches(generator, latents - step, weights, run)
-    after = images_in_batches(generator, latents + step, weights, run)
+    before = scored_images.images(generator, latents - step, weights, run)
+    after = scored_images.images(generator, latents + step, weights, run)
     return np.concatenate([changes(first, second) for first, second in zip(before, after, strict=True)])
 
 
@@ -151,38 +171,6 @@ def clip(jacobians: Jacobians, share: float = CLIPPED) -> Jacobians:
     return clipped
 
 
-def images_in_batches(
-    generator: Generator, latents: Latents, weights: Weights = None, run: Run = Run()
-) -> Iterator[Float[np.ndarray, "b h w c"]]:
-    """Yields the images of latents, batch by batch. All batches run one program.
-
-    Raises:
-        InputError: if an image is not finite.
-        Interrupted: if run.should_stop returned True.
-    """
-    size = run.batch_size or max(1, _BATCH_PIXELS // math.prod(generator.image_size))
-    for rows, count in _batches(len(latents), size):
-        own = None if weights is None else jnp.asarray(weights[rows])
-        made = np.asarray(synthesis.synthesize(generator, jnp.asarray(latents[rows]), label=own), np.float32)[:count]
-        synthesis.check_finite(made, "images")
-        check_stop(run)
-        yield made
-
-
-def _batches(count: int, size: int) -> Iterator[tuple[np.ndarray, int]]:
-    """Yields the rows of each batch and their number; the last row again fills the last
-    batch.
-    """
-    for first in range(0, count, size):
-        yield np.minimum(np.arange(first, first + size), count - 1), min(size, count - first)
-
-
-def check_stop(run: Run) -> None:
-    """Raises Interrupted if the run was told to stop."""
-    if run.should_stop():
-        raise Interrupted("stopped; this run wrote no results")
-
-
 def _report(run: Run, done: int, total: int, note: str) -> None:
     run.report(Progress(done, total, "image", note))
-    check_stop(run)
+    scored_images.check_stop(run)

@@ -16,6 +16,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import nnx
+from jax import lax
 
 from ganspace_jax.errors import InputError, first_line
 from ganspace_jax.files import checkpoints
@@ -241,12 +242,13 @@ def _differentiable_values(probe: Probe, images: Float[Array, "n h w 3"]) -> Flo
     """Returns the factors as columns, for derivatives.
 
     Factors are not clipped to their ranges, because a clipped value has no derivative.
+    The column of the shape is its margin, in logits.
     """
     outputs = probe.network()(images)
-    shape = jnp.argmax(outputs.shape, axis=-1)
+    shape, (first, second) = jnp.argmax(outputs.shape, axis=-1), lax.top_k(outputs.shape, 2)[0].T
     columns = {name: _unclipped(name, code) for name, code in outputs.codes.items()}
     columns["rotation"] = jnp.where(shows_rotation(shape), columns["rotation"], jnp.nan)
-    return jnp.stack([shape.astype(jnp.float32), *columns.values()], axis=1)
+    return jnp.stack([first - second, *columns.values()], axis=1)
 
 
 def _unclipped(name: str, code: Float[Array, "n d"]) -> Float[Array, "n"]:

@@ -3,7 +3,7 @@
 A direction has two vectors. Latents move along the component. The read-out turns
 latents into a coordinate, and the curve turns this coordinate into a value:
 
-    r = <mean over the layers of (latent - latent_mean), read>,    value = curve(r)
+    r = <mean over the own layers of (latent - latent_mean), read>,    value = curve(r)
 """
 
 import re

@@ -49,7 +49,7 @@ def coordinates(
     """Returns the coordinate r of each latent along a component's read-out.
 
     The coordinate is the mean over the direction's own layers. With hierarchical z it
-    is the sum over the chunks of these layers.
+    is that of the whole z, because a chunk alone is no latent.
 
     Raises:
         InputError: if the component has no read-out, or if the mean is unknown.
@@ -67,11 +67,12 @@ def _weights(components: Components, component: int, num_layers: int, width: int
     if named is None or named.read is None:
         raise InputError(f"--edit: component {component} has no read-out, so no value can be set")
     read = np.asarray(named.read, np.float64)
+    rows = np.broadcast_to(read.reshape(-1, width), (num_layers, width))
+    if read.ndim == 1 and len(read) != width:  # chunks
+        return rows
     start, stop = named.layers or (0, num_layers)
     layer = np.arange(num_layers)[:, None]
-    has_chunks = read.ndim == 1 and len(read) != width
-    rows = np.broadcast_to(read.reshape(-1, width), (num_layers, width))
-    return np.where((layer >= start) & (layer < stop), rows, 0.0) / (1 if has_chunks else stop - start)
+    return np.where((layer >= start) & (layer < stop), rows, 0.0) / (stop - start)
 
 
 def values(

@@ -28,7 +28,7 @@ FLOORS = (
     ("measures",),
     ("scenes",),
     ("scenes.training",),
-    ("compilation_cache", "shared_flags", "named_scorers", "command_line"),
+    ("compilation_cache", "shared_flags", "named_scorers", "value_edits", "command_line"),
 )
 FLOOR_OF = {place: number for number, places in enumerate(FLOORS) for place in places}
 

@@ -60,7 +60,7 @@ def measure(
     Raises:
         Interrupted: if run.should_stop returned True.
     """
-    program = jax.jit(functools.partial(_jacobians, generator.definition, read))
+    program = _program(generator.definition, read)
     num_scores = jax.eval_shape(read, jax.ShapeDtypeStruct(_image_shape(generator), np.float32)).shape[1]
     size = run.batch_size or _reverse_batch(generator, num_scores)
     values: list[np.ndarray] = []
@@ -72,6 +72,11 @@ def measure(
         jacobians.append(np.asarray(found[1])[:count])
         _report(run, sum(map(len, values)), len(latents), "gradients")
     return Scored(np.concatenate(values), np.concatenate(jacobians))
+
+
+@functools.lru_cache(maxsize=4)  # a path calls `measure` once per step
+def _program(definition: Any, read: Callable[[Array], Array]) -> Any:
+    return jax.jit(functools.partial(_jacobians, definition, read))
 
 
 def _image_shape(generator: Generator) -> tuple[int, ...]:

@@ -168,7 +168,7 @@ class Renderer:
             noise=cast(Noise, state.noise),
         )
         synthesis.check(self.generator, settings)
-        return View(edited_images.with_cutoff(settings, self.generator), cast(Mode, state.mode), state.centred)
+        return View(synthesis.with_cutoff(self.generator, settings), cast(Mode, state.mode), state.centred)
 
     def components(self, state: State) -> Components:
         """Returns the rows that the edits of a state move along."""

@@ -1,9 +1,9 @@
 """Writes states and directions in forms that other commands and programs read.
 
-edit        the text of --edit
-flags       a flagfile, with which experiments.edit repeats the pictures
-components  a components file of the directions alone
-pkl         the file of an edit, as the original's viewer exports it
+- edit: the text of --edit.
+- flags: a flagfile, with which experiments.edit repeats the pictures.
+- components: a components file of the directions alone.
+- pkl: the file of an edit, as the original's viewer exports it.
 """
 
 import dataclasses

@@ -15,13 +15,14 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from experiments.explorer import about, animating, exporting, keeping, messages, rendering, sources, state
+from experiments.explorer import about, animating, encoding, exporting, keeping, messages, sources, state, turns
 from experiments.explorer.exporting import Origins
 from experiments.explorer.jobs import Job, Jobs, Result
 from experiments.explorer.keeping import Shelf
 from experiments.explorer.messages import MessageError
-from experiments.explorer.rendering import Renderer, Turns
+from experiments.explorer.rendering import Renderer
 from experiments.explorer.state import Move, State
+from experiments.explorer.turns import Turns
 from ganspace_jax import errors
 from ganspace_jax.errors import InputError
 from ganspace_jax.files import pictures
@@ -137,10 +138,10 @@ class Explorer:
         which = messages.integer(request.content.get("which", 0), "which", 0, state.MAX_STARTS - 1)
         is_moving = messages.boolean(moving, "moving")
         with self._turn(request):
-            before, began = rendering.num_compilations(), time.perf_counter()
+            before, began = turns.num_compilations(), time.perf_counter()
             image, is_full = self.renderer.picture(wanted, which, moving=is_moving)
-            seconds, compiled = time.perf_counter() - began, rendering.num_compilations() > before
-        file = rendering.encode(pictures.to_uint8(image), moving=is_moving)
+            seconds, compiled = time.perf_counter() - began, turns.num_compilations() > before
+        file = encoding.encode(pictures.to_uint8(image), moving=is_moving)
         return {
             "seconds": round(seconds, 4), "width": file.width, "height": file.height, "mime": file.mime,
             "compiled": compiled, "full": is_full,
@@ -157,7 +158,7 @@ class Explorer:
             raise InputError(f"strip: {group} has no slider {first}")
         rows = [self._row(request, wanted, which, Move(group, k), columns) for k in range(first, last)]
         pixels = np.concatenate(rows)
-        file = rendering.encode(pixels)
+        file = encoding.encode(pixels)
         return {
             "rows": list(range(first, last)), "columns": columns,
             "width": file.width, "height": file.height, "mime": file.mime,
@@ -172,7 +173,7 @@ class Explorer:
         cells = []
         for frame in frames:
             with self._turn(request):
-                cells.append(rendering.resized(pictures.to_uint8(frame()), _CELL))
+                cells.append(encoding.resized(pictures.to_uint8(frame()), _CELL))
         return np.concatenate(cells, axis=1)
 
     def _keep(self, request: Request) -> Answer:
@@ -230,7 +231,7 @@ class Explorer:
                     images.append(self.renderer.image(wanted, which))
         pixels = pictures.grid(np.stack(images), len(images))
         scale = max(1, math.ceil(_SMALLEST / images[0].shape[1])) if form == "strip" else 1
-        file = rendering.encode(pictures.enlarged(pixels, scale))
+        file = encoding.encode(pictures.enlarged(pixels, scale))
         path = self._write(name, ".png", file.data, "pictures")
         return {"filename": path.name, "mime": file.mime}, file.data
 

@@ -1,8 +1,10 @@
 """One small explorer for the tests of a module, and a way to open others."""
 
 import json
+import math
 import pathlib
 
+import numpy as np
 import pytest
 
 from experiments.explorer import directions, keeping, sources
@@ -11,9 +13,12 @@ from experiments.explorer.exporting import Origins
 from experiments.explorer.keeping import Shelf
 from experiments.explorer.rendering import Renderer
 from ganspace_jax.directions import components as components_file
-from ganspace_jax.directions import foreign_files
-from ganspace_jax.generators import zoo
-from tests import calls
+from ganspace_jax.directions import foreign_arrays, foreign_files, random_directions
+from ganspace_jax.directions.sources import Source
+from ganspace_jax.generators import base, zoo
+from ganspace_jax.sampling.layers import LayerSpec
+
+_COUNT = 4  # directions of a file
 
 
 class Page:
@@ -37,10 +42,24 @@ class Page:
         return answer, data
 
 
-def make_components(path, name="stylegan2-scenes", **options):
-    """Writes a components file of few components, and returns its path."""
-    generator = zoo.load(name)
-    made = calls.decompose(generator, name=name, **{"num_samples": 2000, "num_components": 4, **options})
+def make_components(path, name="stylegan2-scenes", layer=None, label=None):
+    """Writes a components file of four random directions, and returns its path."""
+    generator, random = zoo.load(name), np.random.default_rng(0)
+    latent = random_directions.unit_rows(_COUNT, generator.latent_size, 0).astype(np.float32)
+    shape = base.activation_shapes(generator)[layer] if layer else latent.shape[1:]
+    activation = random.standard_normal((_COUNT, *shape)).astype(np.float32) / math.prod(shape) ** 0.5
+    stdevs = np.linspace(2.0, 1.0, _COUNT, dtype=np.float32)
+    made = foreign_arrays.with_unknowns(
+        activation_components=activation if layer else latent,
+        activation_mean=np.full(shape, 0.1, np.float32),
+        activation_stdevs=stdevs * 4 if layer else stdevs,
+        latent_components=latent,
+        latent_mean=np.full(latent.shape[1:], 0.1, np.float32),
+        latent_stdevs=stdevs,
+        spec=LayerSpec(layer or generator.latent_space, generator.latent_space, label),
+        source=Source(name, zoo.fingerprint(generator)),
+        r2=np.array([1.0, 0.9, 0.2, np.nan], np.float32),
+    )
     path.parent.mkdir(parents=True, exist_ok=True)
     components_file.save(path, made)
     return path

@@ -11,7 +11,6 @@ import pytest
 from PIL import Image
 
 from experiments.explorer import state
-from experiments.explorer.rendering import resized
 from ganspace_jax.directions import edited_images, foreign_files
 from ganspace_jax.directions.edits import Edit
 from ganspace_jax.files import pictures
@@ -80,7 +79,7 @@ def test_the_flags_repeat_the_pictures(page, state):
 @pytest.fixture(scope="module")
 def activation_page(tmp_path_factory):
     folder = tmp_path_factory.mktemp("activation")
-    path = make_components(folder / "b8.npz", layer="b8.conv0", num_samples=600)
+    path = make_components(folder / "b8.npz", layer="b8.conv0")
     explorer = open_explorer(folder / "workdir", [path])
     yield Page(explorer)
     explorer.stop()
@@ -98,7 +97,7 @@ def test_the_flags_repeat_moved_activations(activation_page, mode, centred):
 @pytest.fixture(scope="module")
 def class_page(tmp_path_factory):
     folder, name = tmp_path_factory.mktemp("classes"), "biggan-deep-scenes"
-    path = make_components(folder / "gen_z.npz", name, layer="gen_z", label=2, num_samples=600)
+    path = make_components(folder / "gen_z.npz", name, layer="gen_z", label=2)
     explorer = open_explorer(folder / "workdir", [path], name)
     yield Page(explorer)
     explorer.stop()
@@ -169,10 +168,3 @@ def test_what_cannot_be_exported_is_told_in_one_line(page, state, form, told):
     answer, data = page.ask("export", state=state, form=form)
     assert told in answer["error"] and not data
     assert sorted(page.explorer.origins.folder.glob("*")) == before
-
-
-def test_small_pictures_are_averages():
-    pixels = np.arange(4 * 8 * 3, dtype=np.uint8).reshape(4, 8, 3)
-    small = resized(pixels, 4)
-    assert small.shape == (2, 4, 3)
-    np.testing.assert_allclose(small, pixels.reshape(2, 2, 4, 2, 3).mean((1, 3)), atol=1)

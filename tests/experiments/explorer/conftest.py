@@ -45,7 +45,7 @@ class Page:
 def make_components(path, name="stylegan2-scenes", layer=None, label=None):
     """Writes a components file of four random directions, and returns its path."""
     generator, random = zoo.load(name), np.random.default_rng(0)
-    latent = random_directions.unit_rows(_COUNT, generator.latent_size, 0).astype(np.float32)
+    latent = random_directions.unit_rows(_COUNT, generator.latent_size, 7).astype(np.float32)
     shape = base.activation_shapes(generator)[layer] if layer else latent.shape[1:]
     activation = random.standard_normal((_COUNT, *shape)).astype(np.float32) / math.prod(shape) ** 0.5
     stdevs = np.linspace(2.0, 1.0, _COUNT, dtype=np.float32)

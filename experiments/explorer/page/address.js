@@ -32,12 +32,12 @@ function startFromText(text) {
 }
 
 function editText(edit) {
-  const fields = [edit.group, edit.number, +edit.sigma.toFixed(4)];
+  const fields = [edit.group, edit.number, +edit.sigma.toPrecision(6)];
   return [...fields, ...(edit.layers === undefined ? [] : [layersText(edit.layers)])].join(":");
 }
 
 function editFromText(text) {
-  const match = /^([a-z]{1,20}):(\d{1,6}):(-?[\d.]{1,12})(?::([\w-]{1,9}))?$/.exec(text);
+  const match = /^([a-z][a-z0-9]{0,19}):(\d{1,6}):(-?[\d.]{1,12})(?::([\w-]{1,9}))?$/.exec(text);
   if (!match) return null;
   const sigma = bounded(match[3], -MAX_SIGMA, MAX_SIGMA);
   const layers = match[4] === undefined ? undefined : layersFromText(match[4]);

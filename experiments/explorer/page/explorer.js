@@ -15,6 +15,7 @@ import { settings, startList } from "./starts.js";
 import { isFull, MAX_EDITS, withEdit, withoutEdit, withRandomSeeds } from "./state.js";
 
 const REST_MS = 150; // a slider rests when it has not moved for this long
+const NARROW = 820; // pixels, as in the style sheet
 const NO_PLACE = { read: () => "", write: () => {}, listen: () => {} };
 
 /** Returns the line of errors and notices: {element, report, say}. */
@@ -51,7 +52,7 @@ function keyHelp() {
 /** Returns {element, update} of the tabs: one for each group, then Kept and Save. */
 function tabBar(app) {
   const groups = app.about.groups.map(({ key, title }) => [key, title]);
-  const names = [...groups, ["kept", "Kept"], ["save", "Save"]];
+  const names = [...groups, ["#kept", "Kept"], ["#save", "Save"]];
   const choose = (key) => app.show({ tab: key, page: 0 });
   const tabs = names.map(([key, title]) => button(title, () => choose(key), { role: "tab", "data-tab": key }));
   const step = (event) => {
@@ -68,7 +69,7 @@ function tabBar(app) {
         const isChosen = app.view.tab === names[at][0];
         tab.setAttribute("aria-selected", String(isChosen));
         tab.tabIndex = isChosen ? 0 : -1;
-        const count = names[at][0] === "kept" ? app.kept.length : (app.group(names[at][0])?.sliders.length ?? 0);
+        const count = names[at][0] === "#kept" ? app.kept.length : (app.group(names[at][0])?.sliders.length ?? 0);
         setText(tab, count ? `${names[at][1]} ${count}` : names[at][1]);
       }
     },
@@ -156,14 +157,15 @@ function program(ask, about, place, messages) {
   return app;
 }
 
-function header(app, help) {
+/** Returns {element, update} of the first line, in which errors and notices appear. */
+function header(app, help, line) {
   const { generator } = app.about;
   const undo = button("Undo", () => app.step(histories.undo), { class: "quiet", title: "Ctrl Z" });
   const redo = button("Redo", () => app.step(histories.redo), { class: "quiet", title: "Ctrl Shift Z" });
   const size = `${generator.width} × ${generator.height} · ${generator.num_layers} layers`;
   const keys = button("Keys", () => help.showModal(), { class: "quiet", title: "?" });
   return {
-    element: element("header", {}, element("h1", {}, generator.name), element("span", { class: "moves" }, size), undo, redo, keys),
+    element: element("header", {}, element("h1", {}, generator.name), element("span", { class: "moves" }, size), line, undo, redo, keys),
     update() {
       undo.disabled = !app.canUndo();
       redo.disabled = !app.canRedo();
@@ -175,7 +177,7 @@ function header(app, help) {
 function build(app, el, keyTarget, messages) {
   const help = keyHelp();
   const [top, shown, list, set, tabs, sliders, kept, saved] = [
-    header(app, help), stage(app), startList(app), settings(app), tabBar(app), panel(app), keptList(app), saving(app),
+    header(app, help, messages.element), stage(app), startList(app), settings(app), tabBar(app), panel(app), keptList(app), saving(app),
   ];
   app.open = (group, number) => {
     app.show({ tab: group, isStrip: false, search: "", page: sliders.pageWith(group, number), open: { group, number } });
@@ -187,13 +189,21 @@ function build(app, el, keyTarget, messages) {
   });
   app.parts = [top, shown, list, set, tabs, sliders, kept, saved];
   const left = element("section", { class: "left", "aria-label": "Pictures" }, shown.element, shown.status);
+  // The settings are folded where the page is narrow, so that the sliders come sooner.
+  const fold = () => set.element.toggleAttribute("open", el.clientWidth > NARROW);
   const below = element("section", { class: "below", "aria-label": "Settings" }, list.element, set.element);
   const right = element("section", { class: "right", "aria-label": "Sliders" }, tabs.element, sliders.element, kept.element, saved.element);
-  el.replaceChildren(element("div", { class: "explorer" }, top.element, left, below, right, messages.element, help));
+  el.replaceChildren(element("div", { class: "explorer" }, top.element, left, below, right, help));
+  let wasNarrow = null;
+  new ResizeObserver(() => {
+    const isNarrow = el.clientWidth <= NARROW;
+    if (isNarrow !== wasNarrow) fold();
+    wasNarrow = isNarrow;
+  }).observe(el);
   const commands = {
     undo: () => app.step(histories.undo), redo: () => app.step(histories.redo), random: () => app.set(withRandomSeeds(app.state)),
     search: sliders.search, before: () => sliders.turn(-1), after: () => sliders.turn(1), rows: () => app.show({ isStrip: !app.view.isStrip }),
-    keep: () => (app.show({ tab: "kept" }), kept.focus()), save: () => saved.save({ form: "png" }),
+    keep: () => (app.show({ tab: "#kept" }), kept.focus()), save: () => saved.save({ form: "png" }),
     reset: () => app.set({ ...app.state, edits: [] }), help: () => help.showModal(),
   };
   const onkey = (event) => {

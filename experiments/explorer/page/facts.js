@@ -13,26 +13,26 @@ export function short(value) {
   return Math.abs(value) >= 1 ? value.toFixed(1) : value.toFixed(2);
 }
 
-/** Returns {name, text, isDoubtful, why} of each figure of a slider. */
+/** Returns {name, text, doubt, why} of each figure of a slider. */
 export function figures(slider) {
   const { variance, stability, r2 } = slider;
   return [
     {
       name: "variance",
       text: isKnown(variance) ? `${short(variance * 100)} %` : "unknown",
-      isDoubtful: false,
+      doubt: "",
       why: "Share of the layer's variance along this direction.",
     },
     {
       name: "stability",
       text: isKnown(stability) ? `±${short(stability)}°` : "unknown",
-      isDoubtful: isKnown(stability) && stability > UNSTABLE,
+      doubt: isKnown(stability) && stability > UNSTABLE ? "unsure" : "",
       why: "Standard error of the direction. Above 30° another sample gives another direction.",
     },
     {
       name: "r²",
       text: isKnown(r2) ? r2.toFixed(2) : "unknown",
-      isDoubtful: isKnown(r2) && r2 < LOW_R2,
+      doubt: isKnown(r2) && r2 < LOW_R2 ? "low" : "",
       why: "Share of the component that is linear in the latent. Below 0.5 the slider moves other things too.",
     },
   ];

@@ -7,7 +7,7 @@ import { adopted, resolved, startName } from "./state.js";
 /** Returns what a kept entry does, in a few words. */
 export function summary(entry, nameOf) {
   const label = (edit) => editLabel(nameOf(edit.group, edit.number), edit.layers ?? null, edit.sigma);
-  if (!entry.state) return label(entry);
+  if (!entry.state) return label(entry.direction);
   const { starts, edits } = entry.state;
   return [starts.map(startName).join(", "), ...edits.map(label)].join(" · ");
 }
@@ -45,9 +45,9 @@ export function keptList(app) {
   const nameOf = (group, number) => app.slider(group, number)?.name ?? `${group} ${number}`;
   const apply = (entry) => {
     if (entry.state) return app.set(adopted(entry.state));
-    if (!app.slider(entry.group, entry.number)) return app.report(new Error(`${entry.name}: its slider is not among these.`));
-    app.move(entry.group, entry.number, { sigma: entry.sigma, layers: entry.layers ?? null });
-    return app.show({ open: { group: entry.group, number: entry.number } });
+    const { group, number, sigma, layers } = entry.direction;
+    if (!app.slider(group, number)) return app.report(new Error(`${entry.name}: has no slider yet; start the explorer anew.`));
+    return app.move(group, number, { sigma, layers });
   };
   const item = (entry) => {
     const walk = element("input", { type: "checkbox", onchange: () => app.show({ walk: toggled(app.view.walk, entry.name, walk.checked) }) });
@@ -59,7 +59,7 @@ export function keptList(app) {
       element(
         "div", { class: "line" },
         button("Show", () => apply(entry), { "aria-label": `Show ${entry.name}` }),
-        button("Export", () => app.show({ tab: "save", exported: entry.name }), { "aria-label": `Export ${entry.name}` }),
+        button("Export", () => app.show({ tab: "#save", exported: entry.name }), { "aria-label": `Export ${entry.name}` }),
         confirmed("Forget", "Forget for good?", () => app.forget(entry.name)),
         entry.state ? labelled("in a walk", walk, { class: "labelled check" }) : null,
       ),
@@ -71,7 +71,7 @@ export function keptList(app) {
     element: root,
     focus: () => name.focus(),
     update() {
-      root.hidden = app.view.tab !== "kept";
+      root.hidden = app.view.tab !== "#kept";
       nothing.hidden = app.kept.length > 0;
       if (shown === app.kept) return;
       shown = app.kept;

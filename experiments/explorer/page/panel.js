@@ -43,7 +43,7 @@ function manner(app) {
     label: "Layers of all sliders", count: generator.num_layers,
     onchange: (layers) => app.preview({ ...app.state, layers }),
   });
-  const mode = choice(modes.map((one) => [one, one]), (value) => app.set({ ...app.state, mode: value }));
+  const mode = choice(modes.map((one) => [one, `${one}s`]), (value) => app.set({ ...app.state, mode: value }));
   const centred = element("input", { type: "checkbox", onchange: () => app.set({ ...app.state, centred: centred.checked }) });
   const line = element(
     "div", { class: "line manner" },

@@ -2,8 +2,9 @@
 
 import { button, choice, copy, download, element, labelled, setText, setValue } from "./elements.js";
 import { follow } from "./jobs.js";
-import { resolved } from "./state.js";
+import { bounded, editOf, layersOf, resolved } from "./state.js";
 
+const FORMS = { webp: "WebP", gif: "GIF", mp4: "MP4" };
 const NAMED = { pkl: "pkl, for the original's viewer", edit: "text for --edit", flags: "flags that repeat the picture", components: "components file" };
 
 /** Returns {element, update} of the choice of a slider, for strips and animations. */
@@ -25,10 +26,10 @@ function subjects(app, onchange) {
 
 /** Returns {element, update} of one animation: what, how long, its progress. */
 function animation(app, subject) {
-  const { has_ffmpeg: hasVideo } = app.about;
+  const most = app.about.limits.frames;
   const what = choice([["slider", "the slider's range"], ["walk", "a walk between kept pictures"]], () => update());
-  const form = choice([["webp", "WebP"], ["gif", "GIF"], ...(hasVideo ? [["mp4", "MP4"]] : [])], () => {});
-  const frames = element("input", { type: "number", min: 2, max: 600, value: 48 });
+  const form = choice(app.about.animations.map((name) => [name, FORMS[name] ?? name]), () => {});
+  const frames = element("input", { type: "number", min: 2, max: most, value: 48 });
   const bar = element("progress", { "aria-label": "Progress of the animation" });
   const text = element("output");
   const hint = element("p", { class: "note" });
@@ -39,8 +40,9 @@ function animation(app, subject) {
     isCancelled = false;
     setBusy(true);
     try {
-      const of = what.value === "walk" ? { walk: walk() } : subject();
-      const { content } = await app.ask("animate", { state: resolved(app.state), of, frames: Number(frames.value), form: form.value });
+      const moved = what.value === "walk" ? { walk: walk() } : { of: subject() };
+      const fields = { state: resolved(app.state), ...moved, frames: Math.round(bounded(frames.value, 2, most, 48)), form: form.value };
+      const { content } = await app.ask("animate", fields);
       const tell = ({ done, total }) => {
         Object.assign(bar, { max: total, value: done });
         setText(text, `${done} of ${total} pictures`);
@@ -126,20 +128,25 @@ export function saving(app) {
     }
   };
   const subject = subjects(app, (chosen) => app.show({ subject: chosen }));
-  const chosen = () => JSON.parse(subject.element.value);
+  const chosen = () => {
+    const { group, number } = JSON.parse(subject.element.value);
+    const edit = editOf(app.state, group, number) ?? { layers: app.usualLayers(app.slider(group, number)) };
+    return { group, number, layers: layersOf(app.state, edit) };
+  };
   const animated = animation(app, chosen);
   const exported = exports_(app);
-  const pictures = element(
-    "div", { class: "line" },
-    button("Save picture", () => save({ form: "png" })), button("Save strip", () => save({ form: "strip", of: chosen() })),
-    labelled("Slider", subject.element),
+  const picture = element("div", { class: "line" }, button("Save the pictures as PNG", () => save({ form: "png" })));
+  const strip = button("Save its strip", () => save({ form: "strip", of: chosen() }));
+  const slider = element("div", { class: "line" }, labelled("Slider", subject.element), strip);
+  const root = element(
+    "div", { class: "tab-body" },
+    element("div", { class: "group" }, picture), element("div", { class: "group" }, slider, animated.element), exported.element,
   );
-  const root = element("div", { class: "tab-body" }, element("div", { class: "group" }, pictures), animated.element, exported.element);
   return {
     element: root,
     save,
     update() {
-      root.hidden = app.view.tab !== "save";
+      root.hidden = app.view.tab !== "#save";
       subject.update(app.view.subject);
       animated.update();
       exported.update();

@@ -55,10 +55,11 @@ export function slider({ label, range, limits, step, zero, onmove, onoff }) {
   return {
     element: element("div", { class: "slider" }, bar, number),
     focus: () => bar.focus(),
-    update(value) {
+    update(value, isDisabled = false) {
       shown = value;
+      bar.disabled = number.disabled = isDisabled;
       setValue(bar, bounded(value, low, high));
-      setValue(number, +value.toFixed(4));
+      setValue(number, +value.toPrecision(6));
       fill(value);
     },
   };

@@ -8,12 +8,8 @@ import { layerBar } from "./layer_bar.js";
 import { slider } from "./slider.js";
 
 function figureNodes(known) {
-  return figures(known).map((figure) =>
-    element(
-      "span",
-      { class: figure.isDoubtful ? "figure doubtful" : "figure", title: figure.why },
-      `${figure.name} ${figure.text}${figure.isDoubtful ? " low" : ""}`.replace(/(stability .*) low/, "$1 unsure"),
-    ),
+  return figures(known).map(({ name, text, doubt, why }) =>
+    element("span", { class: doubt ? "figure doubtful" : "figure", title: why }, `${name} ${text}${doubt && ` ${doubt}`}`),
   );
 }
 
@@ -49,24 +45,24 @@ function row(app, group, known) {
   const moves = element("span", { class: "moves" }, (known.moves ?? []).join(", "));
   const name = button("", toggle, { class: "name" });
   name.append(element("span", { class: "chevron", "aria-hidden": "true" }), element("b", {}, known.name), moves);
-  const head = element("div", { class: "head" }, name, range, off);
-  const facts = element("div", { class: "facts" }, ...figureNodes(known));
+  const facts = element("span", { class: "facts" }, ...figureNodes(known));
+  const head = element("div", { class: "head" }, name, facts, range, off);
   const now = () => {
     const edit = editOf(app.state, ...key) ?? { sigma: 0, layers: app.usualLayers(known) };
     return { ...edit, own: edit.layers, layers: layersOf(app.state, edit) };
   };
-  const strip = button("Animate or save a strip", () => app.show({ tab: "save", subject: { group, number: known.number } }));
+  const strip = button("Animate or save a strip", () => app.show({ tab: "#save", subject: { group, number: known.number } }));
   const layerLine = element("div", { class: "line" }, element("span", { class: "caption" }, "Layers"), bar.element, follow);
   const note = known.note ? element("p", { class: "note" }, known.note) : null;
   const details = element("div", { class: "details" }, layerLine, note, keepForm(app, group, known, now), strip);
-  const item = element("li", { class: "row", "data-number": known.number }, head, control.element, facts, details);
+  const item = element("li", { class: "row", "data-number": known.number }, head, control.element, details);
   return {
     element: item,
     focus: control.focus,
     update() {
       const edit = now();
       const isMoved = editOf(app.state, ...key) !== null;
-      control.update(edit.sigma);
+      control.update(edit.sigma, app.state.mode === "activation" && known.moves_activation === false);
       bar.update(edit.layers, app.state.mode === "activation");
       follow.disabled = edit.own === undefined;
       setText(range, edit.own === undefined || edit.own === null ? "" : `layers ${layersText(edit.own)}`);

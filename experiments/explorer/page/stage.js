@@ -8,6 +8,7 @@ import { layersOf, startName } from "./state.js";
 const GAP = 12;
 const CAPTION = 22;
 const SLOW_MS = 250; // shorter work is not announced, because the text would flicker
+const LONG_MS = 2000;
 
 async function decoded(content, bytes) {
   return createImageBitmap(new Blob([bytes], { type: content.mime ?? "image/png" }), { colorSpaceConversion: "none" });
@@ -69,7 +70,8 @@ export function stage(app) {
     const busyFor = work.isBusy ? performance.now() - work.since : 0;
     const isShown = work.isOffline || busyFor > SLOW_MS || newest === null;
     room.classList.toggle("busy", isShown);
-    const name = newest === null ? "compiling and rendering" : "rendering";
+    const usual = newest ? 5000 * newest.seconds : 0;
+    const name = busyFor > Math.max(LONG_MS, usual) ? "rendering, perhaps compiling" : "rendering";
     setText(doing, work.isOffline ? "no connection, trying again" : isShown ? `${name} ${busyFor > 1500 ? seconds(busyFor / 1000) : ""}` : "shown");
     if (newest) {
       const took = `${seconds(newest.seconds)}${newest.compiled ? ", with compiling" : ""}`;
@@ -104,7 +106,7 @@ export function stage(app) {
         figure.classList.remove("empty");
         newest = { ...content, at: Date.now() };
         tell();
-        return content.mime === "image/png" && canvas.width === generator.width;
+        return content.full !== false && content.mime === "image/png";
       },
     },
   };

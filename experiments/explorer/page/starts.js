@@ -26,7 +26,9 @@ export function startList(app) {
 
   function newAdding() {
     const own = app.about.pictures.map((name) => [`=${name}`, name]);
-    const options = [["", "Add…"], ["seed", "next seed"], ["mean", "mean latent"], ...own, ["upload", "upload a picture…"]];
+    const mean = app.about.generator.has_mean ? [["mean", "mean latent"]] : [];
+    const upload = app.about.can_upload ? [["upload", "upload a picture…"]] : [];
+    const options = [["", "Add…"], ["seed", "next seed"], ...mean, ...own, ...upload];
     const node = choice(options, add, { "aria-label": "Add a picture" });
     adding.replaceWith(node);
     adding = node;
@@ -77,7 +79,9 @@ export function startList(app) {
       shown = kinds;
       list.querySelectorAll("li").forEach((item, which) => {
         const field = item.querySelector("input");
-        if (field) setValue(field, starts[which].seed);
+        if (!field) return;
+        setValue(field, starts[which].seed);
+        field.style.width = `${String(starts[which].seed).length + 4}ch`;
       });
       adding.disabled = starts.length >= MAX_STARTS;
     },
@@ -94,9 +98,9 @@ export function settings(app) {
     if (Number.isNaN(index)) app.report(new Error(`No class is called "${label.value}".`));
     else app.set({ ...app.state, label: index });
   };
-  const label = element("input", { type: "text", list: names.id, placeholder: "any", autocomplete: "off", onchange: chooseClass });
+  const label = element("input", { type: "text", list: names.id, placeholder: classText(classes, generator.default_label ?? null), autocomplete: "off", onchange: chooseClass });
   const psi = slider({
-    label: "Truncation", range: [0, Math.max(1, generator.max_psi ?? 1)], limits: [0, generator.max_psi ?? 1], step: 0.01, zero: 1,
+    label: "Truncation", range: [0, generator.max_psi], limits: [-generator.max_psi, generator.max_psi], step: 0.01, zero: 1,
     onmove: (value) => app.preview({ ...app.state, psi: value }),
   });
   const readCutoff = () => app.preview({ ...app.state, cutoff: cutoff.value === "" ? null : Math.round(bounded(cutoff.value, 0, layers)) });
@@ -111,12 +115,12 @@ export function settings(app) {
   const fields = [
     classes.length ? labelled("Class", label) : null,
     generator.has_truncation ? truncation : null,
-    generator.has_cutoff ? labelled("Truncated layers", cutoff) : null,
+    generator.has_cutoff ? labelled("Cutoff", cutoff, { class: "labelled", title: "Number of truncated layers" }) : null,
     generator.has_noise ? labelled("Noise", noise) : null,
     generator.has_noise ? noiseSeed : null,
   ].filter(Boolean);
   return {
-    element: element("div", { class: "line settings" }, ...fields, names),
+    element: element("details", { class: "settings", open: true }, element("summary", {}, "Settings"), element("div", { class: "line" }, ...fields, names)),
     update() {
       const { state } = app;
       setValue(label, classText(classes, state.label));

@@ -101,7 +101,7 @@ export function fromAddress(text) {
   for (const part of text.replace(/^#/, "").split("&")) {
     const at = part.indexOf("=");
     const name = part.slice(0, at);
-    if (Object.hasOwn(READERS, name)) state[name] = READERS[name](part.slice(at + 1).replaceAll("%2C", ","));
+    if (Object.hasOwn(READERS, name)) state[name] = READERS[name](part.slice(at + 1));
   }
   if (!state.starts.length) state.starts = EMPTY.starts;
   const edits = new Map(state.edits.map((edit) => [`${edit.group}:${edit.number}`, edit]));

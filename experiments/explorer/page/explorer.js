@@ -15,6 +15,7 @@ import { settings, startList } from "./starts.js";
 import { isFull, MAX_EDITS, withEdit, withoutEdit, withRandomSeeds } from "./state.js";
 
 const REST_MS = 150; // a slider rests when it has not moved for this long
+const TITLES = { components: "Components", named: "Named", kept: "Kept before", random: "Random" };
 const NARROW = 820; // pixels, as in the style sheet
 const NO_PLACE = { read: () => "", write: () => {}, listen: () => {} };
 
@@ -51,10 +52,10 @@ function keyHelp() {
 
 /** Returns {element, update} of the tabs: one for each group, then Kept and Save. */
 function tabBar(app) {
-  const groups = app.about.groups.map(({ key, title }) => [key, title]);
+  const groups = app.about.groups.map(({ key, title }) => [key, TITLES[key] ?? title, title]);
   const names = [...groups, ["#kept", "Kept"], ["#save", "Save"]];
   const choose = (key) => app.show({ tab: key, page: 0 });
-  const tabs = names.map(([key, title]) => button(title, () => choose(key), { role: "tab", "data-tab": key }));
+  const tabs = names.map(([key, text, title]) => button(text, () => choose(key), { role: "tab", "data-tab": key, title }));
   const step = (event) => {
     const by = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
     if (!by) return;

@@ -26,7 +26,7 @@ export function stage(app) {
   const room = element("div", { class: "stage" }, grid);
   const doing = element("span", { class: "doing" });
   const made = element("span", { class: "made" });
-  const status = element("p", { class: "status" }, doing, made);
+  const status = element("p", { class: "status" }, made, doing);
   let slots = [];
   let newest = null;
   let work = { isBusy: false, since: 0, isOffline: false };
@@ -72,7 +72,8 @@ export function stage(app) {
     room.classList.toggle("busy", isShown);
     const usual = newest ? 5000 * newest.seconds : 0;
     const name = busyFor > Math.max(LONG_MS, usual) ? "rendering, perhaps compiling" : "rendering";
-    setText(doing, work.isOffline ? "no connection, trying again" : isShown ? `${name} ${busyFor > 1500 ? seconds(busyFor / 1000) : ""}` : "shown");
+    setText(doing, work.isOffline ? "no connection, trying again" : isShown ? `${name}${busyFor > 1500 ? ` ${seconds(busyFor / 1000)}` : ""}` : "");
+    room.dataset.busy = String(work.isBusy);
     if (newest) {
       const took = `${seconds(newest.seconds)}${newest.compiled ? ", with compiling" : ""}`;
       setText(made, `${newest.width} × ${newest.height} · rendered in ${took} · ${age((Date.now() - newest.at) / 1000)}`);

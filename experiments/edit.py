@@ -35,8 +35,9 @@ flags.DEFINE_multi_string(
 )
 flags.DEFINE_bool("list", False, "List the published edits, with --generator those of its family, and end.")
 shared_flags.define(
-    "seeds", "latents", "num_columns", "mode", "centred", "label", "truncation_psi", "truncation_cutoff"
-)
+    "seeds", "latents", "num_columns", "mode", "centred", "label", "truncation_psi", "truncation_cutoff", "noise_mode",
+    "noise_seed",
+)  # fmt: skip
 flags.DEFINE_string("export", None, "Name under which the edit is written as edit.pkl, for the original's viewer.")
 shared_flags.define("workdir")
 
@@ -86,7 +87,7 @@ def _starts(generator, found, seeds, view):
 
 
 def _strips(generator, found, chosen, starts, view):
-    shares = np.linspace(-1.0, 1.0, FLAGS.num_columns)
+    shares = np.linspace(-1.0, 1.0, FLAGS.num_columns) if FLAGS.num_columns > 1 else [1.0]
     columns = [[dataclasses.replace(edit, sigma=edit.sigma * share + 0.0) for edit in chosen] for share in shares]
     rows = [edited_images.edited_images(generator, found, start, columns, view) for start in starts]
     labels = [" ".join(f"{edit.sigma:+.1f}" for edit in column) for column in columns]

@@ -18,7 +18,7 @@ import pathlib
 
 from absl import flags
 
-from experiments.explorer import directions, keeping
+from experiments.explorer import directions, keeping, sources
 from experiments.explorer.explorer import Explorer
 from experiments.explorer.exporting import Origins
 from experiments.explorer.keeping import Shelf
@@ -98,16 +98,16 @@ def _explorer(workdir):
 def _directions(name, generator, files, kept):
     """Returns all groups of sliders."""
     main = files[0][1]
-    sources = [directions.main_source(main, f"Directions of {pathlib.Path(name).name}")]
-    sources += directions.file_sources(files[1:])
-    if (published := directions.published_source(main, name, generator)) is not None:
-        sources.append(published)
-    sources.append(directions.random_source(main))
-    found = directions.combine(sources, generator)
+    parts = [sources.main_source(main, f"Directions of {pathlib.Path(name).name}")]
+    parts += sources.file_sources(files[1:])
+    if (published := sources.published_source(main, name, generator)) is not None:
+        parts.append(published)
+    parts.append(sources.random_source(main))
+    found = directions.combine(parts, generator)
     if (missing := keeping.unknown_source(kept, found)) is None:
         return found
     try:
-        return directions.combine([*sources[:-1], missing, sources[-1]], generator)
+        return directions.combine([*parts[:-1], missing, parts[-1]], generator)
     except InputError:  # they were kept for another generator
         return found
 

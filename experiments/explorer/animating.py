@@ -1,6 +1,7 @@
 """Makes the frames of animations: one slider's range, or a walk between states."""
 
 import dataclasses
+import pathlib
 from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
@@ -9,7 +10,9 @@ from experiments.explorer.rendering import Renderer
 from experiments.explorer.state import Move, State
 from ganspace_jax.directions.edited_images import Start
 from ganspace_jax.errors import InputError
+from ganspace_jax.files import animations
 
+MIME = {"webp": "image/webp", "gif": "image/gif", "mp4": "video/mp4"}
 MAX_FRAMES = 480
 MAX_PIXELS = 200_000_000  # of all frames; they are in memory until the file is written
 
@@ -104,3 +107,13 @@ def _mixed_start(first: Start, second: Start, share: float) -> Start:
         (1 - share) * first.z + share * second.z if has_z else None,  # pyright: ignore
         (1 - share) * first.label + share * second.label if has_label else first.label,  # pyright: ignore
     )
+
+
+def forms() -> tuple[str, ...]:
+    """Returns the forms of animations that this machine can write."""
+    return ("gif",)
+
+
+def save(path: pathlib.Path, images: Sequence[np.ndarray], form: str) -> None:
+    """Writes an animation that runs through the images [h, w, c] and back."""
+    animations.save_gif(path, np.stack(images))

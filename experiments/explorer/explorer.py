@@ -5,7 +5,6 @@ state of the page comes with each message.
 """
 
 import dataclasses
-import importlib.metadata
 import math
 import pathlib
 import threading
@@ -16,19 +15,18 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from experiments.explorer import animating, directions, exporting, keeping, messages, rendering, state
+from experiments.explorer import about, animating, encoding, exporting, keeping, messages, sources, state, turns
 from experiments.explorer.exporting import Origins
 from experiments.explorer.jobs import Job, Jobs, Result
 from experiments.explorer.keeping import Shelf
 from experiments.explorer.messages import MessageError
-from experiments.explorer.rendering import Renderer, Turns
+from experiments.explorer.rendering import Renderer
 from experiments.explorer.state import Move, State
+from experiments.explorer.turns import Turns
 from ganspace_jax import errors
 from ganspace_jax.errors import InputError
-from ganspace_jax.files import animations, pictures
-from ganspace_jax.generators import zoo
+from ganspace_jax.files import pictures
 
-MIME = {"gif": "image/gif", "webp": "image/webp", "mp4": "video/mp4"}
 _MAX_STRIP = 400  # images
 _CELL = 64  # pixels of an image in a strip
 _SMALLEST = 128  # pixels, to which saved small pictures are enlarged
@@ -46,7 +44,7 @@ class Request(NamedTuple):
     Attributes:
         content: its entries.
         payload: its payload.
-        is_gone: function that tells whether nobody waits for the answer any more.
+        is_gone: function that returns whether the page has stopped to wait.
     """
 
     content: dict[str, Any]
@@ -111,7 +109,7 @@ class Explorer:
         except InputError as error:
             return {"id": number, "error": str(error)}, b""
         except Gone:
-            return {"id": number, "error": "dropped: nobody waits for it"}, b""
+            return {"id": number, "error": "dropped: a newer one is waited for, or the page is gone"}, b""
         except Exception as error:  # the page shows one line, and the program goes on
             line = f"{type(error).__name__}: {errors.first_line(error)}"
             return {"id": number, "error": line, "fault": True}, b""
@@ -126,57 +124,24 @@ class Explorer:
 
     @contextmanager
     def _turn(self, request: Request) -> Iterator[None]:
-        """Holds the generator; raises Gone if nobody waits for the answer by then."""
+        """Holds the generator. Raises Gone if the page has stopped to wait by then."""
         with self._turns.first():
             if request.is_gone():
                 raise Gone
             yield
 
     def _about(self, request: Request) -> Answer:
-        renderer, generator = self.renderer, self.renderer.generator
-        (height, width), num_classes = generator.image_size, generator.num_classes
-        names = generator.class_names or tuple(f"class {k}" for k in range(num_classes))
-        families = [name for name, (config, _) in zoo.FAMILIES.items() if type(generator.config) is config]
-        psi_is_fixed = generator.prior == "normal" and not generator.has_mapping
-        about = {
-            "generator": {
-                "name": pathlib.PurePath(self.origins.generator).name,
-                "family": families[0] if families else None,
-                "height": height, "width": width,
-                "channels": renderer.num_channels,
-                "num_layers": generator.latent_shape[0],
-                "classes": list(names[:num_classes]),
-                "default_label": renderer.default_label,
-                "has_mean": renderer.directions.components.spec.latent_space == "w",
-                "has_truncation": not psi_is_fixed,
-                "has_cutoff": generator.has_mapping,
-                "has_noise": renderer.has_noise,
-                "max_psi": 1.0 if generator.prior == "truncated_normal" else 2.0,
-            },
-            "groups": directions.to_json(renderer.directions),
-            "pictures": list(renderer.own),
-            "kept": self.shelf.list(),
-            "modes": list(renderer.modes),
-            "why_latent_only": renderer.why_latent_only,
-            "can_centre": True,
-            "can_upload": self.can_upload,
-            "animations": self._forms(),
-            "has_ffmpeg": "mp4" in self._forms(),
-            "version": _version(),
-            "workdir": self.origins.workdir.name,
-            "limits": {"starts": state.MAX_STARTS, "edits": state.MAX_EDITS, "frames": animating.MAX_FRAMES},
-        }  # fmt: skip
-        return about, b""
+        return about.describe(self.renderer, self.origins, self.shelf, can_upload=self.can_upload), b""
 
     def _picture(self, request: Request) -> Answer:
         wanted, moving = request.state(), request.content.get("moving", False)
         which = messages.integer(request.content.get("which", 0), "which", 0, state.MAX_STARTS - 1)
         is_moving = messages.boolean(moving, "moving")
         with self._turn(request):
-            before, began = rendering.num_compilations(), time.perf_counter()
+            before, began = turns.num_compilations(), time.perf_counter()
             image, is_full = self.renderer.picture(wanted, which, moving=is_moving)
-            seconds, compiled = time.perf_counter() - began, rendering.num_compilations() > before
-        file = rendering.encode(pictures.to_uint8(image), moving=is_moving)
+            seconds, compiled = time.perf_counter() - began, turns.num_compilations() > before
+        file = encoding.encode(pictures.to_uint8(image), moving=is_moving)
         return {
             "seconds": round(seconds, 4), "width": file.width, "height": file.height, "mime": file.mime,
             "compiled": compiled, "full": is_full,
@@ -193,7 +158,7 @@ class Explorer:
             raise InputError(f"strip: {group} has no slider {first}")
         rows = [self._row(request, wanted, which, Move(group, k), columns) for k in range(first, last)]
         pixels = np.concatenate(rows)
-        file = rendering.encode(pixels)
+        file = encoding.encode(pixels)
         return {
             "rows": list(range(first, last)), "columns": columns,
             "width": file.width, "height": file.height, "mime": file.mime,
@@ -208,7 +173,7 @@ class Explorer:
         cells = []
         for frame in frames:
             with self._turn(request):
-                cells.append(rendering.resized(pictures.to_uint8(frame()), _CELL))
+                cells.append(encoding.resized(pictures.to_uint8(frame()), _CELL))
         return np.concatenate(cells, axis=1)
 
     def _keep(self, request: Request) -> Answer:
@@ -227,7 +192,7 @@ class Explorer:
         rows = [edit.component for edit in self.renderer.directions.edits(kept.moves, "latent")]
         if rows:
             found = self.renderer.directions.components
-            kept = dataclasses.replace(kept, rows=directions.only(found, rows))
+            kept = dataclasses.replace(kept, rows=sources.only(found, rows))
         name = self.shelf.keep(kept)
         return {"name": name, "kept": self.shelf.list()}, b""
 
@@ -266,7 +231,7 @@ class Explorer:
                     images.append(self.renderer.image(wanted, which))
         pixels = pictures.grid(np.stack(images), len(images))
         scale = max(1, math.ceil(_SMALLEST / images[0].shape[1])) if form == "strip" else 1
-        file = rendering.encode(pictures.enlarged(pixels, scale))
+        file = encoding.encode(pictures.enlarged(pixels, scale))
         path = self._write(name, ".png", file.data, "pictures")
         return {"filename": path.name, "mime": file.mime}, file.data
 
@@ -289,9 +254,9 @@ class Explorer:
         return target
 
     def _animate(self, request: Request) -> Answer:
-        form = messages.choice(request.content.get("form", "gif"), "form", tuple(MIME))
-        if form not in self._forms():
-            raise InputError(f"animate: {form} is not possible here; {', '.join(self._forms())} are")
+        form = messages.choice(request.content.get("form", "gif"), "form", tuple(animating.MIME))
+        if form not in animating.forms():
+            raise InputError(f"animate: {form} is not possible here; {', '.join(animating.forms())} are")
         count = messages.integer(request.content.get("frames", 48), "frames", 2, animating.MAX_FRAMES)
         which = messages.integer(request.content.get("which", 0), "which", 0, state.MAX_STARTS - 1)
         height, width = self.renderer.generator.image_size
@@ -320,15 +285,8 @@ class Explorer:
             folder.mkdir(parents=True, exist_ok=True)
             path = keeping.unused_path(folder, name, (f".{form}",))
             target = path.with_name(f"{path.name}.{form}")
-            self._save_animation(target, np.stack(images), form)
-        return Result(target.name, MIME[form], target.read_bytes())
-
-    def _forms(self) -> tuple[str, ...]:
-        """Returns the forms of animations that this machine can write."""
-        return ("gif",)
-
-    def _save_animation(self, path: pathlib.Path, frames: np.ndarray, form: str) -> None:
-        animations.save_gif(path, frames)
+            animating.save(target, images, form)
+        return Result(target.name, animating.MIME[form], target.read_bytes())
 
     def _job(self, request: Request) -> Answer:
         return self.jobs.status(messages.text(request.entry("job"), "job", 40)), b""
@@ -349,11 +307,3 @@ class Explorer:
 
     def _upload(self, request: Request) -> Answer:
         raise InputError("upload: own pictures are not inverted here; start with --latents of pictures instead")
-
-
-def _version() -> str | None:
-    """Returns the version of the installed program; None in a checkout."""
-    try:
-        return importlib.metadata.version("ganspace-jax")
-    except importlib.metadata.PackageNotFoundError:
-        return None

@@ -1,9 +1,9 @@
 """Writes states and directions in forms that other commands and programs read.
 
-edit        the text of --edit
-flags       a flagfile, with which experiments.edit repeats the pictures
-components  a components file of the directions alone
-pkl         the file of an edit, as the original's viewer exports it
+- edit: the text of --edit.
+- flags: a flagfile, with which experiments.edit repeats the pictures.
+- components: a components file of the directions alone.
+- pkl: the file of an edit, as the original's viewer exports it.
 """
 
 import dataclasses
@@ -14,8 +14,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from experiments.explorer import directions as groups_of
-from experiments.explorer import keeping
+from experiments.explorer import keeping, sources
 from experiments.explorer.rendering import Renderer
 from experiments.explorer.state import State
 from ganspace_jax.directions import edits, foreign_files
@@ -109,7 +108,7 @@ def _own_rows(renderer: Renderer, state: State) -> tuple[list[Edit], Components]
     chosen = renderer.edits(state)
     rows = list(dict.fromkeys(edit.component for edit in chosen))
     moved = [dataclasses.replace(edit, component=rows.index(edit.component)) for edit in chosen]
-    return moved, groups_of.only(renderer.directions.components, rows)
+    return moved, sources.only(renderer.directions.components, rows)
 
 
 def _components(renderer: Renderer, origins: Origins, state: State, path: pathlib.Path) -> tuple[str, list[Edit]]:
@@ -118,7 +117,7 @@ def _components(renderer: Renderer, origins: Origins, state: State, path: pathli
     The file is the first one of the start if all edits are along its directions. If
     not, a file is written that holds exactly the directions of the edits.
     """
-    is_main = all(move.group == groups_of.MAIN for move in state.edits)
+    is_main = all(move.group == sources.MAIN for move in state.edits)
     if is_main and origins.latent_space is None:
         return origins.components, renderer.edits(state)
     moved, rows = _own_rows(renderer, state)

@@ -16,9 +16,9 @@ from typing import Any
 
 import numpy as np
 
-from experiments.explorer import directions as groups_of
-from experiments.explorer import messages, state
-from experiments.explorer.directions import Directions, Source
+from experiments.explorer import messages, sources, state
+from experiments.explorer.directions import Directions
+from experiments.explorer.sources import Source
 from experiments.explorer.state import Move, State
 from ganspace_jax import errors
 from ganspace_jax.directions import components as components_file
@@ -130,12 +130,12 @@ def unknown_source(kept: Iterable[Kept], directions: Directions) -> Source | Non
         for k in range(len(one.rows))
         if _find(one.rows, k, directions) is None
     }
-    parts = [(one, groups_of.only(one.rows, [k])) for one, k in missing.values() if one.rows is not None]
+    parts = [(one, sources.only(one.rows, [k])) for one, k in missing.values() if one.rows is not None]
     if not parts:
         return None
     names = tuple(one.name for one, _ in parts)
-    joined = groups_of.joined([rows for _, rows in parts])
-    return Source(groups_of.KEPT, "Kept directions", joined, names, notes=tuple(one.note for one, _ in parts))
+    joined = sources.joined([rows for _, rows in parts])
+    return Source(sources.KEPT, "Kept directions", joined, names, notes=tuple(one.note for one, _ in parts))
 
 
 def placed(kept: Kept, directions: Directions) -> Kept:

@@ -5,15 +5,14 @@ All that a control changes is traced, so that no picture waits for a compiler.
 
 import dataclasses
 import functools
-import io
+import re
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import NamedTuple, cast
+import time
+from collections.abc import Callable, Iterator
+from typing import cast
 
 import jax
 import numpy as np
-from PIL import Image
 
 from experiments.explorer.directions import Directions
 from experiments.explorer.state import Move, Origin, State
@@ -24,102 +23,13 @@ from ganspace_jax.directions.edited_images import Mode, Start, View
 from ganspace_jax.directions.edits import Edit
 from ganspace_jax.errors import InputError
 from ganspace_jax.files import pictures
-from ganspace_jax.generators import synthesis
+from ganspace_jax.generators import base, synthesis
 from ganspace_jax.generators.base import Generator
 from ganspace_jax.generators.synthesis import Noise, Synthesis
 
 _MAX_STARTS = 64  # seeds whose latents are remembered
-_SMALL = 256  # pixels; moving pictures up to this side are PNG, which is quick to write
-_QUALITY = 90  # of a JPEG
-_COMPILED = "/jax/core/compile/backend_compile_duration"
-_compilations: list[float] = []  # seconds of each compilation of this process
-
-
-def _note_compilation(event: str, duration_secs: float, **kwargs: str | int) -> None:
-    if event == _COMPILED:
-        _compilations.append(duration_secs)
-
-
-@functools.cache
-def _listen() -> None:
-    """Counts the compilations of this process from the first call on."""
-    jax.monitoring.register_event_duration_secs_listener(_note_compilation)
-
-
-def num_compilations() -> int:
-    """Returns how many programs were compiled, or read from the compilation cache."""
-    _listen()
-    return len(_compilations)
-
-
-class Encoded(NamedTuple):
-    """The file of a picture.
-
-    Attributes:
-        data: content of the file.
-        mime: its media type.
-        width: width, in pixels.
-        height: height, in pixels.
-    """
-
-    data: bytes
-    mime: str
-    width: int
-    height: int
-
-
-def encode(pixels: np.ndarray, *, moving: bool = False) -> Encoded:
-    """Returns the file of a picture [h, w, 3 or 4].
-
-    While a slider moves, a large picture is a JPEG: 1024 px take 3 ms, against 100 ms
-    of the quickest PNG. A picture with transparency is always PNG, because a JPEG has
-    none.
-    """
-    height, width = pixels.shape[:2]
-    file = io.BytesIO()
-    if moving and max(height, width) > _SMALL and pixels.shape[2] == 3:
-        Image.fromarray(pixels).save(file, "JPEG", quality=_QUALITY)
-        return Encoded(file.getvalue(), "image/jpeg", width, height)
-    Image.fromarray(pixels).save(file, "PNG", compress_level=1)
-    return Encoded(file.getvalue(), "image/png", width, height)
-
-
-class Turns:
-    """Lets pictures that a person waits for go before long work in the background."""
-
-    def __init__(self):
-        self._condition = threading.Condition()
-        self._waiting = 0
-        self._taken = False
-
-    @contextmanager
-    def first(self) -> Iterator[None]:
-        """Holds the turn while the block runs; waits for at most one block."""
-        with self._condition:
-            self._waiting += 1
-            self._condition.wait_for(lambda: not self._taken)
-            self._waiting -= 1
-            self._taken = True
-        try:
-            yield
-        finally:
-            self._release()
-
-    @contextmanager
-    def later(self) -> Iterator[None]:
-        """Holds the turn while the block runs; waits until no picture waits."""
-        with self._condition:
-            self._condition.wait_for(lambda: not self._taken and not self._waiting)
-            self._taken = True
-        try:
-            yield
-        finally:
-            self._release()
-
-    def _release(self) -> None:
-        with self._condition:
-            self._taken = False
-            self._condition.notify_all()
+_SLOW = 0.15  # seconds; a picture that takes longer is replaced by a sketch in a drag
+_SMALLEST_SKETCH = 64  # pixels
 
 
 class Renderer:
@@ -133,6 +43,8 @@ class Renderer:
         why_latent_only: one line that tells why activations cannot be moved; "" if they
             can.
         num_channels: channels of the images.
+        sketch: activation of a smaller image, which a slow generator shows while a
+            slider moves; None for a quick generator, and one without smaller images.
         default_label: class of a state without a label; None without classes.
     """
 
@@ -150,6 +62,7 @@ class Renderer:
             self.why_latent_only = errors.first_line(error)
         self.modes = tuple(self._components)
         self.num_channels = _num_channels(generator)
+        self.sketch: str | None = None
         self._starts: dict[tuple[object, ...], Start] = {}
         self._lock = threading.Lock()
 
@@ -165,10 +78,10 @@ class Renderer:
             label=self.default_label if state.label is None else state.label,
             truncation_psi=state.psi,
             truncation_cutoff=state.cutoff,
-            noise=cast(Noise, state.noise),
+            noise=cast(Noise, state.noise) if self.has_noise else "const",
         )
         synthesis.check(self.generator, settings)
-        return View(edited_images.with_cutoff(settings, self.generator), cast(Mode, state.mode), state.centred)
+        return View(synthesis.with_cutoff(self.generator, settings), cast(Mode, state.mode), state.centred)
 
     def components(self, state: State) -> Components:
         """Returns the rows that the edits of a state move along."""
@@ -221,10 +134,8 @@ class Renderer:
         Raises:
             InputError: if the state does not fit the generator or the directions.
         """
-        if not 0 <= which < len(state.starts):
-            raise InputError(f"which={which}: the state has {len(state.starts)} starts")
-        view = self.view(state)
-        return self.image_from(self.start(state.starts[which], view.synthesis), state)
+        start = self._checked_start(state, which, self.view(state).synthesis)
+        return self.image_from(start, state)
 
     def picture(self, state: State, which: int = 0, *, moving: bool = False) -> tuple[np.ndarray, bool]:
         """Returns the image [h, w, c] of one start, and whether it has full size.
@@ -235,7 +146,22 @@ class Renderer:
             moving: whether a slider is in motion; a slow generator then makes a smaller
                 image.
         """
-        return self.image(state, which), True
+        is_sketched = moving and self.sketch is not None and state.mode == "latent" and state.noise == "const"
+        return (self._sketched(state, which), False) if is_sketched else (self.image(state, which), True)
+
+    def _sketched(self, state: State, which: int) -> np.ndarray:
+        """Returns the image [h, w, c] of a lower resolution, to which the network adds
+        the details of the full one.
+        """
+        view, edits, components = self.view(state), self.edits(state), self.components(state)
+        start = self._checked_start(state, which, view.synthesis)
+        moved = edited_images.move(self.generator, components, start, edits, view)
+        return np.asarray(synthesis.activation(self.generator, moved[None], str(self.sketch), view.synthesis))[0]
+
+    def _checked_start(self, state: State, which: int, settings: Synthesis) -> Start:
+        if not 0 <= which < len(state.starts):
+            raise InputError(f"which={which}: the state has {len(state.starts)} starts")
+        return self.start(state.starts[which], settings)
 
     def image_from(self, start: Start, state: State) -> np.ndarray:
         """Returns the image [h, w, c] of a state's edits from given latents."""
@@ -250,8 +176,33 @@ class Renderer:
 
     def compile(self) -> None:
         """Compiles all that the controls of the page need, by making pictures."""
-        for state in self._states_of_programs():
+        states = list(self._states_of_programs())
+        for state in states:
             self.image(state)
+        self.sketch = self._chosen_sketch(states[0])
+
+    def _chosen_sketch(self, state: State) -> str | None:
+        """Returns the largest smaller image that is quick enough, or the quickest one;
+        None for a quick generator.
+        """
+        if _seconds(lambda: self.image(state)) < _SLOW:
+            return None
+        for name in self._smaller_images():
+            self.sketch = name
+            self._sketched(state, 0)
+            if _seconds(lambda: self._sketched(state, 0)) < _SLOW:
+                break
+        return self.sketch
+
+    def _smaller_images(self) -> list[str]:
+        """Returns the names of the images of lower resolutions, largest first."""
+        full = self.generator.image_size[0]
+        shapes = base.activation_shapes(self.generator)
+        return [
+            name
+            for name, shape in reversed(shapes.items())
+            if re.fullmatch(r"b\d+\.image", name) and _SMALLEST_SKETCH <= shape[0] <= full // 4
+        ]
 
     def _states_of_programs(self) -> Iterator[State]:
         """Yields one state for each program that a control can start."""
@@ -268,17 +219,17 @@ class Renderer:
             yield dataclasses.replace(moved, mode="activation")
             yield dataclasses.replace(centred, mode="activation")
 
-    @property
+    @functools.cached_property
     def has_noise(self) -> bool:
-        """Whether the generator adds noise images, as its configuration tells."""
-        return bool(getattr(self.generator.config, "use_noise", False))
+        """Whether the generator has weights of noise images."""
+        paths = jax.tree_util.tree_leaves_with_path(self.generator.params)
+        return any("noise" in jax.tree_util.keystr(path) for path, _ in paths)
 
 
-def resized(pixels: np.ndarray, side: int) -> np.ndarray:
-    """Returns a picture whose longer side has at most `side` pixels."""
-    image = Image.fromarray(pixels)
-    image.thumbnail((side, side), Image.Resampling.BOX)
-    return np.asarray(image)
+def _seconds(make: Callable[[], object]) -> float:
+    began = time.perf_counter()
+    make()
+    return time.perf_counter() - began
 
 
 def _num_channels(generator: Generator) -> int:

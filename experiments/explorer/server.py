@@ -1,4 +1,4 @@
-"""Serves the explorer's page over HTTP, to nobody but the person who started it.
+"""Serves the explorer's page over HTTP, only to the person who started it.
 
 Host and Origin of each request are checked, so that a page from elsewhere in the same
 browser can neither read nor change anything. With a token, which the link contains, the

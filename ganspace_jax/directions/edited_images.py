@@ -75,18 +75,7 @@ def resolve(components: Components, view: View, generator: Generator) -> tuple[C
         components = dataclasses.replace(components, latent_mean=_mean_of(components, generator))
     if view.mode == "activation":
         components = at_own_layer(components, generator)
-    return components, view._replace(synthesis=with_cutoff(settings, generator))
-
-
-def with_cutoff(settings: Synthesis, generator: Generator) -> Synthesis:
-    """Returns settings that name the number of truncated layers, if the generator
-    truncates by layer.
-
-    Because a missing cutoff is another program, one program then makes all pictures.
-    """
-    if settings.truncation_cutoff is not None or not generator.has_mapping:
-        return settings
-    return dataclasses.replace(settings, truncation_cutoff=generator.latent_shape[0])
+    return components, view._replace(synthesis=synthesis.with_cutoff(generator, settings))
 
 
 def at_own_layer(components: Components, generator: Generator) -> Components:

@@ -174,7 +174,7 @@ function header(app, help, line) {
   };
 }
 
-/** Builds the page into `el` and connects its parts. */
+/** Builds the page into `el` and connects its parts. Returns a function that ends it. */
 function build(app, el, keyTarget, messages) {
   const help = keyHelp();
   const [top, shown, list, set, tabs, sliders, kept, saved] = [
@@ -215,9 +215,13 @@ function build(app, el, keyTarget, messages) {
   };
   const hold = () => (app.isHeld = true);
   const release = () => app.isHeld && ((app.isHeld = false), app.isMoving || app.rest());
-  keyTarget.addEventListener("keydown", onkey);
-  el.addEventListener("pointerdown", hold);
-  for (const name of ["pointerup", "pointercancel"]) document.addEventListener(name, release);
+  const end = new AbortController();
+  const { signal } = end;
+  keyTarget.addEventListener("keydown", onkey, { signal });
+  el.addEventListener("pointerdown", hold, { signal });
+  for (const name of ["pointerup", "pointercancel"]) document.addEventListener(name, release, { signal });
+  signal.addEventListener("abort", shown.end);
+  return () => end.abort();
 }
 
 export default {
@@ -229,6 +233,8 @@ export default {
    *   el: the element.
    *   place: {read, write, listen} of the state's text; a notebook has none.
    *   keyTarget: element whose keys are read.
+   *
+   * Returns a promise of a function that ends the explorer, which anywidget calls.
    */
   async render({ model, el, place = NO_PLACE, keyTarget = el }) {
     const messages = messageLine();
@@ -237,10 +243,12 @@ export default {
     try {
       const { content } = await ask("about");
       const app = program(ask, content, place, messages);
-      build(app, el, keyTarget, messages);
+      const end = build(app, el, keyTarget, messages);
       app.refresh();
+      return end;
     } catch (error) {
       messages.report(error);
+      return () => {};
     }
   },
 };

@@ -5,7 +5,7 @@ import { arranged, nextPicture, pause } from "./queue.js";
 import { pictureKey, resolved } from "./state.js";
 
 /**
- * Returns {pump, isBusy}. `pump` must be called after each change of the state.
+ * Returns {pump}. `pump` must be called after each change of the state.
  *
  * Args:
  *   ask: function of requests.js.
@@ -20,6 +20,7 @@ export function pictureLoop({ ask, current, view, later, report, onstatus }) {
   let shown = [];
   let last = -1;
   let failures = 0;
+  let isCalled = false;
   const status = { isBusy: false, since: 0, isOffline: false };
 
   async function request(state, which, key, moving) {
@@ -55,6 +56,7 @@ export function pictureLoop({ ask, current, view, later, report, onstatus }) {
   }
 
   async function pump() {
+    isCalled = true; // also while the loop is about to end
     if (status.isBusy) return;
     const begin = () => {
       Object.assign(status, { isBusy: true, since: performance.now() });
@@ -62,7 +64,8 @@ export function pictureLoop({ ask, current, view, later, report, onstatus }) {
     };
     let isMore = true;
     begin();
-    while (isMore) {
+    while (isMore || isCalled) {
+      isCalled = false;
       isMore = await work();
       status.since = performance.now();
       status.isOffline = failures > 0;

@@ -27,7 +27,7 @@ function subjects(app, onchange) {
 /** Returns {element, update} of one animation: what, how long, its progress. */
 function animation(app, subject) {
   const most = app.about.limits.frames;
-  const what = choice([["slider", "the slider's range"], ["walk", "a walk between kept pictures"]], () => update());
+  const what = choice([["slider", "its range"], ["walk", "a walk"]], () => update());
   const form = choice([...app.about.animations].sort((a) => (a === "webp" ? -1 : 0)).map((name) => [name, FORMS[name] ?? name]), () => {});
   const frames = element("input", { type: "number", min: 2, max: most, value: 48 });
   const bar = element("progress", { "aria-label": "Progress of the animation" });

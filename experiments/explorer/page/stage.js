@@ -39,6 +39,7 @@ export function stage(app) {
 
   function describe() {
     const { state } = app;
+    room.dataset.moving = String(app.isMoving);
     const name = (edit) => app.slider(edit.group, edit.number)?.name ?? `${edit.group} ${edit.number}`;
     const edits = state.edits.map((edit) => editLabel(name(edit), layersOf(state, edit), edit.sigma));
     slots.forEach(({ canvas, caption }, which) => {
@@ -81,11 +82,12 @@ export function stage(app) {
   }
 
   new ResizeObserver(fit).observe(room);
-  setInterval(tell, 500);
+  const clock = setInterval(tell, 500);
   return {
     element: room,
     status,
     update: describe,
+    end: () => clearInterval(clock),
     onstatus(next) {
       work = { ...next };
       tell();

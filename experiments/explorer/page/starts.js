@@ -100,7 +100,7 @@ export function settings(app) {
   };
   const label = element("input", { type: "text", list: names.id, placeholder: classText(classes, generator.default_label ?? null), autocomplete: "off", onchange: chooseClass });
   const psi = slider({
-    label: "Truncation", range: [0, generator.max_psi], limits: [-generator.max_psi, generator.max_psi], step: 0.01, zero: 1,
+    label: "Truncation", range: [Math.max(0, generator.min_psi), generator.max_psi], limits: [generator.min_psi, generator.max_psi], step: 0.01, zero: 1,
     onmove: (value) => app.preview({ ...app.state, psi: value }),
   });
   const readCutoff = () => app.preview({ ...app.state, cutoff: cutoff.value === "" ? null : Math.round(bounded(cutoff.value, 0, layers)) });

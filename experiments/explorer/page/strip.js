@@ -27,7 +27,7 @@ export function strip(app) {
 
   async function request([first, count], { key, group, state }) {
     try {
-      const { content, bytes } = await app.ask("strip", { state, group, first, count, columns: COLUMNS });
+      const { content, bytes } = await app.ask("strip", { state, group, first, count, columns: COLUMNS, layers: asked.layers });
       const bitmap = await createImageBitmap(new Blob([bytes], { type: "image/png" }));
       const height = bitmap.height / content.rows.length;
       content.rows.forEach((number, at) => {
@@ -52,9 +52,9 @@ export function strip(app) {
         list.replaceChildren(...sliders.map((known) => row(group, known)));
       }
       const state = resolved(app.state);
-      const key = JSON.stringify([group, numbers, { ...state, starts: state.starts[0] }]);
+      const key = JSON.stringify([group, numbers, { ...state, starts: state.starts[0] }, app.state.layers]);
       if (key === asked.key) return;
-      asked = { key, group, numbers, state };
+      asked = { key, group, numbers, state, layers: app.state.layers };
       waiting = runs(numbers.map((number) => all.findIndex((one) => one.number === number)));
       list.classList.add("waiting");
     },

@@ -167,6 +167,16 @@ test("a picture of full quality is not requested again at rest", async () => {
   assert.equal(held.asked.length, 1);
 });
 
+test("a state that comes while the loop ends is not lost", async () => {
+  const held = heldLoop(EMPTY);
+  await held.pump();
+  await held.answer("full");
+  held.pump();
+  held.now.state = { ...EMPTY, psi: 0.5 };
+  await held.pump();
+  assert.equal(held.asked.length, 2);
+});
+
 test("an error is reported once, and the next state is requested", async () => {
   const held = heldLoop(EMPTY);
   await held.pump();

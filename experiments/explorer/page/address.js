@@ -2,9 +2,7 @@
 // starts=1,mean&psi=0.7&edits=components:3:2.5:0-4. Fields with their usual value are
 // left out, so that the first state has an empty text.
 
-import { EMPTY, MAX_EDITS, MAX_SIGMA, MAX_STARTS, bounded } from "./state.js";
-
-const MAX_SEED = 2 ** 32 - 1;
+import { EMPTY, MAX_EDITS, MAX_SEED, MAX_SIGMA, MAX_STARTS, bounded } from "./state.js";
 
 /** Returns the text of a range of layers, the last layer included. */
 export function layersText(layers) {

@@ -10,7 +10,7 @@ const CAPTION = 22;
 const SLOW_MS = 250; // shorter work is not announced, because the text would flicker
 const LONG_MS = 2000;
 
-async function decoded(content, bytes) {
+async function bitmapOf(content, bytes) {
   return createImageBitmap(new Blob([bytes], { type: content.mime ?? "image/png" }), { colorSpaceConversion: "none" });
 }
 
@@ -101,7 +101,7 @@ export function stage(app) {
         fit();
       },
       async show(which, { content, bytes }) {
-        const bitmap = await decoded(content, bytes);
+        const bitmap = await bitmapOf(content, bytes);
         const { canvas, figure } = slots[which];
         setAttributes(canvas, { width: bitmap.width, height: bitmap.height });
         canvas.getContext("2d").drawImage(bitmap, 0, 0);

@@ -4,9 +4,7 @@ import { button, choice, element, labelled, setText, setValue, uniqueId } from "
 import { classIndex, classText } from "./facts.js";
 import { follow } from "./jobs.js";
 import { slider } from "./slider.js";
-import { MAX_STARTS, bounded, nextSeed, startName, withRandomSeeds, withStart, withoutStart } from "./state.js";
-
-const MAX_SEED = 2 ** 32 - 1;
+import { MAX_SEED, MAX_STARTS, bounded, nextSeed, startName, withRandomSeeds, withStart, withoutStart } from "./state.js";
 
 /** Returns {element, update} of the list of pictures' starts, with the ways to add one. */
 export function startList(app) {

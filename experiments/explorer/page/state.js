@@ -6,6 +6,7 @@
 
 export const MAX_STARTS = 9;
 export const MAX_EDITS = 32;
+export const MAX_SEED = 2 ** 32 - 1;
 export const MAX_SIGMA = 10000;
 
 export const EMPTY = Object.freeze({

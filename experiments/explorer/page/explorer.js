@@ -37,6 +37,7 @@ function messageLine() {
     element: line,
     report: (error) => show(String(error.message ?? error).split("\n")[0], true),
     say: (words) => show(words, false),
+    clear: () => line.classList.contains("error") && (line.hidden = true),
   };
 }
 
@@ -87,6 +88,7 @@ function program(ask, about, place, messages) {
     view: { tab: about.groups[0].key, page: 0, search: "", open: null, isStrip: false, walk: [], subject: null, exported: null },
     report: messages.report,
     say: messages.say,
+    clear: messages.clear,
     group: (key) => about.groups.find((group) => group.key === key),
     slider: (key, number) => app.group(key)?.sliders.find((one) => one.number === number),
     canUndo: () => history.past.length > 0,
@@ -185,7 +187,7 @@ function build(app, el, keyTarget, messages) {
     sliders.focus(number);
   };
   app.loop = pictureLoop({
-    ask: app.ask, view: shown.view, later: sliders.later, report: app.report, onstatus: shown.onstatus,
+    ask: app.ask, view: shown.view, later: sliders.later, report: app.report, recovered: app.clear, onstatus: shown.onstatus,
     current: () => ({ state: app.state, moving: app.isMoving }),
   });
   app.parts = [top, shown, list, set, tabs, sliders, kept, saved];

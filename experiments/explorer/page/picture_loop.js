@@ -10,28 +10,36 @@ import { pictureKey, resolved } from "./state.js";
  * Args:
  *   ask: function of requests.js.
  *   current: returns {state, moving} of this moment.
- *   view: {arrange(indices), show(which, answer, state)} of the stage. `show` returns
- *     whether the picture is of full quality.
+ *   view: {arrange(indices), show(which, answer), fail(which)} of the stage. `show`
+ *     returns whether the picture is of full quality.
  *   later: returns a promise of less urgent work, or null where there is none.
  *   report: receives an error.
+ *   recovered: called when a picture comes after an error.
  *   onstatus: called when a request begins or ends.
  */
-export function pictureLoop({ ask, current, view, later, report, onstatus }) {
+export function pictureLoop({ ask, current, view, later, report, recovered, onstatus }) {
   let shown = [];
   let last = -1;
   let failures = 0;
   let isCalled = false;
+  let hasFailed = false;
   const status = { isBusy: false, since: 0, isOffline: false };
 
   async function request(state, which, key, moving) {
     try {
       const answer = await ask("picture", { state: resolved(state), which, moving });
-      const isFull = await view.show(which, answer, state);
+      const isFull = await view.show(which, answer);
       shown[which] = { key, moving: moving && !isFull };
       failures = 0;
+      if (hasFailed) recovered();
+      hasFailed = false;
     } catch (error) {
+      hasFailed = true;
       if (error.isOffline) failures += 1;
-      else shown[which] = { key, moving: false }; // a new attempt would fail in the same way
+      else {
+        shown[which] = { key, moving: false }; // a new attempt would fail in the same way
+        view.fail(which);
+      }
       report(error);
     }
   }

@@ -8,7 +8,11 @@ import { layerBar } from "./layer_bar.js";
 import { slider } from "./slider.js";
 
 function figureNodes(known) {
-  return figures(known).map(({ name, text, doubt, why }) =>
+  const all = figures(known);
+  if (all.every(({ text }) => text === "unknown")) {
+    return [element("span", { class: "figure" }, `${all.map(({ name }) => name).join(", ")} unknown`)];
+  }
+  return all.map(({ name, text, doubt, why }) =>
     element("span", { class: doubt ? "figure doubtful" : "figure", title: why }, `${name} ${text}${doubt && ` ${doubt}`}`),
   );
 }
@@ -46,7 +50,7 @@ function row(app, group, known) {
   const name = button("", toggle, { class: "name" });
   name.append(element("span", { class: "chevron", "aria-hidden": "true" }), element("b", {}, known.name), moves);
   const facts = element("span", { class: "facts" }, ...figureNodes(known));
-  const head = element("div", { class: "head" }, name, facts, range, off);
+  const head = element("div", { class: "head" }, name, range, facts, off);
   const now = () => {
     const edit = editOf(app.state, ...key) ?? { sigma: 0, layers: app.usualLayers(known) };
     return { ...edit, own: edit.layers, layers: layersOf(app.state, edit) };
@@ -66,7 +70,6 @@ function row(app, group, known) {
       bar.update(edit.layers, app.state.mode === "activation");
       follow.disabled = edit.own === undefined;
       setText(range, edit.own === undefined || edit.own === null ? "" : `layers ${layersText(edit.own)}`);
-      off.hidden = !isMoved;
       item.classList.toggle("moved", isMoved);
       item.classList.toggle("open", isOpen());
       setAttributes(name, { "aria-expanded": String(isOpen()) });

@@ -100,13 +100,14 @@ export function stage(app) {
         describe();
         fit();
       },
+      fail: (which) => slots[which]?.figure.classList.add("failed"),
       async show(which, { content, bytes }) {
         const bitmap = await bitmapOf(content, bytes);
         const { canvas, figure } = slots[which];
         setAttributes(canvas, { width: bitmap.width, height: bitmap.height });
         canvas.getContext("2d").drawImage(bitmap, 0, 0);
         bitmap.close();
-        figure.classList.remove("empty");
+        figure.classList.remove("empty", "failed");
         newest = { ...content, at: Date.now() };
         tell();
         return content.full !== false && content.mime === "image/png";

@@ -57,7 +57,7 @@ export function startList(app) {
       oninput: () => seed.value !== "" && app.preview(withSeed(which, bounded(seed.value, 0, MAX_SEED))),
       onchange: () => seed.value === "" && app.set(withSeed(which, 0)),
     });
-    const name = "seed" in start ? element("label", {}, "seed ", seed) : element("span", { class: "start-name" }, startName(start));
+    const name = "seed" in start ? element("label", {}, element("span", {}, "seed "), seed) : element("span", { class: "start-name" }, startName(start));
     return element("li", { class: "chip" }, name, isOnly ? null : off);
   }
   const withSeed = (which, seed) => ({
@@ -81,6 +81,7 @@ export function startList(app) {
         setValue(field, starts[which].seed);
         field.style.width = `${String(starts[which].seed).length + 4}ch`;
       });
+      list.classList.toggle("many", starts.length > 4);
       adding.disabled = starts.length >= MAX_STARTS;
     },
   };

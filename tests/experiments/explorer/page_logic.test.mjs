@@ -130,8 +130,8 @@ function heldLoop(state) {
       settle = { resolve, reject };
     }),
     current: () => now,
-    view: { arrange: () => {}, show: (which, answer) => (shown.push([which, answer]), answer === "full") },
-    later: () => null, report: (error) => errors.push(error), onstatus: () => {},
+    view: { arrange: () => {}, fail: (which) => shown.push([which, "failed"]), show: (which, answer) => (shown.push([which, answer]), answer === "full") },
+    later: () => null, report: (error) => errors.push(error), recovered: () => errors.pop(), onstatus: () => {},
   });
   const turn = () => new Promise((resolve) => setImmediate(resolve));
   const answer = async (value) => (settle.resolve(value), await turn());
@@ -182,10 +182,11 @@ test("an error is reported once, and the next state is requested", async () => {
   await held.pump();
   await held.fail(new Error("no such seed"));
   await held.pump();
-  assert.deepEqual([held.asked.length, held.errors.length], [1, 1]);
+  assert.deepEqual([held.asked.length, held.errors.length, held.shown], [1, 1, [[0, "failed"]]]);
   held.now.state = { ...EMPTY, psi: 0.5 };
   await held.pump();
-  assert.equal(held.asked.length, 2);
+  await held.answer("full");
+  assert.deepEqual([held.asked.length, held.errors.length], [2, 0]);
 });
 
 test("answers find their questions in any order, and errors reject them", async () => {

@@ -289,6 +289,8 @@ def test_error_is_one_line_and_the_page_goes_on(tab, explorer):
     page.evaluate("location.hash = '#starts=picture:nobody'")
     page.get_by_role("alert").wait_for()
     assert "nobody" in page.get_by_role("alert").inner_text()
+    assert page.locator("figure.failed").count() == 1
     page.evaluate("location.hash = '#starts=3'")
     page.wait_for_function("() => document.querySelector('.start-name') === null")
     np.testing.assert_array_equal(pixels(settled(page)), expected(explorer, starts=(state.Origin(3),)))
+    assert page.get_by_role("alert").count() == page.locator("figure.failed").count() == 0

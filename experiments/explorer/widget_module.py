@@ -41,7 +41,9 @@ def _add(folder: pathlib.Path, name: str, sources: dict[str, str], importing: tu
     for match in _IMPORT.finditer(source):
         _add(folder, match["file"], sources, (*importing, name))
         if " as " in match["names"]:
-            spaces.append(_space(folder, name, match["names"], match["file"]))
+            space = _space(folder, name, match["names"], match["file"])
+            if not any(space in before for before in sources.values()):
+                spaces.append(space)
     body = _EXPORT.sub("", _IMPORT.sub("", source))
     sources[name] = f"// {name}\n{''.join(spaces)}{body}\n"
 

@@ -112,6 +112,8 @@ def test_page_comes_up_with_the_picture_and_all_sliders(tab, explorer):
     page = tab()
     np.testing.assert_array_equal(pixels(page), expected(explorer))
     assert page.locator(".row").count() == 4
+    size = page.locator("canvas").first.evaluate("one => [getComputedStyle(one).imageRendering, one.clientWidth % 32]")
+    assert size == ["pixelated", 0]
     assert "r² 0.20 low" in page.locator("[data-number='2'] .facts").inner_text()
     assert "r² unknown" in page.locator("[data-number='3'] .facts").inner_text()
     assert page.locator(".made").inner_text().startswith("32 × 32 · rendered in")
@@ -268,6 +270,10 @@ def test_rows_of_pictures_open_their_slider(tab):
     page.get_by_role("button", name="Pictures").click()
     page.wait_for_function("() => [...document.querySelectorAll('.strip canvas')].every(canvas => canvas.height > 1)")
     assert page.locator(".strip canvas").count() == 4
+    shown = "() => document.querySelector('.strip canvas').toDataURL()"
+    before = page.evaluate(shown)
+    page.evaluate("location.hash = '#layers=7'")
+    page.wait_for_function(f"before => ({shown})() !== before", arg=before)
     page.get_by_role("button", name="Open v2").click()
     assert page.locator("[data-number='2'] .details").is_visible()
     assert page.evaluate("document.activeElement.ariaLabel") == "v2"

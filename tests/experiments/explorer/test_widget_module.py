@@ -33,7 +33,8 @@ def test_joined_modules_compute_the_same(tmp_path):
     _write(
         tmp_path,
         first='import * as all from "./second.js";\nimport { THREE } from "./third.js";\n'
-        "export default all.twice(THREE) + all.ONE;\n",
+        'import { four } from "./fourth.js";\nexport default all.twice(THREE) + all.ONE + four() - 4;\n',
+        fourth='import * as all from "./second.js";\nexport const four = () => 3 + all.ONE;\n',
         second='import { THREE } from "./third.js";\nexport function twice(x) { return 2 * x + THREE - 3; }\n'
         "export const ONE = 1;\n",
         third="export const THREE = 3;\n",

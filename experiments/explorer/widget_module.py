@@ -37,15 +37,14 @@ def _add(folder: pathlib.Path, name: str, sources: dict[str, str], importing: tu
     if name in importing:
         raise InputError(f"{name}: imports itself through {', '.join(importing)}")
     source = (folder / name).read_text(encoding="utf-8")
-    spaces = []
     for match in _IMPORT.finditer(source):
         _add(folder, match["file"], sources, (*importing, name))
         if " as " in match["names"]:
             space = _space(folder, name, match["names"], match["file"])
-            if not any(space in before for before in sources.values()):
-                spaces.append(space)
+            if space not in sources[match["file"]]:
+                sources[match["file"]] += space
     body = _EXPORT.sub("", _IMPORT.sub("", source))
-    sources[name] = f"// {name}\n{''.join(spaces)}{body}\n"
+    sources[name] = f"// {name}\n{body}\n"
 
 
 def _space(folder: pathlib.Path, name: str, names: str, file: str) -> str:

@@ -153,10 +153,11 @@ class Explorer:
         columns = messages.integer(request.content.get("columns", 5), "columns", 1, 15)
         count = messages.integer(request.entry("count"), "count", 1, _MAX_STRIP // columns)
         which = messages.integer(request.content.get("which", 0), "which", 0, state.MAX_STARTS - 1)
+        layers = state.read_layers(request.content.get("layers"))
         last = min(first + count, len(self.renderer.directions.group(group).sliders))
         if first >= last:
             raise InputError(f"strip: {group} has no slider {first}")
-        rows = [self._row(request, wanted, which, Move(group, k), columns) for k in range(first, last)]
+        rows = [self._row(request, wanted, which, Move(group, k, layers), columns) for k in range(first, last)]
         pixels = np.concatenate(rows)
         file = encoding.encode(pixels)
         return {
@@ -168,7 +169,7 @@ class Explorer:
         """Returns a picture of one slider's range in small images. Other pictures may
         come between two of them.
         """
-        layers = self.renderer.directions.slider(move.group, move.number).layers
+        layers = self.renderer.directions.slider(move.group, move.number).layers or move.layers
         frames = animating.swept(self.renderer, wanted, which, dataclasses.replace(move, layers=layers), columns)
         cells = []
         for frame in frames:

@@ -118,9 +118,62 @@ def _is_same_origin(headers: Headers, host: str, is_known: bool) -> bool:
     return origin.scheme in ("http", "https") and bool(origin.netloc) and origin.netloc in hosts
 
 
-def application(explorer: Explorer, hosts: tuple[str, ...] = LOOPBACK, token: str = "") -> Guard:
-    """Returns the application of an explorer."""
-    desk = _Desk(explorer)
+class Desk:
+    """Answers messages: pictures one after another, strips one after another, and all
+    other messages beside them.
+
+    Attributes:
+        count: number of pictures that pages have asked for under a name.
+    """
+
+    def __init__(self, explorer: Explorer):
+        self._explorer = explorer
+        strips, self._others = ThreadPoolExecutor(1, "strips"), ThreadPoolExecutor(4, "messages")
+        self._threads = {"picture": ThreadPoolExecutor(1, "pictures"), "strip": strips, "save": strips}
+        self._newest: dict[tuple[str, int], int] = {}  # number of the newest picture that a page waits for
+        self.count = 0
+
+    async def answer(self, request: Request) -> Response:
+        """Answers one message."""
+        try:
+            content, payload = messages.read(await _body(request))
+        except MessageError as error:
+            return JSONResponse({"id": None, "error": str(error)}, 400)
+        except ClientDisconnect:
+            return Response(status_code=499)
+        is_old = self._number(content)
+        gone = asyncio.create_task(_until_gone(request))
+        try:
+            threads = self._threads.get(str(content.get("kind")), self._others)
+            answer, data = await asyncio.get_running_loop().run_in_executor(
+                threads, self._explorer.handle, content, payload, lambda: gone.done() or is_old()
+            )
+        finally:
+            gone.cancel()
+        status = 400 if answer.pop("bad", False) else 200
+        kind = "application/octet-stream" if data else "application/json"
+        return Response(messages.write(answer, data), status, media_type=kind)
+
+    def _number(self, content: dict[str, Any]) -> Callable[[], bool]:
+        """Returns a function that tells whether the page has sent a newer state for the
+        same picture.
+        """
+        client, which = content.get("client"), content.get("which", 0)
+        if content.get("kind") != "picture" or not isinstance(client, str) or type(which) is not int:
+            return lambda: False
+        self.count += 1
+        key, own = (client[:64], which), self.count
+        self._newest[key] = own
+        while len(self._newest) > _MAX_CLIENTS:
+            del self._newest[next(iter(self._newest))]
+        return lambda: self._newest.get(key, own) != own
+
+
+def application(
+    explorer: Explorer, hosts: tuple[str, ...] = LOOPBACK, token: str = "", desk: Desk | None = None
+) -> Guard:
+    """Returns the application of an explorer, by default with a desk of its own."""
+    desk = desk or Desk(explorer)
     files = {path.name: path for path in sorted(PAGE.iterdir()) if path.is_file()} if PAGE.is_dir() else {}
 
     async def index(request: Request) -> Response:
@@ -152,54 +205,6 @@ def _file(files: dict[str, pathlib.Path], name: str) -> Response:
         return PlainTextResponse("error: there is no such file\n", 404)
     kind = "text/javascript" if name.endswith(".js") else mimetypes.guess_type(name)[0]
     return Response(files[name].read_bytes(), media_type=kind or "application/octet-stream")
-
-
-class _Desk:
-    """Answers messages: pictures one after another, strips one after another, and all
-    other messages beside them.
-    """
-
-    def __init__(self, explorer: Explorer):
-        self._explorer = explorer
-        strips, self._others = ThreadPoolExecutor(1, "strips"), ThreadPoolExecutor(4, "messages")
-        self._threads = {"picture": ThreadPoolExecutor(1, "pictures"), "strip": strips, "save": strips}
-        self._newest: dict[tuple[str, int], int] = {}  # number of the newest picture that a page waits for
-        self._count = 0
-
-    async def answer(self, request: Request) -> Response:
-        """Answers one message."""
-        try:
-            content, payload = messages.read(await _body(request))
-        except MessageError as error:
-            return JSONResponse({"id": None, "error": str(error)}, 400)
-        except ClientDisconnect:
-            return Response(status_code=499)
-        is_old = self._number(content)
-        gone = asyncio.create_task(_until_gone(request))
-        try:
-            threads = self._threads.get(str(content.get("kind")), self._others)
-            answer, data = await asyncio.get_running_loop().run_in_executor(
-                threads, self._explorer.handle, content, payload, lambda: gone.done() or is_old()
-            )
-        finally:
-            gone.cancel()
-        status = 400 if answer.pop("bad", False) else 200
-        kind = "application/octet-stream" if data else "application/json"
-        return Response(messages.write(answer, data), status, media_type=kind)
-
-    def _number(self, content: dict[str, Any]) -> Callable[[], bool]:
-        """Returns a function that tells whether the page has sent a newer state for the
-        same picture.
-        """
-        client, which = content.get("client"), content.get("which", 0)
-        if content.get("kind") != "picture" or not isinstance(client, str) or type(which) is not int:
-            return lambda: False
-        self._count += 1
-        key, own = (client[:64], which), self._count
-        self._newest[key] = own
-        while len(self._newest) > _MAX_CLIENTS:
-            del self._newest[next(iter(self._newest))]
-        return lambda: self._newest.get(key, own) != own
 
 
 async def _body(request: Request) -> bytes:

@@ -21,7 +21,7 @@ import numpy as np
 from absl import flags
 
 from ganspace_jax import command_line, named_scorers, shared_flags
-from ganspace_jax.directions import edits
+from ganspace_jax.directions import components, edits
 from ganspace_jax.errors import InputError
 from ganspace_jax.files import charts
 from ganspace_jax.measures import effects
@@ -47,13 +47,14 @@ def main():
         scorer = named_scorers.load(FLAGS.scorer, reference, generator_name=name, probe_directory=FLAGS.probe)
         changes = _changes(generator, found, scorer)
         measured = effects.summarize(changes, scorer.names)
-        shown = _shown(measured)
-        text = effects.table(shown, range(len(found)))
+        shown, labels = _shown(measured), [components.label(found, k) for k in range(len(found))]
+        text = effects.table(shown, range(len(found)), labels)
         (directory / "effects.md").write_text(text + "\n")
         report = {"factors": measured.names, "size": measured.size.tolist(), "slope": measured.slope.tolist()}
+        report["components"] = labels
         report["scales"] = scorer.scales.tolist()  # a change of 1 in the value's own unit
         (directory / "effects.json").write_text(json.dumps(report, indent=2) + "\n")
-        charts.effects(directory / "effects.png", shown.size, shown.names)
+        charts.effects(directory / "effects.png", shown.size, shown.names, labels)
     print(text)
     if len(shown.names) < len(measured.names):
         print(f"The {len(shown.names)} values that move most; effects.json has all {len(measured.names)}.")

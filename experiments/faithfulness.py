@@ -17,6 +17,7 @@ import numpy as np
 from absl import flags
 
 from ganspace_jax import command_line, shared_flags
+from ganspace_jax.directions import components
 from ganspace_jax.files import charts
 from ganspace_jax.measures import layer_response
 
@@ -32,13 +33,14 @@ def main():
         found = command_line.load_components()
         _, generator = command_line.load_generator(found)
         measured = layer_response.measure(generator, found, num_samples=FLAGS.num_samples, seed=FLAGS.seed)
-        text = layer_response.table(measured)
+        labels = [components.label(found, k) for k in range(len(found))]
+        text = layer_response.table(measured, labels=labels)
         (directory / "faithfulness.md").write_text(text + "\n")
         report = {name: np.asarray(value).tolist() for name, value in measured._asdict().items()}
         (directory / "faithfulness.json").write_text(json.dumps(report, indent=2) + "\n")
         charts.layer_response(
             directory / "faithfulness.png",
-            sigmas=measured.sigmas, own=measured.own, spread=measured.spread, others=measured.others,
+            sigmas=measured.sigmas, own=measured.own, spread=measured.spread, others=measured.others, labels=labels,
         )  # fmt: skip
     print(text)
 

@@ -8,7 +8,7 @@ of what transfers.
         --flagfile=experiments/flags/transfer_biggan_deep_scenes.flags
 
 Writes into workdir: transfer.json, transfer.md (a table of correlations with bootstrap
-intervals), for each of the first components transfer_v*.png (rows: classes; columns:
+intervals), for each of the first components transfer_NAME.png (rows: classes; columns:
 standard deviations), and run.flags.
 """
 
@@ -19,7 +19,7 @@ import numpy as np
 from absl import flags
 
 from ganspace_jax import command_line, named_scorers, shared_flags
-from ganspace_jax.directions import edited_images, edits
+from ganspace_jax.directions import components, edited_images, edits
 from ganspace_jax.directions.edited_images import FALLBACK_SEED, View
 from ganspace_jax.errors import InputError
 from ganspace_jax.files import pictures, tables
@@ -52,10 +52,10 @@ def main():
             for name, one in zip(names, measured, strict=True)
         }
         (directory / "transfer.json").write_text(json.dumps(report, indent=2) + "\n")
-        text = _table(names, measured, len(found))
+        text = _table(names, measured, [components.label(found, k) for k in range(len(found))])
         (directory / "transfer.md").write_text(text + "\n")
         for k in range(min(FLAGS.num_pictures, len(found))):
-            _draw(directory / f"transfer_v{k}.png", generator, found, k, names)
+            _draw(directory / f"transfer_{components.label(found, k)}.png", generator, found, k, names)
     print(text)
 
 
@@ -78,10 +78,10 @@ def _measure(generator, found, num_classes, name):
     return [class_transfer.between(source, measure(label, FLAGS.seed + 1)) for label in range(num_classes)]
 
 
-def _table(names, measured, num_components):
+def _table(names, measured, labels):
     rows = [
-        [f"v{k}", *(f"{one.correlation[k]:.2f} ({one.low[k]:.2f} to {one.high[k]:.2f})" for one in measured)]
-        for k in range(num_components)
+        [label, *(f"{one.correlation[k]:.2f} ({one.low[k]:.2f} to {one.high[k]:.2f})" for one in measured)]
+        for k, label in enumerate(labels)
     ]
     return tables.markdown(["", *names], rows)
 
@@ -93,7 +93,7 @@ def _draw(path, generator, found, k, names):
         basis, view = edited_images.resolve(found, View(Synthesis(label)), generator)
         start = edited_images.start_of_seed(generator, FALLBACK_SEED, view.synthesis)
         rows.append(edited_images.component_rows(generator, basis, start, [k], sigmas, view)[0])
-    title = f"v{k} of {names[found.spec.label]}, applied to every class; steps in standard deviations"
+    title = f"{components.label(found, k)} of {names[found.spec.label]}, applied to every class; steps in standard deviations"
     columns = [f"{sigma:+.1f}" for sigma in sigmas]
     pictures.save_png(path, pictures.labelled_rows(np.stack(rows), names, columns, title=title))
 

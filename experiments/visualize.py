@@ -6,6 +6,7 @@ r"""Draws what components do: one row of images per component.
     python -m experiments.visualize \
         --flagfile=experiments/flags/visualize_stylegan2_scenes.flags
 
+Rows of named directions show their names, and move the layers of their own range.
 Writes into workdir: components.png, from the mean latent, and random.png, the same
 start with random directions, the baseline. Rows of directions in z start from seed 1
 instead: a generator without w has no mean latent, and a mean w has no z that could
@@ -85,10 +86,18 @@ def _draw(path, subject, file_name, title):
     rows = edited_images.component_rows(generator, basis, start, range(count), sigmas, view)
     labels = [f"random {k}" for k in range(count)]
     if file_name == "components":
-        labels = [f"v{k}  {components.figure(basis.variance_ratio[k], '.1%')}" for k in range(count)]
+        labels = [_label(basis, k) for k in range(count)]
     columns = [f"{sigma:+.1f}" for sigma in sigmas]
     title = f"{title}; steps in standard deviations"
     pictures.save_png(path, pictures.labelled_rows(rows, labels, columns, title=title))
+
+
+def _label(basis, k):
+    """Returns a component's share of the variance, or its layers if it has a name."""
+    if not basis.named:
+        return f"v{k}  {components.figure(basis.variance_ratio[k], '.1%')}"
+    own = basis.named[k]
+    return own.name if own.layers is None else f"{own.name}  {own.range_text()}"
 
 
 def _animate(directory, generator, basis, start, view):

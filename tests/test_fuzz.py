@@ -21,11 +21,13 @@ import pytest
 from checkpoints_convert import formats
 from ganspace_jax.directions import components, foreign_files
 from ganspace_jax.directions.components import Components, Source
+from ganspace_jax.directions.named_directions import NamedDirection
 from ganspace_jax.errors import InputError
 from ganspace_jax.files import resume
 from ganspace_jax.generators import base, stylegan2, zoo
 from ganspace_jax.run import Run
 from ganspace_jax.sampling.layers import LayerSpec
+from ganspace_jax.statistics.monotone_curves import Curve
 from tests import mutations
 
 GOLDEN = pathlib.Path(__file__).parent / "golden"
@@ -65,7 +67,11 @@ def _own_components(directory):
     options = {**dataclasses.asdict(spec), "num_samples": 9, "seed": 4, "estimator": "exact"}
     source = Source("g", "0a1b", "decomposition", options, 9, 2, "float32", ("a sentence",))
     figures = [draw(3) for _ in range(5)]
-    own = Components(draw(3, 2, 2, 5), draw(2, 2, 5), draw(3), draw(3, 6), draw(6), *figures, draw(3), spec, source)
+    curve = Curve(np.arange(1, 5, dtype=np.float32), np.sort(draw(4)))
+    named = (NamedDirection("a", (0, 2), draw(6), curve, "m"), NamedDirection("b"), NamedDirection("c", None, draw(6)))
+    own = Components(
+        draw(3, 2, 2, 5), draw(2, 2, 5), draw(3), draw(3, 6), draw(6), *figures, draw(3), spec, source, named
+    )  # fmt: skip
     path = directory / "components.npz"
     components.save(path, own)
     return Subject(path, lambda path: vars(foreign_files.load_components(path)))
@@ -105,11 +111,14 @@ def _changed_components(arrays):
         yield {key: value for key, value in arrays.items() if key != name}
         yield {**arrays, f"{name}_more": arrays[name]}
     about = json.loads(str(arrays["about"]))
-    for part, entries in about.items():
+    for part, whole in about.items():
+        entries = whole[0] if part == "named" else whole
         for name in entries:
             shorter = {key: value for key, value in entries.items() if key != name}
             for changed in (shorter, *({**entries, name: value} for value in VALUES)):
-                yield {**arrays, "about": np.array(json.dumps({**about, part: changed}))}
+                own = [changed, *whole[1:]] if part == "named" else changed
+                yield {**arrays, "about": np.array(json.dumps({**about, part: own}))}
+        yield from ({**arrays, "about": np.array(json.dumps({**about, part: value}))} for value in VALUES)
     for text in ("", "{", "3", "null", "[]", '{"spec": 1}', "[" * 5000, "\x1b[2J", json.dumps({**about, "more": 1})):
         yield {**arrays, "about": np.array(text)}
 

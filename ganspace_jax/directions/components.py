@@ -3,12 +3,12 @@ file.
 
 The file has the keys, shapes and signs of the original GANSpace's .npz, with spatial
 layers channels first. So each program reads the other's files. The keys `r2`,
-`stability`, `variance_error`, `about` and `checksum` are additions.
+`stability`, `variance_error`, `about` and `checksum` are additions, and so are
+`readouts`, `curve_knots` and `curve_values` of named directions.
 """
 
 import contextlib
 import dataclasses
-import json
 import os
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -16,7 +16,8 @@ from typing import Any
 import numpy as np
 
 from ganspace_jax import errors
-from ganspace_jax.directions import about_text, array_checks
+from ganspace_jax.directions import about_text, array_checks, named_directions
+from ganspace_jax.directions.named_directions import NamedDirection
 from ganspace_jax.directions.sources import UNKNOWN, Source
 from ganspace_jax.errors import InputError
 from ganspace_jax.files import checksums, tables
@@ -25,7 +26,7 @@ from ganspace_jax.sampling.layers import LayerSpec
 from ganspace_jax.shapes import Float
 
 _KEYS = ("act_comp", "act_mean", "act_stdev", "lat_comp", "lat_mean", "lat_stdev", "var_ratio", "random_stdevs", "r2",
-         "stability", "variance_error")  # fmt: skip
+         "stability", "variance_error", *named_directions.ARRAYS)  # fmt: skip
 CHECKSUM = "checksum"  # name of the array that stores the checksum of all other arrays
 
 
@@ -52,6 +53,7 @@ class Components:
         variance_error: jackknife standard error of the variance, relative to it.
         spec: which layer and which samples the components belong to.
         source: how they were found.
+        named: names, layer ranges and read-outs, one per component; () without names.
     """
 
     activation_components: Float[np.ndarray, "c *layer"]
@@ -67,6 +69,7 @@ class Components:
     variance_error: Float[np.ndarray, "c"]
     spec: LayerSpec
     source: Source
+    named: tuple[NamedDirection, ...] = ()
 
     def __len__(self) -> int:
         return len(self.activation_stdevs)
@@ -86,8 +89,9 @@ def save(path: str | os.PathLike[str], components: Components) -> None:
         "r2": components.r2,
         "stability": components.stability,
         "variance_error": components.variance_error,
+        **named_directions.to_arrays(components.named),
     }
-    about = json.dumps({"source": dataclasses.asdict(components.source), "spec": dataclasses.asdict(components.spec)})
+    about = about_text.write(components.spec, components.source, components.named)
     known: dict[str, Any] = {key: np.asarray(array, np.float32) for key, array in arrays.items() if array is not None}
     # First, so that damage which hides the end of the archive's index hides neither.
     first = {"about": np.array(about), CHECKSUM: _checksum(known, about)}
@@ -150,7 +154,7 @@ def from_arrays(arrays: Any) -> Components:
         raise ValueError("is one array; must be an .npz")
     text, saved = str(arrays["about"]), arrays.get(CHECKSUM)  # files of earlier versions have no checksum
     arrays = {name: array_checks.in_float32(name, arrays[name]) for name in _KEYS if name in arrays}
-    spec, source = about_text.read(text)
+    spec, source, entries = about_text.read(text)
     components = Components(
         activation_components=channels_last(array_checks.without_axis(arrays, "act_comp", 1)),
         activation_mean=_read_mean(arrays, "act_mean"),
@@ -165,6 +169,7 @@ def from_arrays(arrays: Any) -> Components:
         variance_error=arrays["variance_error"],
         spec=spec,
         source=source,
+        named=named_directions.from_file(entries, arrays),
     )
     check_arrays(components)
     if saved is not None and not np.array_equal(saved, _checksum(arrays, text)):
@@ -208,6 +213,7 @@ def check_arrays(components: Components) -> None:
     for directions, mean in pairs:
         if mean is not None and directions.shape[1:] != mean.shape:
             raise ValueError(f"a mean of shape {mean.shape} for directions of shape {directions.shape}")
+    named_directions.check(components.named, components.latent_components)
 
 
 def check_generator(components: Components, generator: str, fingerprint: str) -> None:
@@ -233,8 +239,8 @@ def channels_last(x: np.ndarray) -> np.ndarray:
 
 
 def summary(components: Components) -> dict[str, Any]:
-    """Returns the figures of every component and their source, for JSON. Unknown
-    figures are None.
+    """Returns the figures of every component, its name and their source, for JSON.
+    Unknown figures are None.
     """
     figures = {
         "variance_ratio": components.variance_ratio,
@@ -248,6 +254,8 @@ def summary(components: Components) -> dict[str, Any]:
         {"component": k, **{name: _known(values[k]) for name, values in figures.items()}}
         for k in range(len(components))
     ]
+    for row, entry in zip(rows, named_directions.to_entries(components.named), strict=False):
+        row.update(entry)
     about = {**dataclasses.asdict(components.source), **dataclasses.asdict(components.spec)}
     return {"source": about, "components": rows}
 
@@ -259,6 +267,11 @@ def _known(value: np.floating) -> float | None:
 def figure(value: float | np.floating, form: str) -> str:
     """Returns a number as text, or "unknown" for NaN."""
     return UNKNOWN if np.isnan(value) else format(value, form)
+
+
+def label(components: Components, component: int) -> str:
+    """Returns the name of a component, or v and its index if it has none."""
+    return components.named[component].name if components.named else f"v{component}"
 
 
 def table(components: Components) -> str:
@@ -275,4 +288,8 @@ def table(components: Components) -> str:
             angle if angle == UNKNOWN else f"{angle} deg",
             figure(components.r2[k], ".3f"),
         ])  # fmt: skip
+    if components.named:
+        header.insert(1, "name")
+        header.insert(2, "layers")
+        rows = [[row[0], one.name, one.range_text(), *row[1:]] for row, one in zip(rows, components.named, strict=True)]
     return tables.aligned(header, rows)

@@ -205,7 +205,7 @@ def edited_images(
         InputError: if an edit does not fit the generator.
     """
     for edit in (edit for column in columns for edit in column):
-        edits.check(edit, len(components), generator.latent_shape[0])
+        edits.check(edits.resolve(edit, components), len(components), generator.latent_shape[0])
     settings = _own_settings(start, view, len(columns))
     if view.mode == "latent":
         moved = [move(generator, components, start, column, view) for column in columns]

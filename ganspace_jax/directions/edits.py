@@ -1,72 +1,100 @@
 """Edits: they move latents, or activations, along components in a range of layers.
 
 An edit is written as in the paper, E(v3, 0-4)=2.5: component 3, layers 0 to 4
-inclusive, 2.5 standard deviations.
+inclusive, 2.5 standard deviations. edit_texts.py lists the forms with names and values.
 """
 
 import dataclasses
-import re
 from collections.abc import Sequence
 
 import jax.numpy as jnp
 import numpy as np
+from jax import lax
 
+from ganspace_jax import errors
+from ganspace_jax.directions import edit_texts, readouts
 from ganspace_jax.directions.components import Components
+from ganspace_jax.directions.edit_texts import ALL, DEFAULT_SIGMA, Layers, Parts
+from ganspace_jax.directions.readouts import by_layer
 from ganspace_jax.errors import InputError
-from ganspace_jax.shapes import Array, Float
+from ganspace_jax.shapes import Array, Bool, Float
 
-DEFAULT_SIGMA = 2.0
+__all__ = ["ALL", "Edit", "by_layer"]
+
 MAX_SIGMA = 10_000.0  # standard deviations; beyond it float32 images are noise or NaN
-
-_FORM = re.compile(
-    r"\s*E\(\s*v(?P<component>\d{1,9})\s*(?:,\s*(?P<layers>all|\d{1,9}(?:\s*-\s*\d{1,9})?)\s*)?\)"
-    r"\s*(?:=\s*(?P<sigma>[^\s=]+)\s*)?"
-)
 
 
 @dataclasses.dataclass(frozen=True)
 class Edit:
-    """A step along one component.
+    """A step along one component, or a value that the component sets.
 
     Attributes:
-        component: index of the component, from 0.
-        layers: [start, stop) of the latents that are moved; None for all layers.
+        component: index of the component, from 0, or name of a named direction.
+        layers: [start, stop) of the latents that are moved, ALL for all layers; None
+            for the direction's own range, which is all layers unless it is named.
         sigma: length of the step, in standard deviations.
+        value: value to set instead of a step, in the scorer's own unit; None: a step.
+        share: share of the way to the value, from 0 to 1.
     """
 
-    component: int
-    layers: tuple[int, int] | None = None
+    component: int | str
+    layers: Layers | None = None
     sigma: float = DEFAULT_SIGMA
+    value: float | None = None
+    share: float = 1.0
 
     @classmethod
     def parse(cls, text: str) -> "Edit":
-        """Returns the edit of a text such as E(v3, 0-4)=2.5, E(v3, 2) or E(v3), layers
-        inclusive.
+        """Returns the edit of a text such as E(v3, 0-4)=2.5, E(v3, 2), E(v3),
+        light_intensity=2 or horizontal:=0.5, layers inclusive.
 
         Raises:
             InputError: if the text is not an edit.
         """
-        match = _FORM.fullmatch(text)
-        sigma = _number(match["sigma"] or str(DEFAULT_SIGMA)) if match else None
-        if match is None or sigma is None:
-            raise InputError(f"--edit={text}: not an edit; write for example E(v3, 0-4)=2.5 or E(v3, all)=-2")
-        layers = None
-        if match["layers"] not in (None, "all"):
-            first, _, last = match["layers"].partition("-")
-            layers = (int(first), int(last or first) + 1)
-        return cls(int(match["component"]), layers, sigma)
+        return cls(*edit_texts.parse(text))
 
     def __str__(self) -> str:
-        """Returns the paper's form, with an inclusive last layer."""
-        layers = "all" if self.layers is None else f"{self.layers[0]}-{self.layers[1] - 1}"
-        return f"E(v{self.component}, {layers})={self.sigma:g}"
+        """Returns the paper's form, with an inclusive last layer, or the name."""
+        return edit_texts.write(Parts(self.component, self.layers, self.sigma, self.value))
+
+    @property
+    def index(self) -> int:
+        """Index of the component. Raises TypeError if the edit has a name and is not
+        resolved.
+        """
+        if isinstance(self.component, str):
+            raise TypeError(f"{self}: has no index before it is resolved")
+        return self.component
+
+    def scaled(self, share: float) -> "Edit":
+        """Returns the edit of a share of the step, or of the way to the value."""
+        if self.value is None:
+            return dataclasses.replace(self, sigma=self.sigma * share + 0.0)
+        return dataclasses.replace(self, share=self.share * share)
 
 
-def _number(text: str) -> float | None:
-    try:
-        return float(text)
-    except ValueError:
-        return None
+def resolve(edit: Edit, components: Components) -> Edit:
+    """Returns the edit with the index of its component, and with the direction's own
+    range of layers if it has none.
+
+    Raises:
+        InputError: if no direction has the name, or if there is no such component.
+    """
+    index = _index(edit, components) if isinstance(edit.component, str) else edit.index
+    if not 0 <= index < len(components):
+        raise InputError(f"--edit={edit}: there is no component {index}; they go from 0 to {len(components) - 1}")
+    own = components.named[index].layers if components.named else None
+    return dataclasses.replace(edit, component=index, layers=own if edit.layers is None else edit.layers)
+
+
+def _index(edit: Edit, components: Components) -> int:
+    names = [one.name for one in components.named]
+    if edit.component in names:
+        return names.index(edit.component)
+    if not names:
+        raise InputError(f"--edit={edit}: these components have no names; write for example E(v0)=2")
+    hint = errors.nearest(str(edit.component), names)
+    raise InputError(f"--edit={edit}: no direction is named {edit.component!r}; {hint}there are {', '.join(names)}")
 
 
 def check_sigma(sigma: float, flag: str) -> None:
@@ -78,17 +106,21 @@ def check_sigma(sigma: float, flag: str) -> None:
 
 
 def check(edit: Edit, num_components: int, num_layers: int) -> None:
-    """Raises InputError if the component or a layer does not exist, or if the step is
-    too large.
+    """Raises InputError if the component or a layer of a resolved edit does not exist,
+    or if the step is too large.
     """
-    if not 0 <= edit.component < num_components:
-        raise InputError(
-            f"--edit={edit}: there is no component {edit.component}; they go from 0 to {num_components - 1}"
-        )
-    start, stop = edit.layers or (0, num_layers)
+    if not 0 <= edit.index < num_components:
+        raise InputError(f"--edit={edit}: there is no component {edit.index}; they go from 0 to {num_components - 1}")
+    start, stop = layer_range(edit, num_layers)
     if not 0 <= start < stop <= num_layers:
         raise InputError(f"--edit={edit}: layers must be within 0-{num_layers - 1}, the first not after the last")
     check_sigma(edit.sigma, f"--edit={edit}")
+
+
+def layer_range(edit: Edit, num_layers: int) -> tuple[int, int]:
+    """Returns the range [start, stop) of layers of a resolved edit."""
+    start, stop = edit.layers or ALL
+    return start, num_layers if stop is None else stop
 
 
 def apply(
@@ -98,7 +130,8 @@ def apply(
     edits added up.
 
     With hierarchical z (BigGAN) each layer owns a chunk of z; an edit moves the chunks
-    of its layers.
+    of its layers. Edits that set values follow the steps, all values together; a value
+    out of reach becomes the nearest end of its range (readouts.reach).
 
     Args:
         latents: per-layer latents.
@@ -106,27 +139,58 @@ def apply(
         edits: the edits.
         centred: whether w is first replaced by w - <w - mean, u> u / <u, u>, so that
             its coordinate along u becomes sigma * stdev (the original's "absolute"
-            edits). With directions by layer, each layer has its own coordinate.
+            edits). With directions by layer, each layer has its own coordinate. An
+            edit that sets a value sets its coordinate anyway.
 
     Raises:
         InputError: if an edit does not fit, or a mean that is needed is unknown.
     """
     num_layers, width = latents.shape[1:]
-    moved = latents
-    for edit in edits:
+    moved, resolved = latents, [resolve(edit, components) for edit in edits]
+    for edit in resolved:
         check(edit, len(components), num_layers)
-        direction = by_layer(components.latent_components[edit.component], num_layers, width)
-        start, stop = edit.layers or (0, num_layers)
-        step = edit.sigma * components.latent_stdevs[edit.component] * direction
+        if edit.value is not None:
+            continue
+        direction = by_layer(components.latent_components[edit.index], num_layers, width)
+        step = edit.sigma * components.latent_stdevs[edit.index] * direction
         if centred:
             if components.latent_mean is None:
                 raise InputError("--centred: these components have no mean; leave the flag out")
             away = latents - by_layer(components.latent_mean, num_layers, width)
             has_chunks = components.latent_components.ndim == 2 and components.latent_components.shape[1] != width
             step = step - _coordinate(away, direction, (1, 2) if has_chunks else (2,)) * direction
-        layer = jnp.arange(num_layers)[:, None]
-        moved = moved + jnp.where((layer >= start) & (layer < stop), step, 0.0)
-    return moved
+        moved = moved + jnp.where(_moves(edit, num_layers), step, 0.0)
+    return _with_values(moved, components, [edit for edit in resolved if edit.value is not None])
+
+
+def _moves(edit: Edit, num_layers: int) -> Bool[np.ndarray, "layers 1"]:
+    start, stop = layer_range(edit, num_layers)
+    layer = np.arange(num_layers)[:, None]
+    return (layer >= start) & (layer < stop)
+
+
+def _with_values(
+    latents: Float[Array, "n layers d"], components: Components, chosen: Sequence[Edit]
+) -> Float[Array, "n layers d"]:
+    """Returns latents with the values of resolved edits."""
+    if not chosen:
+        return latents
+    num_layers, width = latents.shape[1:]
+    indices = [edit.index for edit in chosen]
+    moves = [
+        np.where(
+            _moves(edit, num_layers),
+            components.latent_stdevs[k] * np.reshape(components.latent_components[k], (-1, width)),
+            0.0,
+        )
+        for k, edit in zip(indices, chosen, strict=True)
+    ]
+    wanted = [edit.value for edit in chosen if edit.value is not None]
+    multiples = readouts.steps(latents, components, indices, wanted, moves)
+    shares = jnp.array([edit.share for edit in chosen])
+    return latents + jnp.einsum(
+        "nm,mld->nld", multiples * shares, jnp.asarray(np.stack(moves), jnp.float32), precision=lax.Precision.HIGHEST
+    )
 
 
 def _coordinate(away: Array, direction: Array, axes: tuple[int, ...]) -> Array:
@@ -135,13 +199,6 @@ def _coordinate(away: Array, direction: Array, axes: tuple[int, ...]) -> Array:
     """
     square = jnp.sum(direction[None] ** 2, axis=axes, keepdims=True)
     return jnp.sum(away * direction, axis=axes, keepdims=True) / jnp.where(square > 0, square, 1.0)
-
-
-def by_layer(latent: Float[np.ndarray, "*l"], num_layers: int, width: int) -> Float[Array, "layers d"]:
-    """Returns each layer's row of a latent: its own row, all of a vector, or its chunk
-    of one (hierarchical z).
-    """
-    return jnp.broadcast_to(jnp.reshape(latent, (-1, width)), (num_layers, width))
 
 
 def activation_offset(
@@ -161,9 +218,14 @@ def activation_offset(
     """
     total = jnp.zeros(components.activation_components.shape[1:])
     for edit in edits:
-        check(dataclasses.replace(edit, layers=None), len(components), 1)
-        direction = jnp.asarray(components.activation_components[edit.component])
-        amount = edit.sigma * components.activation_stdevs[edit.component]
+        if edit.value is not None:
+            raise InputError(
+                f"--edit={edit}: sets a value by moving latents; leave --mode=activation out, or give a step"
+            )
+        edit = dataclasses.replace(resolve(edit, components), layers=None)
+        check(edit, len(components), 1)
+        direction = jnp.asarray(components.activation_components[edit.index])
+        amount = edit.sigma * components.activation_stdevs[edit.index]
         if activation is not None:
             if components.activation_mean is None:
                 raise InputError("--centred: these components have no mean; leave the flag out")
@@ -177,11 +239,18 @@ def strip(
     latents: Float[Array, "layers d"], components: Components, edit: Edit, num_frames: int = 5, *, centred: bool = False
 ) -> Float[Array, "frames layers d"]:
     """Returns the latents of one image, moved by num_frames even steps from -sigma to
-    +sigma.
+    +sigma. An edit that sets a value moves it from the image's own value.
     """
-    sigmas = np.linspace(-edit.sigma, edit.sigma, num_frames)
     frames = [
-        apply(latents[None], components, [dataclasses.replace(edit, sigma=float(sigma))], centred=centred)[0]
-        for sigma in sigmas
+        apply(latents[None], components, [edit.scaled(share)], centred=centred)[0]
+        for share in shares([edit], num_frames)
     ]
     return jnp.stack(frames)
+
+
+def shares(edits: Sequence[Edit], num_frames: int) -> list[float]:
+    """Returns the shares of the steps in a strip: from -1 to 1, or from 0 to 1 if an
+    edit sets a value.
+    """
+    first = 0.0 if any(edit.value is not None for edit in edits) else -1.0
+    return np.linspace(first, 1.0, num_frames).tolist()

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from ganspace_jax.directions import components, foreign_arrays
+from ganspace_jax.directions import components, edits, foreign_arrays
 from ganspace_jax.directions.components import Components
 from ganspace_jax.directions.direction_arrays import Latents
 from ganspace_jax.directions.edits import Edit
@@ -158,8 +158,16 @@ def export(
         seed: published seed of the example image.
         published: exported edit from which the components come. Its network, component
             and analysis are kept.
+
+    Raises:
+        InputError: if the edit sets a value, or if there is no such direction.
     """
-    start, stop = edit.layers or (0, num_layers)
+    if edit.value is not None:
+        raise InputError(
+            f"--edit={edit}: sets a value, by another step in each image; export a step, such as {edit.component}=2"
+        )
+    edit = edits.resolve(edit, source)
+    start, stop = edits.layer_range(edit, num_layers)
     own = {
         "name": name,
         "sigma_range": float(edit.sigma),
@@ -170,7 +178,7 @@ def export(
     }
     if published is not None:
         return {**published, **own}
-    k, label = edit.component, "" if source.spec.label is None else str(source.spec.label)
+    k, label = edit.index, "" if source.spec.label is None else str(source.spec.label)
     return {
         **own,
         "component_index": k,

@@ -71,6 +71,11 @@ def _parse(row: dict[str, str]) -> NamedEdit:
     )
 
 
+def is_published(text: str) -> bool:
+    """Returns whether a text names a published edit. `ganspace:=2` sets a value."""
+    return text.startswith(PREFIX) and not text.startswith(f"{PREFIX}=")
+
+
 def find(text: str) -> NamedEdit:
     """Returns the edit of `ganspace:NAME`, or of `ganspace:DATA/NAME` if several have
     the name.
@@ -101,10 +106,10 @@ def check(named: NamedEdit, num_components: int, latent_space: str | None) -> No
             f"--edit={PREFIX}{named.name}: its direction is in {named.latent_space}, those of the components are in "
             f"{latent_space}"
         )
-    if named.edit.component >= num_components:
-        needed = max(_NUM_PUBLISHED, named.edit.component + 1)
+    if named.edit.index >= num_components:
+        needed = max(_NUM_PUBLISHED, named.edit.index + 1)
         raise InputError(
-            f"--edit={PREFIX}{named.name}: needs component {named.edit.component}, --components has {num_components}; "
+            f"--edit={PREFIX}{named.name}: needs component {named.edit.index}, --components has {num_components}; "
             f"run experiments.decompose with --num_components={needed}"
         )
 

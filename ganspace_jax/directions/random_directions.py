@@ -5,6 +5,7 @@ import dataclasses
 import numpy as np
 
 from ganspace_jax.directions.components import Components
+from ganspace_jax.directions.named_directions import NamedDirection
 from ganspace_jax.shapes import Float
 
 
@@ -15,11 +16,15 @@ def unit_rows(num_directions: int, dimension: int, seed: int) -> Float[np.ndarra
 
 
 def random_like(components: Components, seed: int) -> Components:
-    """Returns random unit directions with the standard deviations of the components."""
+    """Returns random unit directions with the standard deviations of the components.
+
+    Each moves the layers of the named direction in whose place it is.
+    """
     return dataclasses.replace(
         components,
         activation_components=_unit_like(components.activation_components, 1, seed),
         latent_components=_unit_like(components.latent_components, components.latent_components.ndim - 1, seed),
+        named=tuple(NamedDirection(f"random_{k}", one.layers) for k, one in enumerate(components.named)),
     )
 
 

@@ -49,15 +49,23 @@ def variance(
     _save(figure, path)
 
 
-def effects(path: str | os.PathLike[str], sizes: Float[np.ndarray, "c f"], names: Sequence[str]) -> None:
+def effects(
+    path: str | os.PathLike[str], sizes: Float[np.ndarray, "c f"], names: Sequence[str], labels: Sequence[str]
+) -> None:
     """Draws how far each component (row) moves each value (column), as a field of
     colours.
+
+    Args:
+        path: file of the picture.
+        sizes: size of each change, in standard deviations.
+        names: names of the values.
+        labels: names of the components.
     """
     rows, columns = sizes.shape
     figure, axes = _pyplot().subplots(figsize=(1 + 0.55 * columns, 2.2 + 0.28 * rows), layout="constrained")
     field = axes.imshow(sizes, cmap="viridis", vmin=0, aspect="auto")
     axes.set_xticks(range(columns), [name.replace("_", " ") for name in names], rotation=45, ha="right")
-    axes.set_yticks(range(rows), [f"v{k}" for k in range(rows)])
+    axes.set_yticks(range(rows), labels)
     figure.colorbar(field, label="change\n(standard deviations)")
     _save(figure, path)
 
@@ -69,6 +77,7 @@ def layer_response(
     own: Float[np.ndarray, "c s"],
     spread: Float[np.ndarray, "c s"],
     others: Float[np.ndarray, "c s"],
+    labels: Sequence[str],
     num_panels: int = 6,
 ) -> None:
     """Draws, for the first components, the motion along the own component and along all
@@ -83,7 +92,7 @@ def layer_response(
         panel.plot(sigmas, own[k], label="own component")
         panel.plot(sigmas, others[k], color="tab:orange", label="all others")
         panel.plot(sigmas, sigmas, color="grey", linewidth=0.8, linestyle=":")
-        panel.set_title(f"v{k}", fontsize=10)
+        panel.set_title(labels[k], fontsize=10)
         panel.set_xlabel("step (standard deviations)", fontsize=8)
     axes[0, 0].set_ylabel("motion (standard deviations)", fontsize=8)
     axes[0, 0].legend(fontsize=7)

@@ -56,7 +56,8 @@ def measure(
     Args:
         num_samples: number of images.
         sigma: half length of the step, in the component's standard deviations.
-        layers: [start, stop) of the moved layers; None moves all layers.
+        layers: [start, stop) of the moved layers; None moves each
+            direction's own range, which is all layers unless it is named.
         label: class of the images; None uses the components' class.
 
     Raises:
@@ -102,7 +103,8 @@ def measure_at(
         start: per-layer latents of the images before a step.
         weights: class weights of the images; None without classes.
         sigma: half length of the step, in the component's standard deviations.
-        layers: [start, stop) of the moved layers; None moves all layers.
+        layers: [start, stop) of the moved layers; None moves each
+            direction's own range, which is all layers unless it is named.
 
     Raises:
         InputError: the components do not fit the generator.
@@ -137,10 +139,16 @@ def strongest(effects: Effects, component: int, count: int = 2) -> list[str]:
     return [effects.names[i] for i in order]
 
 
-def table(effects: Effects, components: Sequence[int]) -> str:
-    """Returns the sizes as a Markdown table, with each row's largest size in bold."""
+def table(effects: Effects, components: Sequence[int], labels: Sequence[str] = ()) -> str:
+    """Returns the sizes as a Markdown table, with each row's largest size in bold.
+
+    Args:
+        effects: effects of all components.
+        components: indices of the components in the table.
+        labels: names of all components; () calls them v0, v1, and so on.
+    """
     rows = []
     for k in components:
-        best = int(np.argmax(effects.size[k]))
-        rows.append([f"v{k}", *(f"**{v:.2f}**" if i == best else f"{v:.2f}" for i, v in enumerate(effects.size[k]))])
+        best, label = int(np.argmax(effects.size[k])), labels[k] if labels else f"v{k}"
+        rows.append([label, *(f"**{v:.2f}**" if i == best else f"{v:.2f}" for i, v in enumerate(effects.size[k]))])
     return tables.markdown(["", *(name.replace("_", " ") for name in effects.names)], rows)

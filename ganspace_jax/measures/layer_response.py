@@ -65,7 +65,8 @@ def measure(
 
     Args:
         sigmas: steps, in the component's standard deviations.
-        layers: [start, stop) of the moved layers; None moves all layers.
+        layers: [start, stop) of the moved layers; None moves each
+            direction's own range, which is all layers unless it is named.
 
     Raises:
         InputError: the components do not fit the generator, or the seed is out of
@@ -126,12 +127,18 @@ def _step_response(
     )
 
 
-def table(response: LayerResponse, sigma: float = 1.0) -> str:
-    """Returns the response to one step as a Markdown table, one component per row."""
+def table(response: LayerResponse, sigma: float = 1.0, *, labels: Sequence[str] = ()) -> str:
+    """Returns the response to one step as a Markdown table, one component per row.
+
+    Args:
+        response: response of all components.
+        sigma: step, which is one of the measured steps.
+        labels: names of the components; () calls them v0, v1, and so on.
+    """
     column = response.sigmas.index(sigma)
     header = [f"step {sigma:+g}", "own component", "spread", "others", "share of the motion"]
     rows = []
     for k in range(len(response.own)):
         figures = [getattr(response, name)[k, column] for name in _StepResponse._fields]
-        rows.append([f"v{k}", *(f"{value:.2f}" for value in figures)])
+        rows.append([labels[k] if labels else f"v{k}", *(f"{value:.2f}" for value in figures)])
     return tables.markdown(header, rows)

@@ -54,7 +54,9 @@ def scorer(images: Images) -> Scorer:
     Args:
         images: reference images, which give the standard deviations.
     """
-    return scorers.fit(read, images, periods={"hue": DEGREES}, subject="statistics")
+    return scorers.fit(
+        read, images, periods={"hue": DEGREES}, subject="statistics", differentiable=_read_differentiably
+    )
 
 
 def read(images: Images) -> dict[str, Float[np.ndarray, "n"]]:
@@ -67,6 +69,10 @@ def read(images: Images) -> dict[str, Float[np.ndarray, "n"]]:
     starts = range(0, max(len(images), 1), size)
     parts = [jax.tree.map(np.asarray, _read(scorers.shown_colours(images[i : i + size]))) for i in starts]
     return {name: np.concatenate([part[name] for part in parts]) for name in NAMES if name in parts[0]}
+
+
+def _read_differentiably(images: Float[Array, "n h w c"]) -> dict[str, Float[Array, "n"]]:
+    return _read(scorers.shown_colours(images))
 
 
 @jax.jit

@@ -31,6 +31,9 @@ class Scorer(NamedTuple):
             value is NaN if the image does not show it.
         left_out: names of the values that are not read, because they do not vary over
             the reference images.
+        differentiable: JAX function that maps images to values [n, f] whose derivative
+            is that of `read`. Circular values may differ by whole periods, and a
+            category's values are not used. None: the scorer has no derivative.
     """
 
     names: tuple[str, ...]
@@ -39,6 +42,7 @@ class Scorer(NamedTuple):
     categories: tuple[str, ...]
     read: Callable[[Images], Values]
     left_out: tuple[str, ...] = ()
+    differentiable: Callable[[Array], Array] | None = None
 
 
 def fit(
@@ -48,6 +52,7 @@ def fit(
     periods: Mapping[str, float] | None = None,
     categories: Collection[str] = (),
     subject: str = "scorer",
+    differentiable: Callable[[Array], Mapping[str, Array]] | None = None,
 ) -> Scorer:
     """Returns the scorer of any function that reads values from images.
 
@@ -61,6 +66,8 @@ def fit(
         periods: periods of the circular values, by name.
         categories: names of the categories.
         subject: begin of the error messages.
+        differentiable: JAX function that maps images to arrays [n] by the names of the
+            values; None if the function has no derivative.
 
     Raises:
         InputError: if the function returns something else, or if no value varies.
@@ -81,7 +88,15 @@ def fit(
         categories=tuple(name for name in kept if name in categories),
         read=functools.partial(_read_named, read, kept, subject),
         left_out=tuple(name for name in columns if name not in kept),
+        differentiable=None if differentiable is None else functools.partial(_stack_named, differentiable, kept),
     )
+
+
+def _stack_named(
+    differentiable: Callable[[Array], Mapping[str, Array]], names: tuple[str, ...], images: Array
+) -> Float[Array, "n f"]:
+    values = differentiable(images)
+    return jnp.stack([values[name] for name in names], axis=1)
 
 
 def _read_named(read: Reader, names: tuple[str, ...], subject: str, images: Images) -> Values:

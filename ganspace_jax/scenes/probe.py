@@ -233,7 +233,25 @@ def scorer(probe: Probe) -> Scorer:
         ),
         categories=("shape",),
         read=functools.partial(_read_values, probe),
+        differentiable=functools.partial(_differentiable_values, probe),
     )
+
+
+def _differentiable_values(probe: Probe, images: Float[Array, "n h w 3"]) -> Float[Array, "n f"]:
+    """Returns the factors as columns, for derivatives.
+
+    Factors are not clipped to their ranges, because a clipped value has no derivative.
+    """
+    outputs = probe.network()(images)
+    shape = jnp.argmax(outputs.shape, axis=-1)
+    columns = {name: _unclipped(name, code) for name, code in outputs.codes.items()}
+    columns["rotation"] = jnp.where(shows_rotation(shape), columns["rotation"], jnp.nan)
+    return jnp.stack([shape.astype(jnp.float32), *columns.values()], axis=1)
+
+
+def _unclipped(name: str, code: Float[Array, "n d"]) -> Float[Array, "n"]:
+    low, high = RANGES[name]
+    return decode_factor(name, code) if name in CIRCULAR else low + 0.5 * (code[:, 0] + 1.0) * (high - low)
 
 
 def _read_values(probe: Probe, images: Images) -> Float[np.ndarray, "n f"]:

@@ -8,7 +8,8 @@ import pytest
 
 from ganspace_jax.directions import edits
 from ganspace_jax.directions.components import Components, Source
-from ganspace_jax.directions.edits import Edit
+from ganspace_jax.directions.edits import ALL, Edit
+from ganspace_jax.directions.named_directions import NamedDirection
 from ganspace_jax.errors import InputError
 from ganspace_jax.sampling.layers import LayerSpec
 
@@ -45,8 +46,15 @@ def latents():
     [
         ("E(v3, 0-4)=2.5", Edit(3, (0, 5), 2.5)),
         ("E(v0,2)=-1", Edit(0, (2, 3), -1.0)),
-        (" E( v12 , all ) = 1e-1 ", Edit(12, None, 0.1)),
+        (" E( v12 , all ) = 1e-1 ", Edit(12, ALL, 0.1)),
         ("E(v1)", Edit(1, None, 2.0)),
+        ("light_intensity=2", Edit("light_intensity", None, 2.0)),
+        (" light-2 ", Edit("light-2", None, 2.0)),
+        ("E(_a, 0-4)=-0.123456789", Edit("_a", (0, 5), -0.123456789)),
+        ("E(v2_a, all)", Edit("v2_a", ALL)),
+        ("horizontal:=0.5", Edit("horizontal", None, value=0.5)),
+        ("E( E , 1 ) := -1e-3", Edit("E", (1, 2), value=-0.001)),
+        ("E(v3):=0.25", Edit(3, None, value=0.25)),
     ],
 )
 def test_the_text_form_parses_and_comes_back(text, edit):
@@ -55,7 +63,34 @@ def test_the_text_form_parses_and_comes_back(text, edit):
 
 
 @pytest.mark.parametrize(
-    "text", ["", "v3", "E(3)", "E(v-1)", "E(v1, 2-)", "E(v1)=", "E(v1)=2=3", "E(v1,0-4", "E(v1)=x"]
+    "text",
+    [
+        "",
+        "v3",
+        "E(3)",
+        "E(v-1)",
+        "E(v1, 2-)",
+        "E(v1)=",
+        "E(v1)=2=3",
+        "E(v1,0-4",
+        "E(v1)=x",
+        "v3=2",
+        "v3:=2",
+        "v-1=2",
+        "3x=2",
+        "a b=2",
+        "a=:2",
+        "a==2",
+        "a:2",
+        "a:=",
+        "a:=nan",
+        "a:=inf",
+        "a=2,b=2",
+        "E(a",
+        "E(a)(b)",
+        "ä=2",
+        "'a=2'",
+    ],
 )
 def test_other_texts_are_refused_by_name(text):
     with pytest.raises(InputError, match="--edit="):
@@ -147,3 +182,45 @@ def test_each_layer_moves_along_its_own_direction_and_has_its_own_coordinate(bas
     residual = np.einsum("nld,ld->nl", centred - mean[0] - step, directions[1])
     np.testing.assert_allclose(residual[:, 1:4], 0.0, atol=2e-3)
     np.testing.assert_array_equal(centred[:, [0, 4]], latents[:, [0, 4]])
+
+
+@pytest.fixture(scope="module")
+def named(basis):
+    names = (NamedDirection("light_intensity", (1, 3)), NamedDirection("depth"), NamedDirection("v2_b", (4, 5)))
+    return dataclasses.replace(basis, named=names)
+
+
+@pytest.mark.parametrize(
+    ("text", "resolved"),
+    [
+        ("light_intensity=2.5", Edit(0, (1, 3), 2.5)),
+        ("E(light_intensity, 0-4)=2.5", Edit(0, (0, 5), 2.5)),
+        ("E(light_intensity, all)=2.5", Edit(0, ALL, 2.5)),
+        ("E(v0)=2.5", Edit(0, (1, 3), 2.5)),
+        ("E(v0, all)=2.5", Edit(0, ALL, 2.5)),
+        ("depth", Edit(1)),
+        ("v2_b:=3", Edit(2, (4, 5), value=3.0)),
+    ],
+)
+def test_names_stand_for_components_in_their_own_layers(named, latents, text, resolved):
+    assert edits.resolve(Edit.parse(text), named) == edits.resolve(resolved, named) == resolved
+    if resolved.value is None:
+        np.testing.assert_array_equal(
+            edits.apply(latents, named, [Edit.parse(text)]), edits.apply(latents, named, [resolved])
+        )
+        np.testing.assert_array_equal(
+            edits.activation_offset(named, [Edit.parse(text)]), edits.activation_offset(named, [resolved])
+        )
+
+
+def test_names_that_do_not_exist_are_refused_with_a_hint(named, basis, latents):
+    with pytest.raises(InputError, match="light_intensity'.*depth, v2_b") as caught:
+        edits.apply(latents, named, [Edit.parse("ligth_intensity=2")])
+    assert "did you mean" in str(caught.value)
+    with pytest.raises(InputError, match="no names"):
+        edits.apply(latents, basis, [Edit.parse("depth=2")])
+
+
+def test_a_value_cannot_be_set_in_an_activation(named):
+    with pytest.raises(InputError, match="mode=activation"):
+        edits.activation_offset(named, [Edit.parse("depth:=2")])

@@ -251,8 +251,8 @@ def test_damaged_checkpoints_are_named(damage, tmp_path):
 @pytest.mark.parametrize(
     ("edit", "message"),
     [
-        ("E(v99)=1", "--edit=E(v99, all)=1: "),
-        ("E(v0)=1e39", "--edit=E(v0, all)=1e+39: "),
+        ("E(v99)=1", "--edit=E(v99)=1: "),
+        ("E(v0)=1e39", "--edit=E(v0)=1e+39: "),
         ("E(v0, 0-99)=1", "--edit=E(v0, 0-99)=1: "),
         ("v3", "--edit=v3: "),
     ],

@@ -22,7 +22,7 @@ from experiments.explorer.state import Move
 from ganspace_jax import errors
 from ganspace_jax.directions import edited_images
 from ganspace_jax.directions.components import Components
-from ganspace_jax.directions.edits import Edit
+from ganspace_jax.directions.edits import ALL, Edit
 from ganspace_jax.errors import InputError
 from ganspace_jax.generators.base import Generator
 
@@ -106,7 +106,7 @@ class Directions:
             slider = self.slider(move.group, move.number)
             if mode == "activation" and not slider.moves_activation:
                 raise InputError(f"{slider.name}: its direction in the activation is unknown; use the mode latent")
-            found.append(Edit(slider.row, move.layers, move.sigma))
+            found.append(Edit(slider.row, move.layers or ALL, move.sigma))
         return found
 
 

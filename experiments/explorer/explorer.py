@@ -190,7 +190,7 @@ class Explorer:
         else:
             names = ("name", "note", "state")
             kept = keeping.read_entries({name: content[name] for name in names if name in content})
-        rows = [edit.component for edit in self.renderer.directions.edits(kept.moves, "latent")]
+        rows = [edit.index for edit in self.renderer.directions.edits(kept.moves, "latent")]
         if rows:
             found = self.renderer.directions.components
             kept = dataclasses.replace(kept, rows=sources.only(found, rows))

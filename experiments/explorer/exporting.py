@@ -20,7 +20,7 @@ from experiments.explorer.state import State
 from ganspace_jax.directions import edits, foreign_files
 from ganspace_jax.directions.components import Components
 from ganspace_jax.directions.edited_images import Start
-from ganspace_jax.directions.edits import Edit
+from ganspace_jax.directions.edits import ALL, Edit
 from ganspace_jax.errors import InputError
 
 FORMS = ("pkl", "edit", "flags", "components")
@@ -106,8 +106,8 @@ def _checked_edits(renderer: Renderer, state: State) -> list[Edit]:
 def _own_rows(renderer: Renderer, state: State) -> tuple[list[Edit], Components]:
     """Returns the edits along components that hold exactly their directions."""
     chosen = renderer.edits(state)
-    rows = list(dict.fromkeys(edit.component for edit in chosen))
-    moved = [dataclasses.replace(edit, component=rows.index(edit.component)) for edit in chosen]
+    rows = list(dict.fromkeys(edit.index for edit in chosen))
+    moved = [dataclasses.replace(edit, component=rows.index(edit.index)) for edit in chosen]
     return moved, sources.only(renderer.directions.components, rows)
 
 
@@ -132,7 +132,7 @@ def _export_flags(renderer: Renderer, origins: Origins, state: State, path: path
     lines = [f"--generator={origins.generator}", f"--components={file}"]
     if not moved and origins.latent_space is not None:
         lines.append(f"--latent_space={origins.latent_space}")
-    lines += [f"--edit={edit}" for edit in moved or [Edit(0, None, 0.0)]]
+    lines += [f"--edit={edit}" for edit in moved or [Edit(0, ALL, 0.0)]]
     if all(origin.seed is not None for origin in state.starts):
         lines.append(f"--seeds={','.join(str(origin.seed) for origin in state.starts)}")
     else:
@@ -186,12 +186,12 @@ def _pkl(renderer: Renderer, origins: Origins, state: State, chosen: Sequence[Ed
             f"export: a .pkl holds one edit; the state has {len(chosen)}; keep one direction and export it"
         )
     edit, source = chosen[0], renderer.directions.components
-    direction = source.latent_components[edit.component]
+    direction = source.latent_components[edit.index]
     if direction.ndim == 2:
         if not np.array_equal(direction, np.broadcast_to(direction[:1], direction.shape)):
             raise InputError("export: a .pkl holds one direction for all layers; this one differs by layer")
         source = dataclasses.replace(source, latent_components=source.latent_components[:, 0])
-    slider = next(one for group in renderer.directions.groups for one in group.sliders if one.row == edit.component)
+    slider = next(one for group in renderer.directions.groups for one in group.sliders if one.row == edit.index)
     if not slider.moves_activation:
         source = dataclasses.replace(
             source, activation_components=source.latent_components, activation_stdevs=source.latent_stdevs

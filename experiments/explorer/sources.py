@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ganspace_jax.directions import published_edits, random_directions
+from ganspace_jax.directions import edits, published_edits, random_directions
 from ganspace_jax.directions.components import Components
 from ganspace_jax.generators import zoo
 from ganspace_jax.generators.base import Generator
@@ -44,7 +44,15 @@ class Source(NamedTuple):
 
 def main_source(components: Components, title: str) -> Source:
     """Returns the group of the first file, strongest direction first as in the file."""
-    return Source(MAIN, title, components, tuple(f"v{k}" for k in range(len(components))))
+    return _with_names(Source(MAIN, title, components, tuple(f"v{k}" for k in range(len(components)))))
+
+
+def _with_names(source: Source) -> Source:
+    """Returns a source with the names and layers of its named directions."""
+    named = source.components.named
+    if not named:
+        return source
+    return source._replace(names=tuple(one.name for one in named), layers=tuple(one.layers for one in named))
 
 
 def random_source(components: Components) -> Source:
@@ -52,7 +60,8 @@ def random_source(components: Components) -> Source:
     made = random_directions.random_like(components, seed=0)
     unknown = np.full(len(made), np.nan, np.float32)
     made = dataclasses.replace(made, variance_ratio=unknown, r2=unknown, stability=unknown, variance_error=unknown)
-    return Source(RANDOM, "Random directions", made, tuple(f"random {k}" for k in range(len(made))))
+    names = tuple(f"random {k}" for k in range(len(made)))
+    return Source(RANDOM, "Random directions", made, names, tuple(one.layers for one in made.named))
 
 
 def file_sources(files: Sequence[tuple[str, Components]]) -> list[Source]:
@@ -65,12 +74,14 @@ def file_sources(files: Sequence[tuple[str, Components]]) -> list[Source]:
     single = [(path, found) for path, found in files if len(found) == 1]
     sources = []
     if single:
-        rows, names = joined([found for _, found in single]), tuple(pathlib.Path(path).stem for path, _ in single)
-        sources.append(Source(NAMED, "Named directions", rows, names))
+        rows = joined([found for _, found in single])
+        names = tuple(found.named[0].name if found.named else pathlib.Path(path).stem for path, found in single)
+        layers = tuple(found.named[0].layers if found.named else None for _, found in single)
+        sources.append(Source(NAMED, "Named directions", rows, names, layers))
     for number, (path, found) in enumerate((one for one in files if len(one[1]) > 1), start=2):
         stem = pathlib.Path(path).stem
         names = tuple(f"{stem} {k}" for k in range(len(found)))
-        sources.append(Source(f"file{number}", stem, found, names))
+        sources.append(_with_names(Source(f"file{number}", stem, found, names)))
     return sources
 
 
@@ -87,25 +98,30 @@ def published_source(components: Components, name: str, generator: Generator) ->
         and (edit.data.lower() in pathlib.Path(name).name.lower() or edit.data in generator.class_names)
         and edit.layer == str(components.spec.layer)
         and edit.latent_space == components.spec.latent_space
-        and edit.edit.component < len(components)
+        and edit.edit.index < len(components)
     ]
     if not own:
         return None
-    rows = only(components, [one.edit.component for one in own])
+    rows, num_layers = only(components, [one.edit.index for one in own]), generator.latent_shape[0]
     return Source(
-        NAMED, "Named directions", rows, tuple(one.name for one in own), tuple(one.edit.layers for one in own),
+        NAMED, "Named directions", rows, tuple(one.name for one in own),
+        tuple(edits.layer_range(one.edit, num_layers) for one in own),
         tuple(max(_FEWEST_STEPS, abs(one.edit.sigma)) for one in own),
         tuple(f"published edit {one.edit} of {one.data}" for one in own),
     )  # fmt: skip
 
 
 def joined(parts: Sequence[Components]) -> Components:
-    """Returns the rows of all parts, with the means, spec and source of the first."""
+    """Returns the rows of all parts, with the means, spec and source of the first.
+
+    The rows have no names; a Source has them.
+    """
     rows = {name: np.concatenate([getattr(part, name) for part in parts]) for name in _ROW_FIELDS}
-    return dataclasses.replace(parts[0], **rows)
+    return dataclasses.replace(parts[0], named=(), **rows)
 
 
 def only(components: Components, rows: Sequence[int]) -> Components:
-    """Returns the components of these rows, in this order."""
+    """Returns the components of these rows, in this order and without names."""
     chosen = list(rows)
-    return dataclasses.replace(components, **{name: getattr(components, name)[chosen] for name in _ROW_FIELDS})
+    found = {name: getattr(components, name)[chosen] for name in _ROW_FIELDS}
+    return dataclasses.replace(components, named=(), **found)

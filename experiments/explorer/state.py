@@ -126,9 +126,6 @@ def _noise(value: Any) -> str | int:
 def read_move(value: Any) -> Move:
     """Returns the position of a slider of JSON values.
 
-    The step is rounded to the six digits that the text of an edit has, so that the text
-    repeats the picture exactly.
-
     Raises:
         MessageError: if an entry is missing, unknown, of a wrong type or out of range.
     """
@@ -140,7 +137,7 @@ def read_move(value: Any) -> Move:
         messages.text(given["group"], "group", _MAX_KEY),
         messages.integer(given["number"], "number", 0, _MAX_NUMBER),
         read_layers(given.get("layers")),
-        float(f"{messages.number(given.get('sigma', 0.0), 'sigma', MAX_SIGMA):g}"),
+        messages.number(given.get("sigma", 0.0), "sigma", MAX_SIGMA),
     )
 
 

@@ -42,7 +42,7 @@ class Page:
         return answer, data
 
 
-def make_components(path, name="stylegan2-scenes", layer=None, label=None):
+def make_components(path, name="stylegan2-scenes", layer=None, label=None, named=()):
     """Writes a components file of four random directions, and returns its path."""
     generator, random = zoo.load(name), np.random.default_rng(0)
     latent = random_directions.unit_rows(_COUNT, generator.latent_size, 7).astype(np.float32)
@@ -58,6 +58,7 @@ def make_components(path, name="stylegan2-scenes", layer=None, label=None):
         latent_stdevs=stdevs,
         spec=LayerSpec(layer or generator.latent_space, generator.latent_space, label),
         source=Source(name, zoo.fingerprint(generator)),
+        named=named,
         r2=np.array([1.0, 0.9, 0.2, np.nan], np.float32),
     )
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -13,6 +13,7 @@ from PIL import Image
 from experiments.explorer import state
 from ganspace_jax.directions import edited_images, foreign_files
 from ganspace_jax.directions.edits import Edit
+from ganspace_jax.directions.named_directions import NamedDirection
 from ganspace_jax.files import pictures
 from tests.commands import run
 from tests.experiments.explorer.conftest import Page, make_components, open_explorer
@@ -94,6 +95,27 @@ def test_the_flags_repeat_moved_activations(activation_page, mode, centred):
     np.testing.assert_array_equal(_of_edit(activation_page, state), moved)
 
 
+def test_named_directions_move_the_layers_on_the_page(tmp_path):
+    """The page's layers hold, whatever range the file gives a direction."""
+    named = tuple(
+        NamedDirection(name, layers) for name, layers in zip("abcd", [(0, 2), None, (3, 5), (1, 8)], strict=True)
+    )
+    page = Page(open_explorer(tmp_path, [make_components(tmp_path / "named.npz", named=named)]))
+    sliders = page("about")[0]["groups"][0]["sliders"]
+    assert [(one["name"], one["layers"]) for one in sliders] == [
+        ("a", [0, 2]),
+        ("b", None),
+        ("c", [3, 5]),
+        ("d", [1, 8]),
+    ]
+    state = {"edits": [{"group": "components", "number": 2, "sigma": 2.0}]}
+    whole = _on_screen(page, state)
+    np.testing.assert_array_equal(_of_edit(page, state), whole)
+    state["edits"][0]["layers"] = sliders[2]["layers"]
+    assert (_on_screen(page, state) != whole).any()
+    np.testing.assert_array_equal(_of_edit(page, state), _on_screen(page, state))
+
+
 @pytest.fixture(scope="module")
 def class_page(tmp_path_factory):
     folder, name = tmp_path_factory.mktemp("classes"), "biggan-deep-scenes"
@@ -124,7 +146,7 @@ def test_the_class_of_the_components_is_the_first_one_shown(class_page):
 def test_directions_of_one_file_are_named_in_that_file(page, components_path):
     answer, _ = page("export", state={"edits": TWO}, form="edit")
     assert answer["text"].splitlines() == [
-        '--edit="E(v1, 0-4)=2.12346"', '--edit="E(v3, all)=-1.5"', f"--components={components_path}",
+        '--edit="E(v1, 0-4)=2.123456789"', '--edit="E(v3, all)=-1.5"', f"--components={components_path}",
     ]  # fmt: skip
 
 
@@ -147,7 +169,7 @@ def test_an_exported_pkl_moves_the_same_picture(page):
     found, view = edited_images.resolve(foreign_files.load_components(path), edited_images.View(), generator)
     start = edited_images.start_of_seed(generator, 1, view.synthesis)
     edit = foreign_files.edit_of(exported)
-    assert edit == Edit(0, (0, 5), 2.12346)
+    assert edit == Edit(0, (0, 5), 2.123456789)
     image = edited_images.edited_images(generator, found, start, [[edit]], view)[0]
     np.testing.assert_array_equal(pictures.to_uint8(jnp.asarray(image)), _on_screen(page, {"edits": [ONE]}))
 

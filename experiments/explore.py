@@ -18,7 +18,7 @@ import pathlib
 
 from absl import flags
 
-from experiments.explorer import directions, keeping, sources
+from experiments.explorer import directions, keeping, scoring, sources
 from experiments.explorer.explorer import Explorer
 from experiments.explorer.exporting import Origins
 from experiments.explorer.keeping import Shelf
@@ -40,6 +40,9 @@ flags.DEFINE_multi_string(
     "components", [], "File of directions, of experiments.decompose or of another program. Repeat the flag for several."
 )
 shared_flags.define("latent_space", "latents", "label")
+flags.DEFINE_string(
+    "scorer", None, "Reader of the images, which tells what directions change; none; by default the probe for scenes."
+)
 flags.DEFINE_string("workdir", "runs/explore", "Directory of all that is kept, saved or exported.")
 flags.DEFINE_string("host", "127.0.0.1", "Address on which the page opens.")
 flags.DEFINE_integer("port", 0, "Port of the page; 0: any free one.", lower_bound=0, upper_bound=65535)
@@ -75,7 +78,7 @@ def _explorer(workdir):
     files = [(path, command_line.load_components(path)) for path in paths]
     name, generator = command_line.load_generator(files[0][1])
     kept, sentences = keeping.read_folder(workdir / "kept")
-    found = _directions(name, generator, files, kept)
+    found = _with_moves(name, generator, _directions(name, generator, files, kept))
     own = {}
     if FLAGS.latents is not None:
         own = {
@@ -109,6 +112,22 @@ def _directions(name, generator, files, kept):
     try:
         return directions.combine([*parts[:-1], missing, parts[-1]], generator)
     except InputError:  # they were kept for another generator
+        return found
+
+
+def _with_moves(name, generator, found):
+    """Returns the directions with what each of them changes, except for random ones."""
+    scorer = FLAGS.scorer or ("probe" if name in zoo.ZOO else "none")
+    if scorer == "none":
+        return found
+    count = found.group(sources.RANDOM).sliders[0].row
+    rows = sources.only(found.components, range(count))
+    try:
+        return directions.with_moves(found, scoring.moves(generator, rows, scorer, name))
+    except InputError as error:
+        if FLAGS.scorer is not None:
+            raise
+        print(f"note: what the directions change is not measured: {error}")
         return found
 
 

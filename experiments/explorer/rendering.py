@@ -29,7 +29,8 @@ from ganspace_jax.generators.synthesis import Noise, Synthesis
 
 _MAX_STARTS = 64  # seeds whose latents are remembered
 _SLOW = 0.15  # seconds; a picture that takes longer is replaced by a sketch in a drag
-_SMALLEST_SKETCH = 64  # pixels
+_SKETCH_SHARE = 0.4  # of the full picture's time, which a sketch may take
+_SMALLEST_SKETCH = 128  # pixels
 
 
 class Renderer:
@@ -182,17 +183,18 @@ class Renderer:
         self.sketch = self._chosen_sketch(states[0])
 
     def _chosen_sketch(self, state: State) -> str | None:
-        """Returns the largest smaller image that is quick enough, or the quickest one;
-        None for a quick generator.
+        """Returns the largest smaller image that is quick enough; None without one, and
+        for a quick generator.
         """
-        if _seconds(lambda: self.image(state)) < _SLOW:
+        full = _seconds(lambda: self.image(state))
+        if full < _SLOW:
             return None
         for name in self._smaller_images():
             self.sketch = name
             self._sketched(state, 0)
-            if _seconds(lambda: self._sketched(state, 0)) < _SLOW:
-                break
-        return self.sketch
+            if _seconds(lambda: self._sketched(state, 0)) < max(_SLOW, _SKETCH_SHARE * full):
+                return name
+        return None
 
     def _smaller_images(self) -> list[str]:
         """Returns the names of the images of lower resolutions, largest first."""

@@ -11,7 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -21,8 +21,10 @@ from experiments.explorer.jobs import Job, Jobs, Result
 from experiments.explorer.keeping import Shelf
 from experiments.explorer.messages import MessageError
 from experiments.explorer.rendering import Renderer
+from experiments.explorer.request import Gone, Request
 from experiments.explorer.state import Move, State
 from experiments.explorer.turns import Turns
+from experiments.explorer.uploading import Invert, Uploads
 from ganspace_jax import errors
 from ganspace_jax.errors import InputError
 from ganspace_jax.files import pictures
@@ -34,34 +36,6 @@ _SMALLEST = 128  # pixels, to which saved small pictures are enlarged
 Answer = tuple[dict[str, Any], bytes]
 
 
-class Gone(Exception):  # noqa: N818 - nothing went wrong
-    """A page that no longer waits for its answer."""
-
-
-class Request(NamedTuple):
-    """A message.
-
-    Attributes:
-        content: its entries.
-        payload: its payload.
-        is_gone: function that returns whether the page has stopped to wait.
-    """
-
-    content: dict[str, Any]
-    payload: bytes
-    is_gone: Callable[[], bool]
-
-    def entry(self, name: str) -> Any:
-        """Returns an entry. Raises MessageError if it is missing."""
-        if name not in self.content:
-            raise MessageError(f"{self.content.get('kind')}: has no {name}")
-        return self.content[name]
-
-    def state(self) -> State:
-        """Returns the state in the message."""
-        return state.read(self.entry("state"))
-
-
 class Explorer:
     """Answers the messages of pages. Several threads may call it.
 
@@ -70,10 +44,12 @@ class Explorer:
         origins: names of the generator, the files and the work directory.
         shelf: what is kept.
         jobs: the long work.
+        uploads: own pictures that pages have sent.
     """
 
-    def __init__(self, renderer: Renderer, origins: Origins, shelf: Shelf):
+    def __init__(self, renderer: Renderer, origins: Origins, shelf: Shelf, invert: Invert | None = None):
         self.renderer, self.origins, self.shelf, self.jobs = renderer, origins, shelf, Jobs()
+        self.uploads = Uploads(renderer, origins.workdir / "uploads", invert)
         self._turns = Turns()
         self._files = threading.Lock()
         self._answers: dict[str, Callable[[Request], Answer]] = {
@@ -304,7 +280,8 @@ class Explorer:
     @property
     def can_upload(self) -> bool:
         """Whether an own picture can be inverted here."""
-        return False
+        return self.uploads.invert is not None
 
     def _upload(self, request: Request) -> Answer:
-        raise InputError("upload: own pictures are not inverted here; start with --latents of pictures instead")
+        name = messages.text(request.entry("name"), "name", 255)
+        return {"job": self.jobs.start(self.uploads.accept(name, request.payload))}, b""

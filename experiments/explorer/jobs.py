@@ -2,7 +2,7 @@
 
 import secrets
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 from ganspace_jax import errors
@@ -19,11 +19,13 @@ class Result(NamedTuple):
         filename: name of the file.
         mime: its media type.
         data: its content.
+        entries: further entries of the job's status.
     """
 
     filename: str
     mime: str
     data: bytes
+    entries: Mapping[str, Any] = {}
 
 
 class Cancelled(Exception):  # noqa: N818 - nothing went wrong
@@ -119,7 +121,7 @@ class Jobs:
         job = self.find(name)
         return {
             "job": name, "done": job.done, "total": job.total, "state": job.state,
-            **({"error": job.error} if job.error else {}),
+            **({"error": job.error} if job.error else {}), **(job.result.entries if job.result else {}),
         }  # fmt: skip
 
     def fetch(self, name: str) -> Result:

@@ -216,8 +216,8 @@ class Shelf:
         with self._lock:
             if len(self._kept) >= MAX_KEPT:
                 raise InputError(f"kept: there are {MAX_KEPT:,} already; forget some first")
-            name = _unique(kept.name or "direction", {one.name.lower() for one in self._kept.values()}, " ")
-            stem = _unique(safe_stem(name), {one.lower() for one in self._kept}, "_")
+            name = unique(kept.name or "direction", {one.name.lower() for one in self._kept.values()}, " ")
+            stem = unique(safe_stem(name), {one.lower() for one in self._kept}, "_")
             kept = dataclasses.replace(kept, name=name, stem=stem)
             if kept.rows is not None:
                 write_file(self.folder / f"{stem}.npz", components_bytes(kept.rows, self.folder))
@@ -239,7 +239,7 @@ def safe_stem(name: str) -> str:
     return re.sub(r"[^\w-]+", "_", name, flags=re.ASCII).strip("_")[:_MAX_STEM] or "kept"
 
 
-def _unique(name: str, taken: set[str], gap: str) -> str:
+def unique(name: str, taken: set[str], gap: str) -> str:
     """Returns a name that is not taken, whatever the case of its letters."""
     number, unique = 1, name
     while unique.lower() in taken:

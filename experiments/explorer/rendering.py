@@ -29,7 +29,7 @@ from ganspace_jax.generators.synthesis import Noise, Synthesis
 
 _MAX_STARTS = 64  # seeds whose latents are remembered
 _SLOW = 0.15  # seconds; a picture that takes longer is replaced by a sketch in a drag
-_SKETCH_SHARE = 0.4  # of the full picture's time, which a sketch may take
+_SKETCH_SHARE = 0.45  # of the full picture's time, which a sketch may take
 _SMALLEST_SKETCH = 128  # pixels
 
 

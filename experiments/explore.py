@@ -55,8 +55,7 @@ _NUM_SAMPLES, _NUM_SLOW_SAMPLES = 100_000, 10_000  # the second number where eac
 
 def main():
     """Serves the page until a signal comes."""
-    from experiments.explorer import server  # imported here: the packages are an optional extra
-
+    server = _server()
     workdir = pathlib.Path(FLAGS.workdir)
     with output_files.claim(FLAGS.workdir), server.bound(FLAGS.host, FLAGS.port) as bound:
         explorer = _explorer(workdir)
@@ -70,6 +69,17 @@ def main():
             raise Stopped(stopped.status - 128, f"stopped; what was kept, saved or exported is in {workdir}") from None
         finally:
             explorer.stop()
+
+
+def _server():
+    """Returns the module that serves the page, whose packages are an optional extra."""
+    try:
+        from experiments.explorer import server
+    except ModuleNotFoundError as error:
+        if error.name not in ("starlette", "uvicorn"):
+            raise
+        raise InputError(f"{error.name} is not installed: pip install -r requirements-explore.txt") from None
+    return server
 
 
 def _explorer(workdir):

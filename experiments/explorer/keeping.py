@@ -112,7 +112,7 @@ def read_entries(content: Any, stem: str = "") -> Kept:
     found = Kept(
         stem,
         messages.text(given.get("name", ""), "name", state.MAX_NAME),
-        messages.text(given.get("note", ""), "note"),
+        messages.note(given.get("note", ""), "note"),
         None if direction is None else state.read_move(direction),
         None if given.get("state") is None else state.read(given["state"]),
     )

@@ -120,6 +120,15 @@ def text(value: Any, name: str, longest: int = MAX_TEXT) -> str:
     return errors.printable(value.strip())
 
 
+def note(value: Any, name: str) -> str:
+    """Returns a text of several printable lines. Raises MessageError for another
+    value.
+    """
+    if not isinstance(value, str) or len(value) > MAX_TEXT:
+        return text(value, name)
+    return "\n".join(errors.printable(line) for line in value.strip().splitlines())
+
+
 def choice(value: Any, name: str, allowed: Collection[str]) -> str:
     """Returns one of the allowed texts. Raises MessageError for another value."""
     if not isinstance(value, str) or value not in allowed:

@@ -6,6 +6,7 @@ page can also be opened from another machine.
 """
 
 import asyncio
+import hashlib
 import hmac
 import mimetypes
 import pathlib
@@ -30,7 +31,6 @@ from experiments.explorer.explorer import Explorer
 from experiments.explorer.messages import MessageError
 from ganspace_jax.errors import InputError
 
-COOKIE = "ganspace_explorer"
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 PAGE = pathlib.Path(__file__).with_name("page")
 _TYPES = ("application/json", "application/octet-stream")
@@ -81,7 +81,7 @@ class Guard:
 
     def _refusal(self, request: Request) -> Response | None:
         """Returns the answer to a request that is refused; None for a good one."""
-        given = request.query_params.get("token") or request.cookies.get(COOKIE, "")
+        given = request.query_params.get("token") or request.cookies.get(cookie_name(self.token), "")
         is_known = bool(self.token) and hmac.compare_digest(given.encode(), self.token.encode())
         host = request.headers.get("host", "")
         if len(request.headers.getlist("host")) != 1 or not (is_known or hostname(host) in self.hosts):
@@ -91,6 +91,13 @@ class Guard:
         if request.method not in ("GET", "HEAD") and not _is_same_origin(request.headers, host, is_known):
             return PlainTextResponse("error: the request does not come from this page\n", 403)
         return None
+
+
+def cookie_name(token: str) -> str:
+    """Returns the name of the cookie of a token. Because browsers send cookies to all
+    ports of a host, explorers with different tokens have different cookies.
+    """
+    return f"ganspace_explorer_{hashlib.sha256(token.encode()).hexdigest()[:8]}"
 
 
 def hostname(host: str) -> str:
@@ -179,7 +186,7 @@ def application(
     async def index(request: Request) -> Response:
         if token and request.query_params.get("token"):
             answer = RedirectResponse("./", 303)
-            answer.set_cookie(COOKIE, token, httponly=True, samesite="strict", path="/")
+            answer.set_cookie(cookie_name(token), token, httponly=True, samesite="strict", path="/")
             return answer
         return _file(files, "index.html")
 
@@ -259,7 +266,8 @@ def bound(host: str, port: int) -> Iterator[socket.socket]:
 
 
 def link(bound: socket.socket, host: str, token: str = "") -> str:
-    """Returns the link to the page."""
+    """Returns the link to the page. For all addresses it names this machine."""
+    host = socket.gethostname() if host in ("0.0.0.0", "::") else host
     name = f"[{host}]" if ":" in host else host
     return f"http://{name}:{bound.getsockname()[1]}/{f'?token={token}' if token else ''}"
 

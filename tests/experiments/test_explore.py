@@ -3,6 +3,7 @@ end.
 """
 
 import http.client
+import importlib.util
 import json
 import os
 import pathlib
@@ -15,12 +16,15 @@ import sys
 import numpy as np
 import pytest
 
+import experiments.explorer
 from ganspace_jax.generators import zoo
 from ganspace_jax.sampling import latents
 from tests.commands import run
 from tests.experiments.explorer.conftest import make_components
 
-pytest.importorskip("starlette", reason="starlette and uvicorn are in requirements-explore.txt")
+needs_server = pytest.mark.skipif(
+    importlib.util.find_spec("starlette") is None, reason="starlette and uvicorn are in requirements-explore.txt"
+)
 
 ROOT = pathlib.Path(__file__).parents[2]
 
@@ -55,6 +59,7 @@ def _ask(port, **entries):
     return json.loads(line)
 
 
+@needs_server
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_it_opens_a_page_of_all_files_and_ends_cleanly(tmp_path, components, number, status):
     generator = zoo.load("stylegan2-scenes")
@@ -83,6 +88,7 @@ def test_it_opens_a_page_of_all_files_and_ends_cleanly(tmp_path, components, num
     assert sorted(path.name for path in tmp_path.iterdir()) == ["me.npy", "smile_w_boundary.npy", "work"]
 
 
+@needs_server
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
@@ -103,6 +109,7 @@ def test_a_mistake_is_one_line(tmp_path, components, arguments, told):
     assert not (tmp_path / "work").exists()
 
 
+@needs_server
 def test_a_busy_port_is_one_line(tmp_path, components):
     with socket.create_server(("127.0.0.1", 0)) as busy:
         port = busy.getsockname()[1]
@@ -111,9 +118,21 @@ def test_a_busy_port_is_one_line(tmp_path, components):
     assert f"--port={port}: Address already in use" in result.stderr and len(result.stderr.strip().splitlines()) == 1
 
 
+@needs_server
 def test_two_explorers_do_not_share_a_workdir(tmp_path, components):
     from ganspace_jax.files import outputs
 
     with outputs.claim(tmp_path):
         result = run("explore", f"--components={components}", f"--workdir={tmp_path}")
     assert result.returncode == 1 and "another run is writing there" in result.stderr
+
+
+def test_missing_packages_are_one_line(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "uvicorn", None)
+    monkeypatch.delitem(sys.modules, "experiments.explorer.server", raising=False)
+    monkeypatch.delattr(experiments.explorer, "server", raising=False)
+    result = run("explore", f"--workdir={tmp_path / 'work'}")
+    assert result.returncode == 1 and not (tmp_path / "work").exists()
+    assert re.fullmatch(
+        r"error: (uvicorn|starlette) is not installed: pip install -r requirements-explore.txt", result.stderr.strip()
+    )

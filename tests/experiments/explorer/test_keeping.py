@@ -32,8 +32,8 @@ def _picture(page, state):
 
 def test_a_direction_is_kept_at_once_and_over_a_restart(open_page, tmp_path):
     page = open_page()
-    answer, _ = page("keep", direction={"name": "light", "note": "left\nto right", **MOVE})
-    entry = {"name": "light", "note": r"left\nto right", "direction": MOVE, "state": None}
+    answer, _ = page("keep", direction={"name": "light", "note": "left\nto\x1b right ", **MOVE})
+    entry = {"name": "light", "note": "left\nto\\x1b right", "direction": MOVE, "state": None}
     assert answer["name"] == "light" and answer["kept"] == [entry]
     assert json.loads((tmp_path / "kept" / "light.json").read_text()) == entry
     again = open_page()

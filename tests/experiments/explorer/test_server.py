@@ -224,7 +224,7 @@ def test_a_token_is_needed_for_all_and_becomes_a_strict_cookie(token_client):
 
 def test_the_token_opens_the_page_behind_a_proxy(token_client):
     given = {
-        "Cookie": f"{server.COOKIE}={TOKEN}",
+        "Cookie": f"{server.cookie_name(TOKEN)}={TOKEN}",
         "Host": "x1-8765.colab.example",
         "Origin": "https://x1-8765.colab.example",
     }
@@ -294,5 +294,6 @@ def test_the_link_names_host_port_and_token():
     with server.bound("127.0.0.1", 0) as bound:
         port = bound.getsockname()[1]
         assert server.link(bound, "127.0.0.1") == f"http://127.0.0.1:{port}/"
+        assert server.link(bound, "0.0.0.0") == f"http://{socket.gethostname()}:{port}/"
         assert server.link(bound, "::1", "abc") == f"http://[::1]:{port}/?token=abc"
     assert len({server.new_token() for _ in range(100)}) == 100

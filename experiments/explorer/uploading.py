@@ -57,7 +57,10 @@ class Uploads:
     def _work(self, path: pathlib.Path, job: Job) -> Result:
         """Inverts a picture, and adds it to the starts."""
         assert self.invert is not None
-        start = self.invert(path, job)
+        try:
+            start = self.invert(path, job)
+        except InputError as error:  # the page did not choose the folder
+            raise InputError(str(error).replace(str(path), path.name)) from None
         with self._lock:
             name = keeping.unique(path.stem[: state.MAX_NAME - 5], {one.lower() for one in self._renderer.own}, " ")
             self._renderer.add_own(name, start._replace(name=name))

@@ -1,5 +1,6 @@
 """Animations: the frames of a slider's range and of walks, and their files."""
 
+import dataclasses
 import io
 import itertools
 
@@ -50,6 +51,15 @@ def test_a_walk_passes_through_its_states(page):
     assert all(0 < step < 0.9 * whole for step in steps)
     with pytest.raises(InputError, match="at least two states"):
         list(animating.walked(renderer, [FIRST], 0, 3))
+
+
+def test_other_controls_jump_halfway(page):
+    renderer = page.explorer.renderer
+    ends = [dataclasses.replace(FIRST, centred=centred) for centred in (False, True)]
+    frames = [frame() for frame in animating.walked(renderer, ends, 0, 5)]
+    first, second = map(renderer.image, ends)
+    assert np.abs(first - second).max() > 0.01
+    np.testing.assert_allclose(frames, [first, first, second, second, second], atol=1e-4)
 
 
 @pytest.mark.parametrize("form", animating.forms())

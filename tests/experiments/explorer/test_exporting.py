@@ -5,6 +5,7 @@ screen, pixel for pixel.
 import io
 import pathlib
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ from ganspace_jax.directions import edited_images, foreign_files
 from ganspace_jax.directions.edits import Edit
 from ganspace_jax.directions.named_directions import NamedDirection
 from ganspace_jax.files import pictures
+from ganspace_jax.generators import base, stylegan2, zoo
 from tests.commands import run
 from tests.experiments.explorer.conftest import Page, make_components, open_explorer
 
@@ -93,6 +95,30 @@ def test_the_flags_repeat_moved_activations(activation_page, mode, centred):
     moved = _on_screen(activation_page, state)
     assert (moved != _on_screen(activation_page, {"psi": 0.8})).any()
     np.testing.assert_array_equal(_of_edit(activation_page, state), moved)
+
+
+@pytest.fixture(scope="module")
+def noise_page(tmp_path_factory):
+    """A page of a small StyleGAN2 whose noise is strong."""
+    folder = tmp_path_factory.mktemp("noise")
+    config = stylegan2.Config(z_dim=6, w_dim=6, channels=(4, 4, 4), mapping_layers=2)
+    made = base.split(stylegan2.StyleGAN2(config, key=jax.random.key(0)))
+
+    def strengthen(path, x):
+        return jnp.full_like(x, 0.5) if "noise_strength" in jax.tree_util.keystr(path) else x
+
+    params = jax.tree_util.tree_map_with_path(strengthen, made.params)
+    name = str(folder / "network")
+    zoo.save(name, made._replace(params=params))
+    return Page(open_explorer(folder / "workdir", [make_components(folder / "components.npz", name)], name))
+
+
+@pytest.mark.parametrize("noise", ["const", "none", 0, 7])
+def test_the_flags_repeat_noise(noise_page, noise):
+    state = {"edits": [{**ONE, "layers": [0, 3]}], "noise": noise}
+    shown = _on_screen(noise_page, state)
+    assert noise == "const" or (shown != _on_screen(noise_page, {**state, "noise": "const"})).any()
+    np.testing.assert_array_equal(_of_edit(noise_page, state), shown)
 
 
 def test_named_directions_move_the_layers_on_the_page(tmp_path):

@@ -19,7 +19,7 @@ def page(tmp_path, components_path):
         job.report(1, 2)
         data = path.read_bytes()
         if not data.startswith(b"latent"):
-            raise InputError(f"{path.name}: is no picture")
+            raise InputError(f"{path}: is no picture")
         return Start(path.stem, jnp.full(explorer.renderer.generator.latent_shape, data[6] / 64))
 
     explorer.uploads.invert = invert

@@ -18,7 +18,7 @@ import pathlib
 
 from absl import flags
 
-from experiments.explorer import directions, keeping, scoring, sources
+from experiments.explorer import directions, keeping, scoring, sources, writing
 from experiments.explorer.explorer import Explorer
 from experiments.explorer.exporting import Origins
 from experiments.explorer.keeping import Shelf
@@ -116,13 +116,7 @@ def _directions(name, generator, files, kept):
     if (published := sources.published_source(main, name, generator)) is not None:
         parts.append(published)
     parts.append(sources.random_source(main))
-    found = directions.combine(parts, generator)
-    if (missing := keeping.unknown_source(kept, found)) is None:
-        return found
-    try:
-        return directions.combine([*parts[:-1], missing, parts[-1]], generator)
-    except InputError:  # they were kept for another generator
-        return found
+    return keeping.with_unknown(kept, parts, generator)
 
 
 def _with_moves(name, generator, found):
@@ -144,7 +138,7 @@ def _with_moves(name, generator, found):
 def _decomposed(workdir):
     """Returns the components file of the generator, which is made if it is missing."""
     name = FLAGS.generator or _GENERATOR
-    folder = workdir / f"components_{keeping.safe_stem(pathlib.Path(name).name)}"
+    folder = workdir / f"components_{writing.safe_stem(pathlib.Path(name).name)}"
     path = folder / "components.npz"
     generator = zoo.load(name)
     if path.exists():

@@ -15,7 +15,18 @@ from typing import Any
 
 import numpy as np
 
-from experiments.explorer import about, animating, encoding, exporting, keeping, messages, sources, state, turns
+from experiments.explorer import (
+    about,
+    animating,
+    encoding,
+    exporting,
+    keeping,
+    messages,
+    sources,
+    state,
+    turns,
+    writing,
+)
 from experiments.explorer.exporting import Origins
 from experiments.explorer.jobs import Job, Jobs, Result
 from experiments.explorer.keeping import Shelf
@@ -225,9 +236,9 @@ class Explorer:
     def _write(self, name: str, suffix: str, data: bytes, folder: str) -> pathlib.Path:
         """Writes a file of a new name into a folder of the work directory."""
         with self._files:
-            path = keeping.unused_path(self.origins.workdir / folder, name, (suffix,))
+            path = writing.unused_path(self.origins.workdir / folder, name, (suffix,))
             target = path.with_name(path.name + suffix)
-            keeping.write_file(target, data)
+            writing.write_file(target, data)
         return target
 
     def _animate(self, request: Request) -> Answer:
@@ -260,7 +271,7 @@ class Explorer:
         with self._files:
             folder = self.origins.workdir / "animations"
             folder.mkdir(parents=True, exist_ok=True)
-            path = keeping.unused_path(folder, name, (f".{form}",))
+            path = writing.unused_path(folder, name, (f".{form}",))
             target = path.with_name(f"{path.name}.{form}")
             animating.save(target, images, form)
         return Result(target.name, animating.MIME[form], target.read_bytes())

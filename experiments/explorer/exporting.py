@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from experiments.explorer import keeping, sources
+from experiments.explorer import sources, writing
 from experiments.explorer.rendering import Renderer
 from experiments.explorer.state import State
 from ganspace_jax.directions import edits, foreign_files
@@ -68,7 +68,7 @@ def export(renderer: Renderer, origins: Origins, state: State, form: str, name: 
         InputError: if the state does not fit, or cannot be written in this form.
     """
     chosen = _checked_edits(renderer, state)
-    path = keeping.unused_path(origins.folder, name, (".txt", ".flags", ".npz", ".pkl", "_latents.npz"))
+    path = writing.unused_path(origins.folder, name, (".txt", ".flags", ".npz", ".pkl", "_latents.npz"))
     if form == "flags":
         return _export_flags(renderer, origins, state, path)
     if not chosen:
@@ -78,14 +78,14 @@ def export(renderer: Renderer, origins: Origins, state: State, form: str, name: 
     file, moved = _components(renderer, origins, state, path)
     if form == "components":
         _, rows = _own_rows(renderer, state)
-        return _written(path, ".npz", keeping.components_bytes(rows, origins.folder))
+        return _written(path, ".npz", writing.components_bytes(rows, origins.folder))
     lines = [*(f'--edit="{edit}"' for edit in moved), f"--components={file}"]
     return _written_text(path, ".txt", lines)
 
 
 def _written(path: pathlib.Path, suffix: str, data: bytes) -> Exported:
     target = path.with_name(path.name + suffix)
-    keeping.write_file(target, data)
+    writing.write_file(target, data)
     return Exported(target, data)
 
 
@@ -121,7 +121,7 @@ def _components(renderer: Renderer, origins: Origins, state: State, path: pathli
     if is_main and origins.latent_space is None:
         return origins.components, renderer.edits(state)
     moved, rows = _own_rows(renderer, state)
-    written = _written(path, ".npz", keeping.components_bytes(rows, origins.folder))
+    written = _written(path, ".npz", writing.components_bytes(rows, origins.folder))
     return str(written.path), moved
 
 

@@ -4,31 +4,27 @@ The .npz is a components file, which every command reads. It holds the direction
 edits in their order. So a kept direction outlives the file that it came from.
 """
 
+import contextlib
 import dataclasses
 import json
-import os
 import pathlib
-import re
-import tempfile
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
 
-from experiments.explorer import messages, sources, state
+from experiments.explorer import directions, messages, sources, state, writing
 from experiments.explorer.directions import Directions
 from experiments.explorer.sources import Source
 from experiments.explorer.state import Move, State
 from ganspace_jax import errors
-from ganspace_jax.directions import components as components_file
 from ganspace_jax.directions import foreign_files
 from ganspace_jax.directions.components import Components
 from ganspace_jax.errors import InputError
-from ganspace_jax.files import disk_errors
+from ganspace_jax.generators.base import Generator
 
 MAX_KEPT = 1_000
-_MAX_STEM = 60  # characters of a file's name
 
 
 @dataclasses.dataclass(frozen=True)
@@ -121,24 +117,35 @@ def read_entries(content: Any, stem: str = "") -> Kept:
     return found
 
 
-def unknown_source(kept: Iterable[Kept], directions: Directions) -> Source | None:
-    """Returns the kept directions that no slider has as a group; None without one."""
-    missing = {
-        (_content(one.rows, k)): (one, k)
-        for one in kept
-        if one.rows is not None
-        for k in range(len(one.rows))
-        if _find(one.rows, k, directions) is None
-    }
-    parts = [(one, sources.only(one.rows, [k])) for one, k in missing.values() if one.rows is not None]
-    if not parts:
-        return None
-    names = tuple(one.name for one, _ in parts)
-    joined = sources.joined([rows for _, rows in parts])
-    return Source(sources.KEPT, "Kept directions", joined, names, notes=tuple(one.note for one, _ in parts))
+def unknown_sources(kept: Iterable[Kept], found: Directions) -> list[Source]:
+    """Returns one source for each kept direction that no slider has."""
+    unknown = {}
+    for one in kept:
+        for k in range(0 if one.rows is None else len(one.rows)):
+            if one.rows is not None and _find(one.rows, k, found) is None:
+                rows = sources.only(one.rows, [k])
+                unknown[_content(one.rows, k)] = Source(
+                    sources.KEPT, "Kept directions", rows, (one.name,), notes=(one.note,)
+                )
+    return list(unknown.values())
 
 
-def placed(kept: Kept, directions: Directions) -> Kept:
+def with_unknown(kept: Iterable[Kept], parts: Sequence[Source], generator: Generator) -> Directions:
+    """Returns all groups of sliders, and before the last one a group of the kept
+    directions that no other group has. Directions that do not fit are left out.
+
+    Raises:
+        InputError: if a part does not fit the first one or the generator.
+    """
+    found = directions.combine(parts, generator)
+    for missing in unknown_sources(kept, found):
+        with contextlib.suppress(InputError):
+            found = directions.combine([*parts[:-1], missing, parts[-1]], generator)
+            parts = [*parts[:-1], missing, parts[-1]]
+    return found
+
+
+def placed(kept: Kept, sliders: Directions) -> Kept:
     """Returns a kept thing whose edits name the sliders that have its directions now.
 
     Raises:
@@ -146,7 +153,7 @@ def placed(kept: Kept, directions: Directions) -> Kept:
     """
     if kept.rows is None:
         return kept
-    found = [_find(kept.rows, k, directions) for k in range(len(kept.rows))]
+    found = [_find(kept.rows, k, sliders) for k in range(len(kept.rows))]
     if None in found:
         raise InputError(f"{kept.stem}: its directions do not fit this generator")
     moves = tuple(
@@ -157,15 +164,15 @@ def placed(kept: Kept, directions: Directions) -> Kept:
     return kept.with_moves(moves)
 
 
-def _find(rows: Components, k: int, directions: Directions) -> tuple[str, int] | None:
+def _find(rows: Components, k: int, sliders: Directions) -> tuple[str, int] | None:
     """Returns group and number of the slider with a direction; None without one."""
-    own, content = directions.components, _content(rows, k)
+    own, content = sliders.components, _content(rows, k)
     if rows.latent_components.shape[1:] != own.latent_components.shape[1:]:
         return None
     near = np.flatnonzero(own.latent_stdevs == rows.latent_stdevs[k])
     same = {int(row) for row in near if _content(own, int(row)) == content}
     places = (
-        (group.key, number, slider.row) for group in directions.groups for number, slider in enumerate(group.sliders)
+        (group.key, number, slider.row) for group in sliders.groups for number, slider in enumerate(group.sliders)
     )
     return next(((key, number) for key, number, row in places if row in same), None)
 
@@ -216,12 +223,12 @@ class Shelf:
         with self._lock:
             if len(self._kept) >= MAX_KEPT:
                 raise InputError(f"kept: there are {MAX_KEPT:,} already; forget some first")
-            name = unique(kept.name or "direction", {one.name.lower() for one in self._kept.values()}, " ")
-            stem = unique(safe_stem(name), {one.lower() for one in self._kept}, "_")
+            name = writing.unique(kept.name or "direction", {one.name.lower() for one in self._kept.values()}, " ")
+            stem = writing.unique(writing.safe_stem(name), {one.lower() for one in self._kept}, "_")
             kept = dataclasses.replace(kept, name=name, stem=stem)
             if kept.rows is not None:
-                write_file(self.folder / f"{stem}.npz", components_bytes(kept.rows, self.folder))
-            write_file(self.folder / f"{stem}.json", (json.dumps(kept.to_json(), indent=1) + "\n").encode())
+                writing.write_file(self.folder / f"{stem}.npz", writing.components_bytes(kept.rows, self.folder))
+            writing.write_file(self.folder / f"{stem}.json", (json.dumps(kept.to_json(), indent=1) + "\n").encode())
             self._kept[stem] = kept
             return name
 
@@ -232,58 +239,3 @@ class Shelf:
             for suffix in (".json", ".npz"):
                 (self.folder / f"{stem}{suffix}").unlink(missing_ok=True)
             del self._kept[stem]
-
-
-def safe_stem(name: str) -> str:
-    """Returns a name with the characters that every file system allows."""
-    return re.sub(r"[^\w-]+", "_", name, flags=re.ASCII).strip("_")[:_MAX_STEM] or "kept"
-
-
-def unique(name: str, taken: set[str], gap: str) -> str:
-    """Returns a name that is not taken, whatever the case of its letters."""
-    number, unique = 1, name
-    while unique.lower() in taken:
-        number += 1
-        unique = f"{name}{gap}{number}"
-    return unique
-
-
-def unused_path(folder: pathlib.Path, stem: str, suffixes: Iterable[str]) -> pathlib.Path:
-    """Returns folder/stem without a suffix, numbered if one of its files exists."""
-    names, number = list(suffixes), 1
-    path = folder / safe_stem(stem)
-    while any((folder / f"{path.name}{suffix}").exists() for suffix in names):
-        number += 1
-        path = folder / f"{safe_stem(stem)}_{number}"
-    return path
-
-
-def write_file(path: pathlib.Path, data: bytes) -> None:
-    """Writes a file beside its target and renames it, so that it is complete or absent.
-
-    Raises:
-        InputError: if the disk refuses the file.
-    """
-
-    def write() -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor, scratch = tempfile.mkstemp(prefix=f".{path.name}.writing-", dir=path.parent)
-        try:
-            with os.fdopen(descriptor, "wb") as file:
-                file.write(data)
-            os.chmod(scratch, 0o644)  # mkstemp makes files that only their owner reads
-            os.replace(scratch, path)
-        except BaseException:
-            pathlib.Path(scratch).unlink(missing_ok=True)
-            raise
-
-    disk_errors.refused(str(path), write, "make room, or name another --workdir")
-
-
-def components_bytes(components: Components, folder: pathlib.Path) -> bytes:
-    """Returns the content of a components file, which is written in a folder first."""
-    folder.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=".writing-", dir=folder) as directory:
-        path = pathlib.Path(directory) / "components.npz"
-        components_file.save(path, components)
-        return path.read_bytes()

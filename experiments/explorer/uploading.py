@@ -5,7 +5,7 @@ import re
 import threading
 from collections.abc import Callable
 
-from experiments.explorer import keeping, state
+from experiments.explorer import state, writing
 from experiments.explorer.jobs import Job, Result
 from experiments.explorer.rendering import Renderer
 from ganspace_jax.directions.edited_images import Start
@@ -49,9 +49,9 @@ class Uploads:
                 raise InputError(f"upload: there are {MAX_UPLOADS} pictures already; start the explorer anew for more")
             self._count += 1
             suffix = suffix.lower() if _SUFFIX.fullmatch(suffix) else ""
-            path = keeping.unused_path(self.folder, pathlib.PurePosixPath(name).stem, (suffix,))
+            path = writing.unused_path(self.folder, pathlib.PurePosixPath(name).stem, (suffix,))
             path = path.with_name(path.name + suffix)
-            keeping.write_file(path, data)
+            writing.write_file(path, data)
         return lambda job: self._work(path, job)
 
     def _work(self, path: pathlib.Path, job: Job) -> Result:
@@ -62,6 +62,6 @@ class Uploads:
         except InputError as error:  # the page did not choose the folder
             raise InputError(str(error).replace(str(path), path.name)) from None
         with self._lock:
-            name = keeping.unique(path.stem[: state.MAX_NAME - 5], {one.lower() for one in self._renderer.own}, " ")
+            name = writing.unique(path.stem[: state.MAX_NAME - 5], {one.lower() for one in self._renderer.own}, " ")
             self._renderer.add_own(name, start._replace(name=name))
         return Result(f"{name}.txt", "text/plain", name.encode(), {"picture": name})

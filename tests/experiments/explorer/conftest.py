@@ -7,7 +7,7 @@ import pathlib
 import numpy as np
 import pytest
 
-from experiments.explorer import directions, keeping, sources
+from experiments.explorer import keeping, sources
 from experiments.explorer.explorer import Explorer
 from experiments.explorer.exporting import Origins
 from experiments.explorer.keeping import Shelf
@@ -73,9 +73,7 @@ def open_explorer(workdir, paths, name="stylegan2-scenes", own=None):
     main = files[0][1]
     parts = [sources.main_source(main, "Directions"), *sources.file_sources(files[1:]), sources.random_source(main)]
     kept, _ = keeping.read_folder(workdir / "kept")
-    found = directions.combine(parts, generator)
-    if (missing := keeping.unknown_source(kept, found)) is not None:
-        found = directions.combine([*parts, missing], generator)
+    found = keeping.with_unknown(kept, parts, generator)
     placed = [keeping.placed(one, found) for one in kept]
     origins = Origins(name, str(paths[0]), None, pathlib.Path(workdir))
     return Explorer(Renderer(generator, found, own or {}), origins, Shelf(workdir / "kept", placed))

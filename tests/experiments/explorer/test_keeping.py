@@ -9,11 +9,12 @@ import os
 import numpy as np
 import pytest
 
-from experiments.explorer import keeping
+from experiments.explorer import keeping, sources
 from experiments.explorer.keeping import Shelf
 from ganspace_jax.directions import components as components_file
 from ganspace_jax.directions import foreign_files
 from ganspace_jax.errors import InputError
+from ganspace_jax.sampling.layers import LayerSpec
 from tests.experiments.explorer.conftest import Page, open_explorer
 
 MOVE = {"group": "components", "number": 2, "layers": [1, 4], "sigma": -1.5}
@@ -139,6 +140,33 @@ def test_directions_of_another_generator_are_told(open_page, tmp_path):
     narrow = dataclasses.replace(kept[0].rows, latent_components=np.ones((1, 7), np.float32), latent_mean=None)
     with pytest.raises(InputError, match="a: its directions do not fit this generator"):
         keeping.placed(dataclasses.replace(kept[0], rows=narrow), page.explorer.renderer.directions)
+
+
+def test_directions_of_another_generator_do_not_stop_the_start(open_page, tmp_path, components_path):
+    """Beside them, the directions of this generator are shown."""
+    page = open_page()
+    page("keep", direction={"name": "a", **MOVE})
+    kept, _ = keeping.read_folder(tmp_path / "kept")
+    (one,) = kept
+    narrow, activation = np.ones((1, 7), np.float32), np.ones((1, 4, 4, 3), np.float32)
+    others = [
+        dataclasses.replace(one.rows, latent_components=narrow, latent_mean=None),
+        dataclasses.replace(one.rows, spec=LayerSpec("z", "z")),
+        dataclasses.replace(
+            one.rows, latent_components=-one.rows.latent_components, activation_components=activation,
+            activation_mean=None, spec=LayerSpec("b4.image", "w"),
+        ),
+    ]  # fmt: skip
+    rows = [dataclasses.replace(one, rows=other) for other in others]
+    main = sources.main_source(components_file.load(components_path), "main")
+    parts = [main, sources.random_source(main.components)]
+    found = keeping.with_unknown(rows, parts, page.explorer.renderer.generator)
+    assert [(group.key, len(group.sliders)) for group in found.groups] == [
+        ("components", 4),
+        ("kept", 1),
+        ("random", 4),
+    ]
+    assert keeping.placed(rows[2], found).direction.group == "kept"
 
 
 def test_a_refused_file_changes_nothing(open_page, tmp_path, monkeypatch):

@@ -49,9 +49,8 @@ flags.DEFINE_multi_string(
     "Repeat the flag for several.",
 )
 flags.DEFINE_bool("list", False, "List the published edits, with --generator those of its family, and end.")
-shared_flags.define(
-    "seeds", "latents", "num_columns", "mode", "centred", "label", "truncation_psi", "truncation_cutoff"
-)
+shared_flags.define("seeds", "latents", "num_columns", "mode", "centred")
+shared_flags.define("label", "truncation_psi", "truncation_cutoff", "noise_mode", "noise_seed")
 shared_flags.define("probe", scorer=None)
 flags.DEFINE_string("export", None, "Name under which the edit is written as edit.pkl, for the original's viewer.")
 shared_flags.define("workdir")

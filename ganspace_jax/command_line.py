@@ -38,14 +38,15 @@ _CACHE = "compilation_cache"
 _FLAGFILES = pathlib.Path("experiments") / "flags"  # in a checkout, which is the working directory
 
 
-def load_components() -> Components:
-    """Returns the components of --components. What their file does not tell
-    is printed.
+def load_components(path: str | None = None) -> Components:
+    """Returns the components of a file, by default of --components. What their file
+    does not tell is printed.
     """
-    _check_made(pathlib.Path(FLAGS.components))
-    loaded = foreign_files.load_components(FLAGS.components, _space_of_directions(), _latents())
+    path = str(FLAGS.components if path is None else path)
+    _check_made(pathlib.Path(path))
+    loaded = foreign_files.load_components(path, _space_of_directions(path), _latents())
     for sentence in loaded.source.assumptions:
-        print(f"{FLAGS.components}: {sentence}")
+        print(f"{path}: {sentence}")
     return loaded
 
 
@@ -60,12 +61,12 @@ def _latents() -> Latents | None:
     return Latents(generator.latent_space, generator.latent_shape[0] if generator.has_mapping else 1, sizes)
 
 
-def _space_of_directions() -> str | None:
+def _space_of_directions(path: str) -> str | None:
     """Returns --latent_space; beside --latents only if the components' file does not
     tell it, because the flag may be there for the latents.
     """
     if FLAGS.latent_space is not None and "latents" in FLAGS and FLAGS.latents is not None:
-        is_told = not foreign_files.load_components(FLAGS.components, None, _latents()).source.assumes_space
+        is_told = not foreign_files.load_components(path, None, _latents()).source.assumes_space
         return None if is_told else FLAGS.latent_space
     return FLAGS.latent_space
 

@@ -164,7 +164,7 @@ _SHARED: dict[str, Callable[..., Any]] = {
     "noise_seed": _integer("noise_seed", "Seed of random noise.", 0, 0),
     "mode": _choice("mode", "What is moved: latents or activations.", ["latent", "activation"], "latent"),
     "centred": _bool("centred", "First set the coordinate of each image to the mean."),
-    "num_columns": _integer("num_columns", "Images in a row.", 2, 7, 1000),
+    "num_columns": _integer("num_columns", "Images in a row.", 1, 7, 1000),
     "sigma": _number("sigma", "Length of the steps, in standard deviations.", 2.0),
     "seed": _integer("seed", "Seed of the samples.", 0, 0),
     "num_samples": _integer("num_samples", "Number of random samples.", 2, 256, 1_000_000),

@@ -57,7 +57,7 @@ ONLY = (
             "ganspace_jax.generators.stylegan3_filters",
         ),
     ),
-    ("experiments.*", (), (PACKAGE,)),
+    ("experiments.*", (), (PACKAGE, "experiments.explorer")),
     (
         "checkpoints_convert*",
         ("checkpoints_convert.__main__",),  # which draws a preview
@@ -73,6 +73,9 @@ ONLY = (
 # Modules that only some places may import: (module, places).
 RESERVED = (
     ("experiments", ("experiments",)),
+    ("experiments.explorer", ("experiments.explore", "experiments.explorer")),
+    ("starlette", ("experiments.explorer.server",)),
+    ("uvicorn", ("experiments.explorer.server",)),
     ("checkpoints_convert", ("checkpoints_convert",)),
     ("torch", ("checkpoints_convert",)),
     ("orbax", ("ganspace_jax.files",)),

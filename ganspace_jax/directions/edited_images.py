@@ -58,9 +58,9 @@ class Start(NamedTuple):
 def resolve(components: Components, view: View, generator: Generator) -> tuple[Components, View]:
     """Returns components and view with everything filled that the generator provides.
 
-    A missing label becomes that of the components, or the first class. An unknown mean
-    of w becomes the generator's mean latent. To move activations, another code's name
-    of the layer becomes ours.
+    A missing label becomes that of the components, or the first class. A missing cutoff
+    becomes the number of layers. An unknown mean of w becomes the generator's mean
+    latent. To move activations, another code's name of the layer becomes ours.
 
     Raises:
         InputError: if components, view and generator do not fit one another.
@@ -75,7 +75,7 @@ def resolve(components: Components, view: View, generator: Generator) -> tuple[C
         components = dataclasses.replace(components, latent_mean=_mean_of(components, generator))
     if view.mode == "activation":
         components = at_own_layer(components, generator)
-    return components, view._replace(synthesis=settings)
+    return components, view._replace(synthesis=synthesis.with_cutoff(generator, settings))
 
 
 def at_own_layer(components: Components, generator: Generator) -> Components:

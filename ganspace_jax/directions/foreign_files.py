@@ -99,8 +99,13 @@ def save_edit(path: str | os.PathLike[str], exported: dict[str, Any]) -> None:
     """Writes an exported edit such that the original reads it, also with an older
     NumPy.
     """
+    pathlib.Path(path).write_bytes(edit_bytes(exported))
+
+
+def edit_bytes(exported: dict[str, Any]) -> bytes:
+    """Returns the content of the file that `save_edit` writes."""
     data = pickle.dumps(exported, protocol=3)  # protocol 3 stores module names as lines of text
-    pathlib.Path(path).write_bytes(data.replace(b"cnumpy._core.", b"cnumpy.core."))
+    return data.replace(b"cnumpy._core.", b"cnumpy.core.")
 
 
 def edit_of(exported: dict[str, Any]) -> Edit:

@@ -78,6 +78,17 @@ def check(generator: Generator, synthesis: Synthesis) -> None:
         raise InputError(f"--label={synthesis.label}: this generator has {network.num_classes or 'no'} classes")
 
 
+def with_cutoff(generator: Generator, synthesis: Synthesis) -> Synthesis:
+    """Returns settings that name the number of truncated layers, if the generator
+    truncates by layer.
+
+    A missing cutoff would be another program than a cutoff. So one program is enough.
+    """
+    if synthesis.truncation_cutoff is not None or not generator.has_mapping:
+        return synthesis
+    return dataclasses.replace(synthesis, truncation_cutoff=generator.latent_shape[0])
+
+
 @functools.partial(jax.jit, static_argnames=("definition",))
 def _map_latents(definition, params, z, label):
     return base.merge(definition, params).map_latents(z, label)

@@ -1,0 +1,99 @@
+// The list of a group's sliders: pages of rows, of which one may be open.
+
+import { editOf, layersOf } from "./state.js";
+import { button, element, labelled, setAttributes, setText } from "./elements.js";
+import { figures } from "./facts.js";
+import { layersText } from "./address.js";
+import { layerBar } from "./layer_bar.js";
+import { slider } from "./slider.js";
+
+function figureNodes(known) {
+  const all = figures(known);
+  if (all.every(({ text }) => text === "unknown")) {
+    return [element("span", { class: "figure" }, `${all.map(({ name }) => name).join(", ")} unknown`)];
+  }
+  return all.map(({ name, text, doubt, why }) =>
+    element("span", { class: doubt ? "figure doubtful" : "figure", title: why }, `${name} ${text}${doubt && ` ${doubt}`}`),
+  );
+}
+
+/** Returns the form that keeps one direction with its layers, step and note. */
+function keepForm(app, group, known, edit) {
+  const name = element("input", { type: "text", required: true, maxlength: "80", autocomplete: "off" });
+  const note = element("input", { type: "text", maxlength: "2000", autocomplete: "off" });
+  const keep = async (event) => {
+    event.preventDefault();
+    const { layers, sigma } = edit();
+    const direction = { name: name.value, note: note.value, group, number: known.number, layers, sigma };
+    if (await app.keep({ direction })) name.value = note.value = "";
+  };
+  const send = element("button", { type: "submit" }, "Keep");
+  return element("form", { class: "keep", onsubmit: keep }, labelled("Name", name), labelled("Note", note), send);
+}
+
+/** Returns {element, update, focus} of one slider's row. */
+function row(app, group, known) {
+  const { num_layers: count } = app.about.generator;
+  const key = [group, known.number];
+  const control = slider({
+    label: known.name, range: known.range, limits: [-10000, 10000], step: 0.1, zero: 0,
+    onmove: (sigma) => app.move(...key, { sigma }, known),
+    onoff: () => app.drop(...key),
+  });
+  const bar = layerBar({ label: `Layers of ${known.name}`, count, onchange: (layers) => app.move(...key, { layers }, known) });
+  const follow = button("As for all", () => app.move(...key, { layers: undefined }, known));
+  const off = button("×", () => app.drop(...key), { class: "quiet off", title: "Take this slider back (Delete)", "aria-label": `Take back ${known.name}` });
+  const range = element("span", { class: "range" });
+  const isOpen = () => app.view.open?.group === group && app.view.open.number === known.number;
+  const toggle = () => app.show({ open: isOpen() ? null : { group, number: known.number } });
+  const moves = element("span", { class: "moves" }, (known.moves ?? []).join(", "));
+  const name = button("", toggle, { class: "name" });
+  name.append(element("span", { class: "chevron", "aria-hidden": "true" }), element("b", {}, known.name), moves);
+  const facts = element("span", { class: "facts" }, ...figureNodes(known));
+  const head = element("div", { class: "head" }, name, range, facts, off);
+  const now = () => {
+    const edit = editOf(app.state, ...key) ?? { sigma: 0, layers: app.usualLayers(known) };
+    return { ...edit, own: edit.layers, layers: layersOf(app.state, edit) };
+  };
+  const strip = button("Animate or save a strip", () => app.show({ tab: "#save", subject: { group, number: known.number } }));
+  const layerLine = element("div", { class: "line" }, element("span", { class: "caption" }, "Layers"), bar.element, follow);
+  const note = known.note ? element("p", { class: "note" }, known.note) : null;
+  const details = element("div", { class: "details" }, layerLine, note, keepForm(app, group, known, now), strip);
+  const item = element("li", { class: "row", "data-number": known.number }, head, control.element, details);
+  return {
+    element: item,
+    focus: control.focus,
+    update() {
+      const edit = now();
+      const isMoved = editOf(app.state, ...key) !== null;
+      control.update(edit.sigma, app.state.mode === "activation" && known.moves_activation === false);
+      bar.update(edit.layers, app.state.mode === "activation");
+      follow.disabled = edit.own === undefined;
+      setText(range, edit.own === undefined || edit.own === null ? "" : `layers ${layersText(edit.own)}`);
+      item.classList.toggle("moved", isMoved);
+      item.classList.toggle("open", isOpen());
+      setAttributes(name, { "aria-expanded": String(isOpen()) });
+      details.hidden = !isOpen();
+    },
+  };
+}
+
+/** Returns {element, update, focus} of the list of sliders. */
+export function sliderList(app) {
+  const list = element("ol", { class: "rows", "aria-label": "Sliders" });
+  let rows = new Map();
+  let shown = "";
+  return {
+    element: list,
+    focus: (number) => rows.get(number)?.focus(),
+    update(group, sliders) {
+      const wanted = `${group}:${sliders.map((one) => one.number)}`;
+      if (wanted !== shown) {
+        shown = wanted;
+        rows = new Map(sliders.map((known) => [known.number, row(app, group, known)]));
+        list.replaceChildren(...[...rows.values()].map((one) => one.element));
+      }
+      for (const one of rows.values()) one.update();
+    },
+  };
+}

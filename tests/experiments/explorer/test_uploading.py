@@ -1,0 +1,74 @@
+"""Uploaded pictures: written in one folder, inverted, and then a start of pictures."""
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from experiments.explorer import uploading
+from ganspace_jax.directions.edited_images import Start
+from ganspace_jax.errors import InputError
+from tests.experiments.explorer.conftest import Page, open_explorer
+
+
+@pytest.fixture
+def page(tmp_path, components_path):
+    """A page of an explorer whose latents of a picture are its bytes."""
+    explorer = open_explorer(tmp_path / "work", [components_path])
+
+    def invert(path, job):
+        job.report(1, 2)
+        data = path.read_bytes()
+        if not data.startswith(b"latent"):
+            raise InputError(f"{path}: is no picture")
+        return Start(path.stem, jnp.full(explorer.renderer.generator.latent_shape, data[6] / 64))
+
+    explorer.uploads.invert = invert
+    yield Page(explorer)
+    explorer.stop()
+
+
+def _upload(page, name, data):
+    answer, _ = page("upload", data, name=name)
+    for thread in list(page.explorer.jobs._threads):
+        thread.join(30)
+    return page.ask("job", job=answer["job"])[0]
+
+
+def test_an_uploaded_picture_becomes_a_start(page):
+    assert page("about")[0]["can_upload"] is True
+    end = _upload(page, "me.png", b"latent\x20")
+    assert (end["state"], end["picture"]) == ("done", "me")
+    again = _upload(page, "me.png", b"latent\x60")
+    assert again["picture"] == "me_2" and page("about")[0]["pictures"] == ["me", "me_2"]
+    shown = [page("picture", state={"starts": [{"picture": name}]})[1] for name in ("me", "me_2")]
+    assert shown[0] != shown[1]
+
+
+@pytest.mark.parametrize(
+    "name", ["../../x.png", "/etc/passwd", "", ".", "a\x00b.png", "x" * 250 + ".jpeg", "évil .PNG", "x.p n"]
+)
+def test_names_stay_in_the_folder(page, tmp_path, name):
+    end = _upload(page, name, b"latent\x20")
+    assert end["state"] == "done" and page("picture", state={"starts": [{"picture": end["picture"]}]})
+    (path,) = [path for path in tmp_path.rglob("*") if path.is_file()]
+    assert path.parent == tmp_path / "work" / "uploads" and path.name.isascii()
+
+
+def test_bad_pictures_are_told_in_one_line(page):
+    end = _upload(page, "bad.png", b"GIF89a")
+    assert (end["state"], end["error"]) == ("failed", "bad.png: is no picture")
+    assert "upload x: is empty" in page.ask("upload", b"", name="x")[0]["error"]
+    assert page("about")[0]["pictures"] == []
+
+
+def test_the_number_of_pictures_is_bounded(page, monkeypatch):
+    monkeypatch.setattr(uploading, "MAX_UPLOADS", 2)
+    assert [_upload(page, "a.png", b"latent\x20")["picture"] for _ in range(2)] == ["a", "a_2"]
+    assert "there are 2 pictures already" in page.ask("upload", b"latent\x20", name="a")[0]["error"]
+
+
+def test_without_an_inversion_one_line_tells_so(page):
+    page.explorer.uploads.invert = None
+    assert page("about")[0]["can_upload"] is False
+    assert "own pictures are not inverted here" in page.ask("upload", b"x", name="a")[0]["error"]
+    np.testing.assert_equal(list(page.explorer.origins.workdir.glob("uploads/*")), [])

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from ganspace_jax.generators.zoo import load
     from ganspace_jax.methods.decomposition import Decomposition, decompose
     from ganspace_jax.run import Interrupted, Progress, Run
+    from ganspace_jax.sampling.inversion import Inversion, Inverted, invert
     from ganspace_jax.sampling.latent_files import load as load_latents
     from ganspace_jax.sampling.latents import layer_latents as latents
 
@@ -31,12 +32,15 @@ _PLACES = {
     "Generator": "generators.base",
     "InputError": "errors",
     "Interrupted": "run",
+    "Inversion": "sampling.inversion",
+    "Inverted": "sampling.inversion",
     "Progress": "run",
     "Run": "run",
     "Synthesis": "generators.synthesis",
     "apply": "directions.edits",
     "decompose": "methods.decomposition",
     "grid": "files.pictures",
+    "invert": "sampling.inversion",
     "latents": "sampling.latents:layer_latents",
     "load": "generators.zoo",
     "load_components": "directions.foreign_files",
@@ -54,12 +58,15 @@ __all__ = [
     "Generator",
     "InputError",
     "Interrupted",
+    "Inversion",
+    "Inverted",
     "Progress",
     "Run",
     "Synthesis",
     "apply",
     "decompose",
     "grid",
+    "invert",
     "latents",
     "load",
     "load_components",

@@ -16,6 +16,7 @@ from typing import Any
 import jax
 import numpy as np
 
+from ganspace_jax.sampling.inversion_losses import psnr
 from ganspace_jax.scenes.factors import (
     CIRCULAR,
     CONTINUOUS,
@@ -87,16 +88,6 @@ def redraw(images: Images, probe: Probe, supersampling: int) -> tuple[Factors, F
     """Reads the factors of images, and returns them with the scenes they describe."""
     read = read_factors(probe, images)
     return read, render_in_chunks(read, images.shape[1], supersampling)
-
-
-def psnr(images: Images, references: Images) -> Float[np.ndarray, "n"]:
-    """Returns the peak signal-to-noise ratio of each image, in decibels.
-
-    Images are clipped to [-1, 1], so the peak is 2.
-    """
-    clipped = np.clip(np.asarray(images, np.float64), -1.0, 1.0)
-    error = np.mean(np.square(clipped - np.asarray(references, np.float64)), axis=(1, 2, 3))
-    return 10.0 * np.log10(4.0 / np.maximum(error, 1e-10))
 
 
 def interdecile_range(name: str, values: Float[Array | np.ndarray, "n"]) -> float:

@@ -11,7 +11,9 @@ are applied together. --edit=ganspace:NAME is one of the edits that the original
 published, which --list shows; --components must then belong to the network of that
 edit. Flags that you leave out then get the values of the publication: --centred,
 --truncation_psi, --seeds and --label. --latents=FILE edits the pictures whose latents a
-projector or an encoder wrote, as experiments.generate reads them.
+projector or an encoder wrote, as experiments.generate reads them. --images=me.png finds
+the latents of pictures and edits them, as experiments.invert and --latents in one
+command.
 """
 
 import dataclasses
@@ -19,7 +21,7 @@ import dataclasses
 import numpy as np
 from absl import flags
 
-from ganspace_jax import command_line, shared_flags
+from ganspace_jax import command_line, own_pictures, shared_flags
 from ganspace_jax.directions import edited_images, edits, foreign_files, published_edits
 from ganspace_jax.directions.edited_images import View
 from ganspace_jax.directions.edits import Edit
@@ -35,7 +37,16 @@ flags.DEFINE_multi_string(
 )
 flags.DEFINE_bool("list", False, "List the published edits, with --generator those of its family, and end.")
 shared_flags.define(
-    "seeds", "latents", "num_columns", "mode", "centred", "label", "truncation_psi", "truncation_cutoff"
+    "seeds",
+    "latents",
+    "images",
+    "encoder",
+    "num_columns",
+    "mode",
+    "centred",
+    "label",
+    "truncation_psi",
+    "truncation_cutoff",
 )
 flags.DEFINE_string("export", None, "Name under which the edit is written as edit.pkl, for the original's viewer.")
 shared_flags.define("workdir")
@@ -59,7 +70,7 @@ def main():
     with command_line.outputs() as directory:
         found = command_line.load_components()
         chosen = [_parse(text, found) for text in FLAGS.edit]
-        _, generator = command_line.load_generator(found)
+        name, generator = command_line.load_generator(found)
         _use_published_settings(generator)
         seeds = shared_flags.seeds_from_flags(_DEFAULT_SEEDS)
         view = View(shared_flags.synthesis_from_flags(generator), FLAGS.mode, FLAGS.centred)
@@ -72,14 +83,16 @@ def main():
             edits.check(
                 edit if view.mode == "latent" else dataclasses.replace(edit, layers=None), len(found), num_layers
             )
-        starts = _starts(generator, found, seeds, view)
+        starts = _starts(name, generator, found, seeds, view)
         pictures.save_png(directory / "edit.png", _strips(generator, found, chosen, starts, view))
         if FLAGS.export is not None:
             _export(directory / "edit.pkl", found, chosen[0], num_layers, seeds[0])
     print(f"written: {FLAGS.workdir}/edit.png")
 
 
-def _starts(generator, found, seeds, view):
+def _starts(name, generator, found, seeds, view):
+    if FLAGS.images:
+        return edited_images.starts_of_file(own_pictures.invert(name, generator, FLAGS.label))
     if FLAGS.latents is not None:
         return edited_images.starts_of_file(command_line.load_latents(generator, found))
     return [edited_images.start_of_seed(generator, seed, view.synthesis) for seed in seeds]
@@ -119,7 +132,7 @@ def _use_published_settings(generator):
     if not named or not isinstance(generator.config, zoo.FAMILIES[named[0].family][0]):
         return
     values = published_edits.settings(named, generator.class_names, generator.num_classes)
-    if "latents" in FLAGS and FLAGS["latents"].value is not None:
+    if FLAGS.latents is not None or FLAGS.images:
         del values["seeds"]
     chosen = {name: value for name, value in values.items() if not FLAGS[name].present}
     for name, value in chosen.items():

@@ -203,22 +203,25 @@ def accuracy(
 
     `explained` is the share of the latents' variance that the encoder explains.
     `psnr_median` and `psnr_10th_percentile` compare images with those of the encoder's
-    latents. `class` is the share of right classes, if a label acts on the image.
+    latents and of the most likely class. `class` is the share of right classes, if a
+    label acts on the image.
     """
-    network = trained.network()
+    size = trained.config.target_size
     errors, ratios, right = [], [], []
     for first in range(0, num_samples, batch_size):
         count = min(batch_size, num_samples - first)
         samples = _draw(generator.definition, generator.params, key, first, batch_size)
         found, weights = encoder.encode(trained, samples.images)
-        difference = network.whiten(found) - network.whiten(samples.latents)
-        errors.append(np.asarray(jnp.square(difference).mean(1))[:count])
-        made = synthesis.synthesize(generator, found, Synthesis(label=weights))
-        ratios.append(psnr(samples.images, made)[:count])
+        parts = found - samples.latents, samples.latents - trained.network().latents(jnp.zeros((1, size)))
+        errors.append(np.stack([np.square(part).sum((1, 2)) for part in parts])[:, :count])
         if weights is not None and samples.label is not None:
             right.append(np.asarray(weights.argmax(1) == samples.label.argmax(1))[:count])
+            weights = jax.nn.one_hot(weights.argmax(1), weights.shape[1])
+        made = synthesis.synthesize(generator, found, Synthesis(label=weights))
+        ratios.append(psnr(samples.images, made)[:count])
+    error, variance = np.concatenate(errors, axis=1).sum(1)
     result = {
-        "explained": 1.0 - float(np.concatenate(errors).mean()),
+        "explained": 1.0 - float(error / variance),
         "psnr_median": float(np.median(np.concatenate(ratios))),
         "psnr_10th_percentile": float(np.percentile(np.concatenate(ratios), 10)),
     }

@@ -20,6 +20,8 @@ from ganspace_jax.sampling import labels, latent_arrays, latent_shapes, latents
 from ganspace_jax.sampling.labels import Label
 from ganspace_jax.shapes import Array, Float
 
+NAMES = "names"  # key of the pictures' names
+
 
 class Inputs(NamedTuple):
     """Inputs of image generation.
@@ -154,6 +156,16 @@ def _stems(found: Sequence[latent_arrays.Found], stem: str) -> list[str]:
     """
     named = [one.picture if len(found) > 1 or latent_arrays.is_file_name(one.picture) else "" for one in found]
     return [picture_names.safe(name) or picture_names.safe(stem) or "picture" for name in named]
+
+
+def _named(content: Any, count: int) -> list[str]:
+    """Returns the names of all pictures in a file of experiments.invert; empty without
+    them.
+    """
+    names = content.get(NAMES) if isinstance(content, dict) else None
+    if not isinstance(names, np.ndarray) or names.dtype.kind != "U" or names.shape != (count,):
+        return []
+    return [picture_names.safe(f"{name}.png") or "picture" for name in names.tolist()]
 
 
 def _file_weights(

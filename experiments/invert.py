@@ -32,7 +32,6 @@ import time
 import jax
 import numpy as np
 from absl import flags
-from ganspace_jax.sampling.inversion import Inversion
 
 from ganspace_jax import command_line, own_pictures, shared_flags
 from ganspace_jax.errors import InputError
@@ -40,6 +39,7 @@ from ganspace_jax.files import checksums, pictures, resume, tables
 from ganspace_jax.generators import zoo
 from ganspace_jax.run import Interrupted, Progress, Run
 from ganspace_jax.sampling import encoder, inversion, labels, latent_files, latent_prior
+from ganspace_jax.sampling.inversion import Inversion
 
 FLAGS = flags.FLAGS
 shared_flags.define("images", generator="stylegan2-scenes")
@@ -64,11 +64,12 @@ def main():
         label = labels.resolve(FLAGS.label, generator) if FLAGS.label is not None else None
         start_name, start = _start(name, generator)
         print(f"start: {start_name}; latent space: {spec.latent_space}", flush=True)
+        features = own_pictures.features(name, spec.loss)
         read = own_pictures.read(generator)
         state = pathlib.Path(FLAGS.workdir) / "state"
-        run = Run(state=state, save_every=0.0, report=report, should_stop=should_stop)
+        run = Run(FLAGS.batch_size, state=state, save_every=0.0, report=report, should_stop=should_stop)
         about = _about(generator, spec, label, read, start)
-        found = _invert_all(generator, read.images, spec, run, (about, label, start))
+        found = _invert_all(generator, read.images, spec, run, (about, label, start, features))
         rows = _rows(generator, read.names, found)
         _write(directory, read, found, rows)
     resume.discard(run)
@@ -111,7 +112,7 @@ def _invert_all(generator, images, spec, run, arguments):
     """Returns the arrays of all pictures by name. Finished batches are read from the
     state.
     """
-    about, label, start = arguments
+    about, label, start, features = arguments
     record = resume.of(run)
     record.begin_run(about)
     begin, parts = None if start is None else functools.partial(encoder.encode, start), []
@@ -122,7 +123,7 @@ def _invert_all(generator, images, spec, run, arguments):
             inner = dataclasses.replace(run, state=None, report=_report(run, spec, first, len(images)))
             began = time.monotonic()
             try:
-                found = inversion.invert(generator, own, spec, inner, label=label, start=begin)
+                found = inversion.invert(generator, own, spec, inner, label=label, start=begin, features=features)
             except Interrupted:
                 raise Interrupted(_stopped(run, first, len(images))) from None
             arrays = _arrays(found, (time.monotonic() - began) / len(own))

@@ -17,9 +17,10 @@ from ganspace_jax.files.picture_files import Pictures
 from ganspace_jax.generators import zoo
 from ganspace_jax.generators.base import Generator
 from ganspace_jax.run import Run
-from ganspace_jax.sampling import encoder, inversion
+from ganspace_jax.sampling import encoder, inversion, inversion_losses
 from ganspace_jax.sampling.inversion import Inversion
 from ganspace_jax.sampling.latent_files import Inputs
+from ganspace_jax.scenes.training import discriminator
 
 FLAGS = flags.FLAGS
 NO_ENCODER = "none"
@@ -64,6 +65,21 @@ def load_encoder(generator_name: str, generator: Generator) -> tuple[str, encode
     if not directory.is_dir():
         return NO_ENCODER, None
     return str(directory), encoder.load(directory, generator)
+
+
+def features(generator_name: str, loss: str) -> Any:
+    """Returns the features of the loss "features": those of the discriminator in the
+    generator's directory. Returns None for another loss.
+
+    Raises:
+        InputError: the generator has no discriminator there.
+    """
+    if loss != inversion_losses.FEATURES:
+        return None
+    directory = zoo.resolve(generator_name) / "discriminator"
+    if not directory.is_dir():
+        raise InputError(f"--loss={loss}: needs the generator's discriminator, but there is no {directory}")
+    return discriminator.features(discriminator.load(directory))
 
 
 def invert(generator_name: str, generator: Generator, label: Any = None) -> Inputs:

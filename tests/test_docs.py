@@ -18,7 +18,12 @@ PAGES = [
     *sorted((ROOT / "docs").glob("*.md")),
 ]
 COMMANDS = ("experiments", "checkpoints_convert", "benchmarks")
-SPECS = ("sampling/layers.py", "methods/decomposition.py", "scenes/training/adversarial.py")  # dataclasses of flags
+SPECS = (
+    "sampling/layers.py",
+    "sampling/inversion.py",
+    "methods/decomposition.py",
+    "scenes/training/adversarial.py",
+)  # dataclasses of flags
 OF_EVERY_COMMAND = {"flagfile", "help", "helpfull", "compilation_cache"}
 
 

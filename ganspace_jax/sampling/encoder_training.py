@@ -143,8 +143,8 @@ def loss(
 ) -> tuple[Float[Array, ""], dict[str, Float[Array, ""]]]:
     """Returns the loss and its terms by name.
 
-    The loss is the unexplained fraction of the latents' variance in a metric of trace
-    d, plus the cross-entropy of the class if a label acts on the image.
+    The loss is the unexplained fraction of the latents' variance, in a metric of trace
+    d. If a label acts on the image, the cross-entropy of the class is added.
     """
     outputs = network(samples.images)
     error = outputs.whitened - jax.lax.stop_gradient(network.whiten(samples.latents))
@@ -156,7 +156,7 @@ def loss(
     return sum(terms.values(), start=jnp.zeros((), jnp.float32)), terms
 
 
-def image_metric(trained: Encoder, generator: Generator, key: PRNGKey) -> Float[np.ndarray, "target target"]:
+def image_metric(trained: Encoder, generator: Generator, key: PRNGKey) -> Float[Array, "target target"]:
     """Returns the metric in which errors of whitened latents count by their effect on
     the image.
 
@@ -173,7 +173,7 @@ def image_metric(trained: Encoder, generator: Generator, key: PRNGKey) -> Float[
         columns = np.stack([np.asarray(_effect(*arguments, np.int32(k))) for k in range(size)])
         total += columns @ columns.T
     share = total * (size / np.trace(total)) if np.trace(total) > 0.0 else np.eye(size)
-    return np.float32((1.0 - _IDENTITY) * share + _IDENTITY * np.eye(size))
+    return jnp.asarray((1.0 - _IDENTITY) * share + _IDENTITY * np.eye(size), jnp.float32)
 
 
 @functools.partial(jax.jit, static_argnames=("definitions",))

@@ -103,9 +103,8 @@ def from_file(
         found = latent_arrays.find(content, stem)
         read = [latent_shapes.interpret(one, space, is_only=len(found) == 1) for one in found]
         values, kind = _joined(read, network.latent_shape[0])
-    names = picture_names.unique(
-        [name for name, one in zip(_stems(found, stem), read, strict=True) for _ in one.values]
-    )
+    stems = [name for name, one in zip(_stems(found, stem), read, strict=True) for _ in one.values]
+    names = picture_names.unique(_named(content, len(stems)) or stems)
     notes = tuple(dict.fromkeys(filter(None, [*(one.note for one in read), _step_note(found)])))
     acts = kind == "z" or not network.has_mapping  # elsewhere the label acts in the mapping network alone
     with _refused_by_name(path):

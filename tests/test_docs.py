@@ -18,12 +18,12 @@ PAGES = [
     *sorted((ROOT / "docs").glob("*.md")),
 ]
 COMMANDS = ("experiments", "checkpoints_convert", "benchmarks")
-SPECS = (
+SPECS = (  # dataclasses of flags
     "sampling/layers.py",
     "sampling/inversion.py",
     "methods/decomposition.py",
     "scenes/training/adversarial.py",
-)  # dataclasses of flags
+)
 OF_EVERY_COMMAND = {"flagfile", "help", "helpfull", "compilation_cache"}
 
 

@@ -18,8 +18,9 @@ Writes into workdir: latents.npz (`ws` per-layer latents, `names`, and `label` o
 conditional generator; --latents of other commands reads it), reconstructions.png (rows:
 pictures, at most 32; columns: own, found, difference), inversion.md and inversion.json
 (PSNR, distance from the mean latent in standard deviations, class, seconds), and
-run.flags. Finished batches are saved in workdir/state, and the same command continues a
-run that was stopped.
+run.flags. A remark names pictures below 24 dB, and those farther from the mean latent
+than 99 % of the generator's own samples. Finished batches are saved in workdir/state,
+and the same command continues a run that was stopped.
 """
 
 import dataclasses
@@ -48,7 +49,7 @@ shared_flags.define("encoder", "label", batch_size=own_pictures.BATCH_SIZE)
 shared_flags.define("compute_dtype", "workdir")
 
 _MOST_ROWS = 32
-_POOR_PSNR = 24.0  # dB; below it, an image shows another scene or lacks a part
+_POOR_PSNR = 24.0  # dB; below it, the image shows another scene or lacks a part
 _NUM_SAMPLES = 2000  # whose distances a picture's distance is compared with
 
 
@@ -182,9 +183,9 @@ def _rows(generator, names, found):
             row["class"] = labels.describe(int(found["label"][i].argmax()), generator).removeprefix("class ")
         remarks = []
         if row["psnr"] < _POOR_PSNR:
-            remarks.append("the image is not the picture's")
+            remarks.append("poor: the image differs from the picture")
         if row["distance"] > farthest:
-            remarks.append("farther out than 99 % of samples: edits may fail")
+            remarks.append("farther from the mean than 99 % of samples: edits may fail")
         rows.append({**row, "seconds": round(float(found["seconds"][i]), 2), "remark": "; ".join(remarks)})
     return rows
 
@@ -206,12 +207,13 @@ def _write(directory, read, found, rows):
     difference = 0.5 * (np.clip(made, -1.0, 1.0) - own)
     if own.shape[-1] == 4:
         difference[..., 3] = 1.0
-    shown = f"; the first {_MOST_ROWS} of {len(rows)} pictures" if len(rows) > _MOST_ROWS else ""
+    shown = f"first {_MOST_ROWS} of {len(rows)}; " if len(rows) > _MOST_ROWS else ""
     picture = pictures.labelled_rows(
         np.stack([own, made, difference], axis=1),
         [f"{row['name']}  {row['psnr']:.1f} dB" for row in rows[:_MOST_ROWS]],
         ["own", "found", "difference"],
-        title=f"a difference of zero is grey{shown}",
+        cell=96,
+        title=f"{shown}grey: no difference",
     )
     pictures.save_png(directory / "reconstructions.png", picture)
 

@@ -126,7 +126,7 @@ def test_a_poor_picture_is_told_in_words(tmp_path):
     """A picture of noise is no scene."""
     Image.fromarray(np.random.RandomState(0).randint(0, 256, (32, 32, 3), np.uint8)).save(tmp_path / "noise.png")
     result = run("invert", f"--images={tmp_path / 'noise.png'}", *FEW, f"--workdir={tmp_path / 'own'}")
-    assert result.returncode == 0 and "the image is not the picture's" in result.stdout, result.stderr
+    assert result.returncode == 0 and "poor: the image differs from the picture" in result.stdout, result.stderr
     assert "remark" in (tmp_path / "own" / "inversion.md").read_text()
 
 

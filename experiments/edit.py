@@ -19,8 +19,9 @@ the images are read and moved until they have the value, at most five times, and
 and reached values are printed. Circular values, such as --edit=object_hue:=0.6, need
 the scorer: they follow the local gradient, the shorter way round.
 
---latents=FILE edits the pictures whose latents a
-projector or an encoder wrote, as experiments.generate reads them.
+--latents=FILE edits the pictures whose latents a projector or an encoder wrote, as
+experiments.generate reads them. --images=me.png finds the latents of pictures and edits
+them, as experiments.invert and --latents in one command.
 """
 
 import dataclasses
@@ -30,7 +31,7 @@ import jax.numpy as jnp
 import numpy as np
 from absl import flags
 
-from ganspace_jax import command_line, named_scorers, shared_flags, value_edits
+from ganspace_jax import command_line, named_scorers, own_pictures, shared_flags, value_edits
 from ganspace_jax.directions import edited_images, edits, foreign_files, published_edits
 from ganspace_jax.directions.edited_images import View
 from ganspace_jax.directions.edits import Edit
@@ -49,7 +50,7 @@ flags.DEFINE_multi_string(
     "Repeat the flag for several.",
 )
 flags.DEFINE_bool("list", False, "List the published edits, with --generator those of its family, and end.")
-shared_flags.define("seeds", "latents", "num_columns", "mode", "centred")
+shared_flags.define("seeds", "latents", "images", "encoder", "num_columns", "mode", "centred")
 shared_flags.define("label", "truncation_psi", "truncation_cutoff", "noise_mode", "noise_seed")
 shared_flags.define("probe", scorer=None)
 flags.DEFINE_string("export", None, "Name under which the edit is written as edit.pkl, for the original's viewer.")
@@ -87,7 +88,7 @@ def main():
             print(line)
         scored = [edit for edit in chosen if FLAGS.scorer is not None and edit.value is not None]
         _check([edit for edit in chosen if edit not in scored], found, view, generator.latent_shape[0])
-        starts = _starts(generator, found, seeds, view)
+        starts = _starts(name, generator, found, seeds, view)
         subject = (name, generator, found, starts, view)
         picture = _set_strips(subject, chosen, scored) if scored else _strips(subject, chosen)
         pictures.save_png(directory / "edit.png", picture)
@@ -96,7 +97,9 @@ def main():
     print(f"written: {FLAGS.workdir}/edit.png")
 
 
-def _starts(generator, found, seeds, view):
+def _starts(name, generator, found, seeds, view):
+    if FLAGS.images:
+        return edited_images.starts_of_file(own_pictures.invert(name, generator, FLAGS.label))
     if FLAGS.latents is not None:
         return edited_images.starts_of_file(command_line.load_latents(generator, found))
     return [edited_images.start_of_seed(generator, seed, view.synthesis) for seed in seeds]
@@ -194,7 +197,7 @@ def _use_published_settings(generator):
     if not named or not isinstance(generator.config, zoo.FAMILIES[named[0].family][0]):
         return
     values = published_edits.settings(named, generator.class_names, generator.num_classes)
-    if "latents" in FLAGS and FLAGS["latents"].value is not None:
+    if FLAGS.latents is not None or FLAGS.images:
         del values["seeds"]
     chosen = {name: value for name, value in values.items() if not FLAGS[name].present}
     for name, value in chosen.items():

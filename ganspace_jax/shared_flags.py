@@ -107,10 +107,11 @@ def seeds_from_flags(default: Sequence[str] = ()) -> list[int]:
     """Returns the published seeds of --seeds.
 
     Raises:
-        InputError: if --latents is given as well.
+        InputError: if --latents or --images is given as well.
     """
-    if "latents" in FLAGS and FLAGS.latents is not None and FLAGS.seeds is not None:
-        raise InputError("--seeds: cannot be given beside --latents; leave one of them out")
+    given = [name for name in ("seeds", "latents", "images") if name in FLAGS and FLAGS[name].value]
+    if len(given) > 1:
+        raise InputError(f"--{given[0]}: cannot be given beside --{given[1]}; leave one of them out")
     return latents.parse_seeds(FLAGS.seeds or default)
 
 
@@ -157,6 +158,8 @@ _SHARED: dict[str, Callable[..., Any]] = {
     "workdir": _string("workdir", "Directory of the results."),
     "seeds": _list("seeds", "Published seeds and ranges of them, such as 1,2,8-11."),
     "latents": _string("latents", "File of latents of pictures, in place of seeds or random samples."),
+    "images": lambda default=None: flags.DEFINE_multi_string("images", default, "Pictures of your own: files or folders."),
+    "encoder": _string("encoder", "Encoder's directory, or none; by default encoder/ in that of the generator."),
     "label": _string("label", "Class name or index; by default that of the components, else the first class."),
     "truncation_psi": _number("truncation_psi", "Truncation, after the edit; 1: none.", 1.0),
     "truncation_cutoff": _integer("truncation_cutoff", "Number of truncated layers; by default all.", 0),

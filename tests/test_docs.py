@@ -20,6 +20,7 @@ PAGES = [
 COMMANDS = ("experiments", "checkpoints_convert", "benchmarks")
 SPECS = (  # dataclasses of flags
     "sampling/layers.py",
+    "sampling/inversion.py",
     "methods/decomposition.py",
     "measures/wanted_attributes.py",
     "scenes/training/adversarial.py",

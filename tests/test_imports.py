@@ -28,7 +28,7 @@ FLOORS = (
     ("measures",),
     ("scenes",),
     ("scenes.training",),
-    ("compilation_cache", "shared_flags", "named_scorers", "value_edits", "command_line"),
+    ("compilation_cache", "shared_flags", "named_scorers", "value_edits", "command_line", "own_pictures"),
 )
 FLOOR_OF = {place: number for number, places in enumerate(FLOORS) for place in places}
 
@@ -82,7 +82,16 @@ RESERVED = (
     ("matplotlib", ("ganspace_jax.files.charts",)),
     ("onnxruntime", ("ganspace_jax.measures.onnx_scorer",)),
     ("tqdm", ("ganspace_jax.command_line", "checkpoints_convert", "experiments")),
-    ("absl", ("ganspace_jax.command_line", "ganspace_jax.shared_flags", "checkpoints_convert.__main__", "experiments")),
+    (
+        "absl",
+        (
+            "ganspace_jax.command_line",
+            "ganspace_jax.shared_flags",
+            "ganspace_jax.own_pictures",
+            "checkpoints_convert.__main__",
+            "experiments",
+        ),
+    ),
     ("ganspace_jax.generators", ("ganspace_jax.directions.edited_images", *OURS[1:])),
     ("ganspace_jax.sampling", ("ganspace_jax.directions.edited_images", *OURS[1:])),
 )

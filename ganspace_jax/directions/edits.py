@@ -245,7 +245,9 @@ def strip(
 
 def shares(edits: Sequence[Edit], num_frames: int) -> list[float]:
     """Returns the shares of the steps in a strip: from -1 to 1, or from 0 to 1 if an
-    edit sets a value.
+    edit sets a value. A single frame has the whole step.
     """
+    if num_frames == 1:
+        return [1.0]
     first = 0.0 if any(edit.value is not None for edit in edits) else -1.0
     return np.linspace(first, 1.0, num_frames).tolist()

@@ -2,11 +2,9 @@
 file.
 """
 
-import collections
 import contextlib
 import os
 import pathlib
-import re
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
@@ -14,6 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from ganspace_jax.errors import InputError
+from ganspace_jax.files import picture_names
 from ganspace_jax.files.inert import array_files
 from ganspace_jax.generators import synthesis
 from ganspace_jax.generators.base import Generator
@@ -21,7 +20,7 @@ from ganspace_jax.sampling import labels, latent_arrays, latent_shapes, latents
 from ganspace_jax.sampling.labels import Label
 from ganspace_jax.shapes import Array, Float
 
-_MAX_STEM = 50  # characters of a picture's name in the names of files
+NAMES = "names"  # key of the pictures' names
 
 
 class Inputs(NamedTuple):
@@ -104,7 +103,8 @@ def from_file(
         found = latent_arrays.find(content, stem)
         read = [latent_shapes.interpret(one, space, is_only=len(found) == 1) for one in found]
         values, kind = _joined(read, network.latent_shape[0])
-    names = _unique([name for name, one in zip(_stems(found, stem), read, strict=True) for _ in one.values])
+    stems = [name for name, one in zip(_stems(found, stem), read, strict=True) for _ in one.values]
+    names = picture_names.unique(_named(content, len(stems)) or stems)
     notes = tuple(dict.fromkeys(filter(None, [*(one.note for one in read), _step_note(found)])))
     acts = kind == "z" or not network.has_mapping  # elsewhere the label acts in the mapping network alone
     with _refused_by_name(path):
@@ -154,31 +154,17 @@ def _stems(found: Sequence[latent_arrays.Found], stem: str) -> list[str]:
     The key of the only array names no picture, unless it is the name of a file.
     """
     named = [one.picture if len(found) > 1 or latent_arrays.is_file_name(one.picture) else "" for one in found]
-    return [_safe(name) or _safe(stem) or "picture" for name in named]
+    return [picture_names.safe(name) or picture_names.safe(stem) or "picture" for name in named]
 
 
-def _safe(name: str) -> str:
-    """Returns the stem of a picture's path, with the characters that every file system
-    allows.
+def _named(content: Any, count: int) -> list[str]:
+    """Returns the names of all pictures in a file of experiments.invert; empty without
+    them.
     """
-    stem = pathlib.PureWindowsPath(name).stem
-    return re.sub(r"[^\w.-]+", "_", stem).strip("._")[:_MAX_STEM]
-
-
-def _unique(stems: Sequence[str]) -> list[str]:
-    """Returns names that differ, also where a file system ignores their case; equal
-    stems are numbered.
-    """
-    total, seen = collections.Counter(stem.lower() for stem in stems), collections.Counter[str]()
-    names: dict[str, str] = {}
-    for stem in stems:
-        key = stem.lower()
-        name = stem if total[key] == 1 else f"{stem}_{seen[key]:04d}"
-        seen[key] += 1
-        while name.lower() in names:
-            name += "_"
-        names[name.lower()] = name
-    return list(names.values())
+    names = content.get(NAMES) if isinstance(content, dict) else None
+    if not isinstance(names, np.ndarray) or names.dtype.kind != "U" or names.shape != (count,):
+        return []
+    return [picture_names.safe(f"{name}.png") or "picture" for name in names.tolist()]
 
 
 def _file_weights(

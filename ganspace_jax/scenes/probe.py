@@ -7,7 +7,6 @@ continuous factor as a number in [-1, 1] over the factor's range. The shape has 
 
 import dataclasses
 import functools
-import math
 import os
 import pathlib
 from typing import Any, NamedTuple
@@ -20,8 +19,8 @@ from jax import lax
 
 from ganspace_jax.errors import InputError, first_line
 from ganspace_jax.files import checkpoints
-from ganspace_jax.generators import ops
 from ganspace_jax.measures.scorers import Scorer
+from ganspace_jax.sampling.reading_network import CHANNELS, DENSE_WIDTH, ReadingNetwork
 from ganspace_jax.scenes.chunks import map_chunks
 from ganspace_jax.scenes.factors import CIRCULAR, CONTINUOUS, RANGES, SHAPES, Factors, shows_rotation
 from ganspace_jax.shapes import Array, Float, PRNGKey
@@ -48,8 +47,8 @@ class Config:
     """
 
     resolution: int = 32
-    channels: tuple[int, ...] = (48, 96, 128)
-    dense_width: int = 160
+    channels: tuple[int, ...] = CHANNELS
+    dense_width: int = DENSE_WIDTH
 
     def __post_init__(self):
         """Checks the resolution."""
@@ -69,61 +68,23 @@ class Outputs(NamedTuple):
     codes: dict[str, Float[Array, "n d"]]
 
 
-class Layer(nnx.Module):
-    """Layer with a bias: a convolution if its weight is 4-dimensional, else a matrix.
-
-    The weight is initialised as by He et al. 2015.
-    """
-
-    def __init__(self, *shape: int, key: PRNGKey, gain: float = math.sqrt(2)):
-        self.weight = nnx.Param(jax.random.normal(key, shape) * (gain / math.sqrt(math.prod(shape[:-1]))))
-        self.bias = nnx.Param(jnp.zeros(shape[-1], jnp.float32))
-
-    def __call__(self, x: Float[Array, "n *i"]) -> Float[Array, "n *o"]:
-        weight = self.weight[...]
-        y = ops.conv2d(x, weight) if weight.ndim == 4 else ops.linear(x, weight)
-        return y + self.bias[...]
-
-
-class Network(nnx.Module):
-    """Network that maps images to Outputs.
-
-    It flattens the last feature map instead of averaging it, because the factors
-    include positions.
-    """
+class Network(ReadingNetwork):
+    """Network that maps images to Outputs."""
 
     def __init__(self, config: Config, *, key: PRNGKey):
         self.config = config
-        keys = iter(jax.random.split(key, 2 * len(config.channels) + 2))
-        before = 4 * 3  # _space_to_depth stacks the colours of 2x2 pixels
-        for i, channels in enumerate(config.channels):
-            setattr(self, f"conv{i}a", Layer(3, 3, before, channels, key=next(keys)))
-            setattr(self, f"conv{i}b", Layer(3, 3, channels, channels, key=next(keys)))
-            before = channels
-        last = config.resolution // 2 ** len(config.channels)
-        num_outputs = len(SHAPES) + sum(_CODE_SIZES.values())
-        self.dense = Layer(last * last * before, config.dense_width, key=next(keys))
-        self.head = Layer(config.dense_width, num_outputs, key=next(keys), gain=0.1)
+        super().__init__(
+            (config.resolution, config.resolution, 3),
+            len(SHAPES) + sum(_CODE_SIZES.values()),
+            channels=config.channels,
+            dense_width=config.dense_width,
+            key=key,
+        )
 
     def __call__(self, images: Float[Array, "n h w 3"]) -> Outputs:
-        x = _space_to_depth(images)
-        for i in range(len(self.config.channels)):
-            x = ops.leaky_relu(getattr(self, f"conv{i}a")(x if i == 0 else ops.max_pool(x)))
-            x = ops.leaky_relu(getattr(self, f"conv{i}b")(x))
-        features = ops.leaky_relu(self.dense(x.reshape(len(x), -1)))
         ends = np.cumsum([len(SHAPES), *_CODE_SIZES.values()])
-        logits, *codes = jnp.split(self.head(features), ends[:-1], axis=-1)
+        logits, *codes = jnp.split(self.read(images), ends[:-1], axis=-1)
         return Outputs(logits, dict(zip(_CODE_SIZES, codes, strict=True)))
-
-
-def _space_to_depth(x: Float[Array, "n h w c"]) -> Float[Array, "n h2 w2 d"]:
-    """Halves the size and stacks each 2x2 block of pixels in the channels.
-
-    A plain convolution after it does the work of a larger convolution of stride 2.
-    """
-    n, height, width, channels = x.shape
-    x = x.reshape(n, height // 2, 2, width // 2, 2, channels).transpose(0, 1, 3, 2, 4, 5)
-    return x.reshape(n, height // 2, width // 2, 4 * channels)
 
 
 class Probe(NamedTuple):

@@ -195,6 +195,17 @@ def test_a_generator_without_w_has_z(tmp_path):
         latent_files.from_file(only_z, _write(tmp_path, Z), None, "w")
 
 
+def test_names_beside_an_array_name_its_pictures(generator, tmp_path):
+    """As experiments.invert writes them; names that do not fit are no names."""
+    path = tmp_path / "latents.npz"
+    for names, expected in (
+        (["ann", "a.b", "../x"], ["ann", "a.b", "x"]),
+        (["ann"], ["latents_0000", "latents_0001", "latents_0002"]),
+    ):
+        np.savez(path, ws=WS, names=np.array(names))
+        assert latent_files.from_file(generator, path, None).names == expected
+
+
 def test_names_are_those_of_the_pictures_and_safe(generator, tmp_path):
     pictures = {
         "/content/drive/My Drive/" + "very/" * 30 + "me & you.png": WS[0],

@@ -1,22 +1,29 @@
 """The discriminator of the shipped generators: StyleGAN2's residual network.
 
-It serves for training only. It has equalised learning rates and residual blocks (Karras
-et al., CVPR 2020, figure 7). Its last feature map has a minibatch standard deviation
-(ProGAN, section 3). For labelled data it has a projection head (Miyato and Koyama, ICLR
-2018). A 2x2 mean halves the size. Its cost is negligible next to the convolutions.
+It serves for training, and inversion can compare images by its feature maps. It has
+equalised learning rates and residual blocks (Karras et al., CVPR 2020, figure 7). Its
+last feature map has a minibatch standard deviation (ProGAN, section 3). For labelled
+data it has a projection head (Miyato and Koyama, ICLR 2018). A 2x2 mean halves the
+size. Its cost is negligible next to the convolutions.
 """
 
 import dataclasses
+import functools
 import math
 import os
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 from flax import nnx
 
+from ganspace_jax.errors import first_line
 from ganspace_jax.files import checkpoints
 from ganspace_jax.generators import ops
+from ganspace_jax.scenes.training import spectral_norm
 from ganspace_jax.shapes import Array, Float, PRNGKey
+
+_POWER_ITERATIONS = 50
 
 
 @dataclasses.dataclass(frozen=True)
@@ -97,10 +104,15 @@ class Discriminator(nnx.Module):
         """Returns the names of the blocks by the size of their input: b32, b16, b8."""
         return [f"b{4 * 2**i}" for i in range(len(self.config.channels) - 1, 0, -1)]
 
-    def __call__(self, images: Float[Array, "n h w c"], label: Array | None = None) -> Float[Array, "n"]:
-        x = self.fromrgb(images)
+    def feature_maps(self, images: Float[Array, "n h w c"]) -> list[Float[Array, "n h2 w2 d"]]:
+        """Returns the maps before the first block and after each block."""
+        maps = [self.fromrgb(images)]
         for name in self._block_names():
-            x = getattr(self, name)(x)
+            maps.append(getattr(self, name)(maps[-1]))
+        return maps
+
+    def __call__(self, images: Float[Array, "n h w c"], label: Array | None = None) -> Float[Array, "n"]:
+        x = self.feature_maps(images)[-1]
         if self.config.deviation_group:
             x = jnp.concatenate([x, _minibatch_deviation(x, self.config.deviation_group)], axis=-1)
         features = self.dense(self.conv(x).reshape(len(x), -1))
@@ -131,3 +143,39 @@ def save(directory: str | os.PathLike[str], discriminator: Discriminator) -> Non
     """Writes the discriminator as a checkpoint directory."""
     params = nnx.to_pure_dict(nnx.state(discriminator))
     checkpoints.save_arrays(directory, params, {"family": "discriminator", **dataclasses.asdict(discriminator.config)})
+
+
+def load(directory: str | os.PathLike[str]) -> Discriminator:
+    """Loads a discriminator. Weights with spectral normalisation are divided once.
+
+    Raises:
+        CheckpointError: The directory does not hold a readable discriminator.
+    """
+    entry = dict(checkpoints.load_config(directory))
+    family = entry.pop("family")
+    if family != "discriminator":
+        raise checkpoints.CheckpointError(f"{directory}: holds a {family!r}, not a discriminator")
+    try:
+        values: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in entry.items()}
+        config = Config(**values)
+        abstract = nnx.eval_shape(lambda: Discriminator(config, key=jax.random.key(0)))
+    except (ArithmeticError, TypeError, ValueError) as error:
+        raise checkpoints.CheckpointError(f"{directory}: config.json: {first_line(error)}") from None
+    definition, shapes = nnx.split(abstract)
+    params = jax.tree.map(jnp.asarray, checkpoints.load_arrays(directory, nnx.to_pure_dict(shapes)))
+    if not config.equalized:
+        vectors = spectral_norm.init(params, jax.random.key(0))
+        params = spectral_norm.normalize(params, vectors, num_iterations=_POWER_ITERATIONS)[0]
+    return nnx.merge(definition, params)
+
+
+def features(discriminator: Discriminator) -> jax.tree_util.Partial:
+    """Returns the function of images that returns the feature maps, with its arrays as
+    leaves.
+    """
+    definition, state = nnx.split(discriminator)
+    return jax.tree_util.Partial(functools.partial(_feature_maps, definition), nnx.to_pure_dict(state))
+
+
+def _feature_maps(definition: nnx.GraphDef, params: dict[str, Any], images: Float[Array, "n h w c"]) -> list[Array]:
+    return nnx.merge(definition, params).feature_maps(images)

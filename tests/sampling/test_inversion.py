@@ -1,0 +1,163 @@
+"""Inversion is exact on a linear generator, and its parts equal their definitions."""
+
+import itertools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import scipy.ndimage
+
+from ganspace_jax.errors import InputError
+from ganspace_jax.generators import synthesis, zoo
+from ganspace_jax.run import Interrupted, Run
+from ganspace_jax.sampling import inversion, inversion_losses, latent_prior, nearest_samples
+from ganspace_jax.sampling.inversion import Inversion
+from tests import toy_generators
+
+WEAK = dict(start="mean", penalty=0.0, num_steps_shared=0)
+
+
+@pytest.fixture(scope="module")
+def toy():
+    return toy_generators.linear()
+
+
+@pytest.fixture(scope="module")
+def biggan():
+    return zoo.load("biggan-deep-scenes")
+
+
+def _images(generator, count, seed=3):
+    latents, weights = latent_prior.sample(generator, num_samples=count, seed=seed)
+    return np.asarray(synthesis.synthesize(generator, jnp.asarray(latents), label=weights)), latents, weights
+
+
+def test_own_images_of_the_toy_give_their_latents(toy):
+    images, latents, _ = _images(toy, 3)
+    spec = Inversion(latent_space="w", num_steps=2000, rate=0.1, **WEAK)
+    found = inversion.invert(toy, images, spec)
+    np.testing.assert_allclose(found.latents, latents, atol=1e-5)
+    assert np.ptp(found.latents, axis=1).max() == 0
+    np.testing.assert_allclose(found.images, images, atol=1e-4)
+
+
+def test_the_penalty_gives_the_closed_form(toy):
+    """With A the sum of the layers' matrices and P = S^-1 / d, w minimises
+    |A w + b - x|^2 / pixels + penalty (w - m)^T P (w - m).
+    """
+    images, _, _ = _images(toy, 2)
+    weight, prior = 0.05, inversion.estimate_prior(toy)
+    spec = Inversion(latent_space="w", start="mean", penalty=weight, num_steps_shared=0, num_steps=2000, rate=0.1)
+    found = inversion.invert(toy, images, spec)
+    matrix, bias = toy_generators.matrices(toy).sum(0), np.asarray(toy.merge().bias[...], np.float64)
+    pixels, precision = len(bias), weight * prior.precision / len(prior.mean)
+    for own, image in zip(found.latents, images, strict=True):
+        right = matrix.T @ (image.ravel() - bias) / pixels + precision @ prior.mean
+        expected = np.linalg.solve(matrix.T @ matrix / pixels + precision, right)
+        np.testing.assert_allclose(own[0], expected, atol=2e-5)
+
+
+def test_layers_of_their_own_come_nearer_than_one_latent(toy):
+    picture = np.random.default_rng(0).normal(size=(2, 4, 4, 1)).astype(np.float32)
+    one, each = (
+        inversion.invert(toy, picture, Inversion(latent_space=space, num_steps=300, **WEAK)) for space in ("w", "w+")
+    )
+    np.testing.assert_array_less(one.psnr, each.psnr)
+    assert np.ptp(each.latents, axis=1).max() > 0.1
+
+
+def test_penalty_is_its_definition():
+    random = np.random.default_rng(0)
+    root = random.normal(size=(4, 4))
+    prior = latent_prior.of_covariance(random.normal(size=4), root @ root.T + np.eye(4))
+    latents = random.normal(size=(2, 3, 4))
+    found = inversion_losses.penalize(inversion_losses.penalty(prior, 0.5), jnp.asarray(latents, jnp.float32))
+    for own, value in zip(latents, found, strict=True):
+        middle = own.mean(0)
+        squares = [v @ np.linalg.inv(prior.covariance) @ v / 4 for v in (middle - prior.mean, *(own - middle))]
+        np.testing.assert_allclose(value, 0.5 * (squares[0] + 4 * np.mean(squares[1:])), rtol=1e-4)
+
+
+def test_blur_and_psnr_are_their_definitions():
+    images = np.random.default_rng(0).uniform(-1, 1, (2, 9, 8, 3)).astype(np.float32)
+    expected = scipy.ndimage.gaussian_filter(images, (0, 1.5, 1.5, 0), mode="nearest", truncate=4.0)
+    np.testing.assert_allclose(inversion_losses.blur(jnp.asarray(images), 1.5), expected, atol=1e-5)
+    np.testing.assert_allclose(inversion_losses.psnr(images * 0.5 + 0.1, images * 0.5), 20 * np.log10(20), atol=1e-4)
+
+
+def test_nearest_sample_is_that_of_a_comparison_of_all(toy):
+    made, latents, _ = _images(toy, 40, seed=0)
+    wanted = np.random.default_rng(1).uniform(-1, 1, (3, 4, 4, 1))
+    found = nearest_samples.find(toy, wanted, num_samples=40, run=Run(batch_size=7))
+    errors = np.square(wanted[:, None] - np.clip(made, -1, 1)[None]).mean((2, 3, 4))
+    np.testing.assert_allclose(found.error[:, 0], errors.min(1), rtol=1e-5)
+    np.testing.assert_allclose(found.best(), latents[errors.argmin(1)], atol=1e-6)
+
+
+def test_batch_size_changes_rounding_only(toy):
+    images, _, _ = _images(toy, 5)
+    spec = Inversion(num_steps_shared=5, num_steps=5, num_nearest=50)
+    few, many = (inversion.invert(toy, images, spec, Run(batch_size=size)) for size in (2, 5))
+    np.testing.assert_allclose(few.latents, many.latents, atol=1e-4)
+
+
+def test_a_stopped_inversion_says_so(toy):
+    images, _, _ = _images(toy, 2)
+    calls = itertools.count()
+    with pytest.raises(Interrupted):
+        inversion.invert(toy, images, Inversion(start="mean"), Run(should_stop=lambda: next(calls) > 3))
+    assert next(calls) == 5
+
+
+def test_latents_and_encoders_are_starts(toy):
+    images, latents, _ = _images(toy, 2)
+    still = Inversion(num_steps_shared=0, num_steps=0)
+    np.testing.assert_array_equal(inversion.invert(toy, images, still, start=latents).latents, latents)
+    encoded = inversion.invert(toy, images, still, start=lambda own: (np.zeros((len(own), 3, 5)), None))
+    assert not encoded.latents.any()
+    with pytest.raises(InputError, match=r"start: has shape \[2, 2, 5\]"):
+        inversion.invert(toy, images, still, start=latents[:, :2])
+
+
+def test_features_are_compared_relative_to_their_variance():
+    images = jnp.asarray(np.random.default_rng(0).normal(size=(2, 4, 4, 1)), jnp.float32)
+    features = jax.tree_util.Partial(lambda scale, x: [scale * x], jnp.float32(3.0))
+    wanted = inversion_losses.describe("features", features, images)
+    own = inversion_losses.describe("features", features, images + 0.1)
+    centred = images - images.mean((1, 2), keepdims=True)
+    expected = 0.01 + 0.02 * 0.01 / np.square(centred).mean((1, 2, 3))
+    np.testing.assert_allclose(inversion_losses.compare(own, wanted), expected, rtol=1e-4)
+
+
+def test_the_class_of_a_picture_is_found_and_z_stays_within_the_cut(biggan):
+    images, _, weights = _images(biggan, 4)
+    spec = Inversion(num_steps_shared=0, num_steps=3, num_nearest=300)
+    found = inversion.invert(biggan, images, spec)
+    assert found.label is not None and (found.label == weights).all(1).sum() >= 3
+    assert np.abs(found.latents).max() <= 2.0
+    named = inversion.invert(biggan, images[:1], spec, label="cube")
+    assert named.label is not None and biggan.class_names[named.label[0].argmax()] == "cube"
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        (dict(latent_space="z"), "--latent_space=z: this generator has a w; must be w or w+"),
+        (dict(num_steps=-1), "--num_steps=-1: must be from 0"),
+        (dict(rate=0.0), "--rate=0.0: must be a positive number"),
+        (dict(penalty=-1.0), "--penalty=-1.0: must be a number, at least 0"),
+        (dict(loss="features"), "--loss=features: needs a function of features"),
+    ],
+)
+def test_wrong_settings_are_named(toy, settings, message):
+    with pytest.raises(InputError) as error:
+        inversion.invert(toy, np.zeros((1, 4, 4, 1)), Inversion(**settings))
+    assert message in str(error.value)
+
+
+def test_pictures_of_another_shape_are_refused(toy):
+    with pytest.raises(InputError, match=r"needs \[n, 4, 4, 1\]"):
+        inversion.invert(toy, np.zeros((1, 4, 5, 1)))
+    with pytest.raises(InputError, match="NaN or infinity"):
+        inversion.invert(toy, np.full((1, 4, 4, 1), np.nan))

@@ -188,8 +188,8 @@ def invert(
 
 
 def estimate_prior(generator: Generator, *, num_samples: int = 10_000, seed: int = 0) -> LatentPrior:
-    """Returns the distribution of the generator's latents of one layer; of the whole z
-    if the layers hold chunks of it.
+    """Returns the distribution of the generator's latents of one layer. If the layers
+    hold chunks of one z, the distribution is that of the whole z.
     """
     prior = latent_prior.estimate(generator, num_samples=num_samples, seed=seed)
     if not is_chunked(generator):

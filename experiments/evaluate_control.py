@@ -26,7 +26,7 @@ from ganspace_jax.directions.edits import Edit
 from ganspace_jax.errors import InputError
 from ganspace_jax.files import tables
 from ganspace_jax.measures import local_paths, value_control, walks
-from ganspace_jax.sampling import latent_prior, scored_images
+from ganspace_jax.sampling import latent_prior, random_samples, scored_images
 
 FLAGS = flags.FLAGS
 shared_flags.define("generator", "components", "latent_space", "scorer", "probe", "label", num_samples=48, seed=7)
@@ -72,7 +72,7 @@ def _read(generator, scorer, weights, latents):
 
 def _draw(generator, found, count):
     label = found.spec.label if FLAGS.label is None else FLAGS.label
-    return scored_images.draw(generator, 0, count, seed=FLAGS.seed, label=label)
+    return random_samples.draw(generator, 0, count, seed=FLAGS.seed, label=label)
 
 
 def _controls(generator, found, scorer):

@@ -29,7 +29,7 @@ from ganspace_jax.files import pictures
 from ganspace_jax.generators import synthesis
 from ganspace_jax.measures import attribute_tables, wanted_attributes
 from ganspace_jax.measures.wanted_attributes import WantedAttributes
-from ganspace_jax.sampling import labels, scored_images
+from ganspace_jax.sampling import labels, random_samples, scored_images
 
 FLAGS = flags.FLAGS
 shared_flags.define("generator", "scorer", "probe")
@@ -65,13 +65,13 @@ def main():
 
 def _reference(generator, spec):
     label = labels.resolve("all" if spec.label is None and generator.num_classes else spec.label, generator)
-    at = scored_images.draw(generator, 0, _NUM_REFERENCE, seed=spec.seed, label=label)
+    at = random_samples.draw(generator, 0, _NUM_REFERENCE, seed=spec.seed, label=label)
     return np.concatenate(list(scored_images.images(generator, at.layers, at.weights)))
 
 
 def _draw(directory, generator, found, spec):
     """Draws one strip of images per attribute, and a picture of the first rows."""
-    at = scored_images.draw(generator, 0, FLAGS.num_rows, seed=spec.seed + 3, label=found.spec.label)
+    at = random_samples.draw(generator, 0, FLAGS.num_rows, seed=spec.seed + 3, label=found.spec.label)
     sigmas = np.linspace(-FLAGS.sigma, FLAGS.sigma, FLAGS.num_columns)
     columns, first = [f"{sigma:+.1f}" for sigma in sigmas], []
     for one in found.named:

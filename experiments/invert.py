@@ -39,7 +39,7 @@ from ganspace_jax.errors import InputError
 from ganspace_jax.files import checksums, pictures, resume, tables
 from ganspace_jax.generators import zoo
 from ganspace_jax.run import Interrupted, Progress, Run
-from ganspace_jax.sampling import encoder, inversion, labels, latent_files, latent_prior
+from ganspace_jax.sampling import encoder, inversion, labels, latent_files, random_samples
 from ganspace_jax.sampling.inversion import Inversion
 
 FLAGS = flags.FLAGS
@@ -158,7 +158,7 @@ def _like(generator, count):
         "latents": generator.latent_shape,
         "images": (*generator.image_size, generator.config.image_channels),
         **dict.fromkeys(("psnr", "distance", "seconds"), ()),
-        **({"label": (generator.num_classes,)} if encoder.reads_classes(generator) else {}),
+        **({"label": (generator.num_classes,)} if labels.act_on_images(generator) else {}),
     }
     return {key: np.zeros((count, *shape), np.float32) for key, shape in shapes.items()}
 
@@ -192,7 +192,7 @@ def _rows(generator, names, found):
 
 def _farthest(generator):
     """Returns the distance below which 99 % of the generator's own samples are."""
-    own = latent_prior.sample(generator, num_samples=_NUM_SAMPLES, seed=1)[0]
+    own = random_samples.draw(generator, 0, _NUM_SAMPLES, seed=1).layers
     distances = inversion.distance(generator, inversion.estimate_prior(generator), own)
     return float(np.percentile(distances, 99))
 

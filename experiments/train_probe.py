@@ -12,7 +12,6 @@ did not see). The flagfile takes a quarter of an hour on two CPU cores.
 import functools
 import json
 import pathlib
-import time
 
 import jax
 from absl import flags
@@ -20,8 +19,8 @@ from absl import flags
 from ganspace_jax import command_line, errors, shared_flags
 from ganspace_jax.errors import InputError
 from ganspace_jax.files import outputs, trainings
-from ganspace_jax.files.run_states import RunCheckpoints
-from ganspace_jax.run import Interrupted, Progress
+from ganspace_jax.run import Run
+from ganspace_jax.sampling import reading_network, reading_training
 from ganspace_jax.scenes import probe, probe_training, rendering
 from ganspace_jax.scenes.factors import sample_factors
 
@@ -35,7 +34,6 @@ flags.DEFINE_float("learning_rate", 2e-3, "Highest learning rate of Adam.", lowe
 flags.DEFINE_integer("num_held_out", 4000, "Scenes on which the finished probe is judged.", lower_bound=1)
 flags.DEFINE_float("save_every", 120.0, "Seconds between two saves of the state.", lower_bound=0.0)
 
-_METRICS_EVERY = 50  # steps
 _NOT_IN_RESULT = ("workdir", "num_images", "save_every", "num_held_out")  # a resumed run may change them
 
 
@@ -44,15 +42,24 @@ def main():
     workdir = pathlib.Path(FLAGS.workdir)
     about = command_line.settings(leave_out=_NOT_IN_RESULT)
     init_key, train_key, held_out_key = jax.random.split(jax.random.key(FLAGS.seed), 3)
-    recipe = probe_training.Recipe(FLAGS.num_images, FLAGS.batch_size, FLAGS.learning_rate)
+    recipe = reading_training.Recipe(FLAGS.num_images, FLAGS.batch_size, FLAGS.learning_rate)
     with outputs.claim(FLAGS.workdir), command_line.stop_on_signals() as should_stop:
         trainings.check(workdir, about)
         outputs.check_files(workdir, ["accuracy.json"])
-        definition, state = probe_training.init(_network(init_key), recipe)
+        untrained = reading_network.split(_network(init_key))
         trainings.begin(workdir, about, command_line.flagfile())
+        render = functools.partial(rendering.render, resolution=FLAGS.resolution, supersampling=FLAGS.supersampling)
         with command_line.progress_bar("training") as report:
-            trained = _train((definition, recipe, train_key), state, workdir, report, should_stop)
-        _judge(trained, held_out_key, workdir / "accuracy.json")
+            run = Run(save_every=FLAGS.save_every, report=report, should_stop=should_stop)
+            state = reading_training.train(
+                workdir,
+                recipe,
+                reading_training.init(untrained.params, recipe),
+                lambda state: probe_training.update(untrained.definition, recipe, render, state, train_key),
+                lambda params: probe.save(workdir / "probe", untrained._replace(params=params)),
+                run,
+            )
+        _judge(untrained._replace(params=state.params), held_out_key, workdir / "accuracy.json")
 
 
 def _network(key):
@@ -60,31 +67,6 @@ def _network(key):
         return probe.Network(probe.Config(resolution=FLAGS.resolution), key=key)
     except ValueError as error:
         raise InputError(f"--resolution={FLAGS.resolution}: {errors.first_line(error)}") from None
-
-
-def _train(program, state, workdir, report, should_stop):
-    definition, recipe, key = program
-    render = functools.partial(rendering.render, resolution=FLAGS.resolution, supersampling=FLAGS.supersampling)
-    saved = RunCheckpoints(workdir / "state")
-    restored = saved.restore(state)
-    state = restored[1] if restored else state
-    step, last_save = int(state.step), time.monotonic()
-    trainings.forget_metrics_after(workdir, step * recipe.batch_size)
-    while step < recipe.num_steps:
-        state, terms = probe_training.update(definition, recipe, render, state, key)
-        step += 1
-        report(Progress(step * recipe.batch_size, recipe.num_steps * recipe.batch_size, "image"))
-        if step % _METRICS_EVERY == 0 or step == recipe.num_steps:
-            trainings.append_metrics(workdir, step * recipe.batch_size, terms)
-        is_stopping = should_stop() and step < recipe.num_steps
-        if is_stopping or time.monotonic() - last_save > FLAGS.save_every or step == recipe.num_steps:
-            saved.save(step, state)
-            if is_stopping:
-                raise Interrupted(f"stopped; saved in {workdir / 'state'}; the same command continues from there")
-            probe.save(workdir / "probe", probe.Probe(definition, state.params))
-            last_save = time.monotonic()
-    saved.close()
-    return probe.Probe(definition, state.params)
 
 
 def _judge(trained, key, path):

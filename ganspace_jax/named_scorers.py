@@ -24,6 +24,7 @@ from collections.abc import Callable
 from types import ModuleType
 from typing import Any
 
+import jax.numpy as jnp
 import numpy as np
 
 from ganspace_jax.directions.components import Components
@@ -89,7 +90,7 @@ def reference_images(
     """Returns the random images from which `effects.measure` starts, before a step."""
     label = components.spec.label if label is None else label
     start, weights = effects.random_start(generator, num_samples=num_samples, label=label, seed=seed)
-    images = np.asarray(synthesis.synthesize(generator, start, label=weights), np.float32)
+    images = np.asarray(synthesis.synthesize(generator, jnp.asarray(start), label=weights), np.float32)
     synthesis.check_finite(images, "reference images")
     return images
 

@@ -20,7 +20,8 @@ MAX_PSI = 100.0  # beyond this a truncation is a mistake: latents leave all that
 
 NUM_SEEDS = 2**32  # JAX ignores the higher bits of a seed, so larger seeds would repeat these
 
-Label = int | Float[Array | np.ndarray, "n classes"] | None
+# A ShapeDtypeStruct stands for weights when a program is compiled from shapes.
+Label = int | Float[Array | np.ndarray | jax.ShapeDtypeStruct, "n classes"] | None
 Noise = Literal["const", "none"] | int | Key[Array, "n"]
 
 

@@ -15,7 +15,7 @@ from ganspace_jax.measures.scorers import Scorer
 from ganspace_jax.methods import boundaries
 from ganspace_jax.methods.boundaries import Boundary
 from ganspace_jax.run import Run
-from ganspace_jax.sampling import latent_prior, latents, scored_images
+from ganspace_jax.sampling import latent_prior, random_samples, scored_images
 from ganspace_jax.sampling.labels import Label
 from ganspace_jax.sampling.latent_prior import LatentPrior
 from ganspace_jax.shapes import Float
@@ -124,8 +124,7 @@ def _prior(generator: Generator, state: Float64Moments) -> LatentPrior:
     """Returns the distribution of w from its moments, or the known one of z."""
     if generator.has_mapping:
         return latent_prior.of_covariance(state.mean, moments.covariance(state))
-    size = generator.latent_size
-    return latent_prior.of_covariance(np.zeros(size), latents.variance(generator.prior) * np.eye(size))
+    return latent_prior.of_z(generator, generator.latent_size)
 
 
 def _fit(sums: _Moments, period: float | None) -> Boundary | None:
@@ -141,7 +140,7 @@ def _coordinates(
     """
     empty = np.zeros(len(prior.mean))
     rows = np.stack([empty if one is None else one.normal[0] for one in fitted])
-    chunks = scored_images.draw_in_chunks(generator, count, seed=seed, label=label)
+    chunks = random_samples.draw_in_chunks(generator, 0, count, seed=seed, label=label)
     return np.concatenate([(samples.latent - prior.mean) @ rows.T for samples in chunks])
 
 

@@ -18,7 +18,7 @@ from ganspace_jax.generators import synthesis
 from ganspace_jax.generators.base import Generator
 from ganspace_jax.measures import scorers
 from ganspace_jax.measures.scorers import Scorer
-from ganspace_jax.sampling import labels, latents
+from ganspace_jax.sampling import labels, random_samples
 from ganspace_jax.sampling.labels import Label
 from ganspace_jax.shapes import Array, Float
 
@@ -72,13 +72,12 @@ def measure(
 
 def random_start(
     generator: Generator, *, num_samples: int, label: Label, seed: int
-) -> tuple[Float[Array, "n layers d"], Float[Array, "n classes"] | None]:
+) -> tuple[Float[np.ndarray, "n layers d"], Float[np.ndarray, "n classes"] | None]:
     """Returns the per-layer latents and the class weights of random images."""
-    network = generator.merge()
-    key, indices = synthesis.seeded_key(seed), jnp.arange(num_samples)
-    z = latents.sample(key, indices, network.z_dim, network.prior)
-    weights = labels.sample(key, indices, labels.resolve(label, generator), network.num_classes)
-    return synthesis.map_latents(generator, z, weights), weights
+    _, start, weights = random_samples.draw(
+        generator, 0, num_samples, seed=seed, label=labels.resolve(label, generator)
+    )
+    return start, weights
 
 
 def measure_at(

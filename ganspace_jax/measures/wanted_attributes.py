@@ -31,7 +31,7 @@ from ganspace_jax.measures.scorers import Scorer
 from ganspace_jax.methods import attributes, boundaries, decomposition
 from ganspace_jax.methods.decomposition import Decomposition
 from ganspace_jax.run import Progress, Run
-from ganspace_jax.sampling import labels, score_jacobians, scored_images
+from ganspace_jax.sampling import labels, random_samples, score_jacobians
 from ganspace_jax.sampling.layers import LayerSpec
 from ganspace_jax.shapes import Float
 
@@ -138,7 +138,7 @@ def find(
     scorer = _with_yes_no(scorer, labelled.values)
     columns = wanted_columns(scorer, spec.attribute)
     basis = _basis(generator, scorer, spec, labelled, run_jacobians)
-    at = scored_images.draw(generator, 0, spec.num_measured, seed=spec.seed + 2, label=label)
+    at = random_samples.draw(generator, 0, spec.num_measured, seed=spec.seed + 2, label=label)
     chosen: list[Choice] = []
     report: list[Attribute] = []
     for done, column in enumerate(columns):
@@ -237,7 +237,7 @@ def _jacobians(
     """
     label, is_category = _label(generator, spec), np.isin(scorer.names, scorer.categories)
     if scorer.differentiable is not None:
-        at = scored_images.draw(generator, 0, spec.num_images, seed=spec.seed + 1, label=label)
+        at = random_samples.draw(generator, 0, spec.num_images, seed=spec.seed + 1, label=label)
         values, jacobians = score_jacobians.measure(generator, scorer.differentiable, at.layers, at.weights, run)
         margins = np.maximum(np.nanstd(np.where(is_category, values, 0.0), axis=0), 1e-6) / CATEGORY_WEIGHT
         scales = np.where(is_category, margins, scorer.scales).astype(np.float32)
@@ -246,7 +246,7 @@ def _jacobians(
     span = np.linalg.qr(np.concatenate([*patterns, components])[: len(components)].T)[0].T
     steps = attributes.in_deviations(span, labelled.prior.covariance)
     count = _num_jacobian_images(generator, scorer, spec) // (len(span) * generator.latent_shape[0])
-    at = scored_images.draw(generator, 0, count, seed=spec.seed + 1, label=label)
+    at = random_samples.draw(generator, 0, count, seed=spec.seed + 1, label=label)
 
     def changes(before: np.ndarray, after: np.ndarray) -> Float[np.ndarray, "n f"]:
         moved = scorers.changes(scorer, scorer.read(before), scorer.read(after))

@@ -16,13 +16,13 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
-from ganspace_jax.errors import InputError, first_line
+from ganspace_jax.errors import InputError
 from ganspace_jax.files import checkpoints, resampling
 from ganspace_jax.generators import zoo
 from ganspace_jax.generators.base import Generator
 from ganspace_jax.generators.shared_layers import Buffer
-from ganspace_jax.sampling import latent_prior
-from ganspace_jax.sampling.reading_network import CHANNELS, DENSE_WIDTH, ReadingNetwork
+from ganspace_jax.sampling import labels, latent_prior, reading_network
+from ganspace_jax.sampling.reading_network import CHANNELS, DENSE_WIDTH, ReadingNetwork, Trained, split
 from ganspace_jax.shapes import Array, Float, PRNGKey
 
 FAMILY = "encoder"
@@ -130,39 +130,7 @@ def reduced(images: Float[Array, "n h w c"], size: tuple[int, int]) -> Float[Arr
     return jnp.einsum("ih,nhwc,jw->nijc", rows, images, columns, precision="highest")
 
 
-class Encoder(NamedTuple):
-    """An encoder as two parts.
-
-    Attributes:
-        definition: hashable structure of the network, static under jit.
-        params: nested dict of arrays.
-    """
-
-    definition: nnx.GraphDef
-    params: dict[str, Any]
-
-    def network(self) -> Network:
-        """Returns the module. The call is cheap, also inside jitted functions."""
-        return nnx.merge(self.definition, self.params)
-
-    @property
-    def config(self) -> Config:
-        """Configuration of the network."""
-        return self.network().config
-
-
-def split(network: Network) -> Encoder:
-    """Splits a module into its definition and its arrays."""
-    definition, state = nnx.split(network)
-    return Encoder(definition, nnx.to_pure_dict(state))
-
-
-def reads_classes(generator: Generator) -> bool:
-    """Returns whether a label acts on the images of given latents.
-
-    In a generator with a mapping network the label acts on w alone.
-    """
-    return generator.num_classes > 0 and not generator.has_mapping
+Encoder = Trained  # of a Network
 
 
 def new(generator: Generator, *, key: PRNGKey, **sizes: Any) -> Encoder:
@@ -178,8 +146,8 @@ def new(generator: Generator, *, key: PRNGKey, **sizes: Any) -> Encoder:
         zoo.fingerprint(generator),
         (*generator.image_size, generator.config.image_channels),
         (int(shape[0]), int(shape[1])),
-        is_chunked=not generator.has_mapping and generator.z_dim != shape[1],
-        num_classes=generator.num_classes if reads_classes(generator) else 0,
+        is_chunked=latent_prior.is_chunked(generator),
+        num_classes=generator.num_classes if labels.act_on_images(generator) else 0,
         **sizes,
     )
     network = Network(config, key=key)
@@ -217,7 +185,7 @@ def encode(encoder: Encoder, images: Images) -> tuple[Float[Array, "n layers d"]
 
 def save(directory: str | os.PathLike[str], encoder: Encoder) -> None:
     """Writes an encoder as a checkpoint directory."""
-    checkpoints.save_arrays(directory, encoder.params, {"family": FAMILY, **dataclasses.asdict(encoder.config)})
+    reading_network.save(directory, encoder, FAMILY)
 
 
 def load(directory: str | os.PathLike[str], generator: Generator | None = None) -> Encoder:
@@ -231,24 +199,20 @@ def load(directory: str | os.PathLike[str], generator: Generator | None = None) 
         CheckpointError: the directory does not hold a readable encoder, or holds an
             encoder of another generator.
     """
-    entry = dict(checkpoints.load_config(directory))
-    family = entry.pop("family")
-    if family != FAMILY:
-        raise checkpoints.CheckpointError(f"{directory}: holds a {family!r}, not an encoder")
-    try:
-        values: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in entry.items()}
-        config = Config(**values)
-        _check(config)
-        abstract = jax.eval_shape(lambda: split(Network(config, key=jax.random.key(0))))
-    except (ArithmeticError, TypeError, ValueError) as error:
-        raise checkpoints.CheckpointError(f"{directory}: config.json: {first_line(error)}") from None
-    if generator is not None and config.generator != zoo.fingerprint(generator):
+    found = reading_network.load(directory, FAMILY, _build)
+    own = found.config.generator
+    if generator is not None and own != zoo.fingerprint(generator):
         raise checkpoints.CheckpointError(
-            f"{directory}: is the encoder of the generator {config.generator}, this generator is "
+            f"{directory}: is the encoder of the generator {own}, this generator is "
             f"{zoo.fingerprint(generator)}; train one for it: python -m experiments.train_encoder"
         )
-    arrays = checkpoints.load_arrays(directory, abstract.params)
-    return Encoder(abstract.definition, jax.tree.map(jnp.asarray, arrays))
+    return found
+
+
+def _build(values: dict[str, Any]) -> Network:
+    config = Config(**values)
+    _check(config)
+    return Network(config, key=jax.random.key(0))
 
 
 def _check(config: Config) -> None:

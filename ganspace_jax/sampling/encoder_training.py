@@ -2,9 +2,7 @@
 state.
 """
 
-import dataclasses
 import functools
-import math
 from typing import Any, NamedTuple
 
 import jax
@@ -16,51 +14,15 @@ from flax import nnx
 from ganspace_jax.generators import synthesis
 from ganspace_jax.generators.base import Generator
 from ganspace_jax.generators.synthesis import Synthesis
-from ganspace_jax.sampling import encoder, labels, latents
+from ganspace_jax.sampling import encoder, labels, latents, reading_training
 from ganspace_jax.sampling.encoder import Encoder, Network
+from ganspace_jax.sampling.inversion_losses import psnr
+from ganspace_jax.sampling.reading_training import Recipe, Terms, TrainState
 from ganspace_jax.shapes import Array, Float, PRNGKey
 
 _METRIC_JACOBIANS = 2048  # derivatives of images; each costs two or three images
 _METRIC_BATCH = 4
 _IDENTITY = 0.05
-
-
-@dataclasses.dataclass(frozen=True)
-class Recipe:
-    """Recipe of a training run with Adam.
-
-    The learning rate rises over the first twentieth of the steps. Then it falls along
-    a cosine to zero.
-
-    Attributes:
-        num_images: length of the training, images.
-        batch_size: images per step.
-        learning_rate: highest learning rate.
-    """
-
-    num_images: int = 51_200
-    batch_size: int = 64
-    learning_rate: float = 2e-3
-
-    @property
-    def num_steps(self) -> int:
-        """Number of steps that use num_images."""
-        return math.ceil(self.num_images / self.batch_size)
-
-    def optimizer(self) -> optax.GradientTransformation:
-        """Returns Adam with the learning rate's schedule."""
-        rate = optax.warmup_cosine_decay_schedule(
-            0.0, self.learning_rate, max(1, self.num_steps // 20), max(2, self.num_steps)
-        )
-        return optax.adam(rate)
-
-
-class TrainState(NamedTuple):
-    """State of a training run: everything that a step changes."""
-
-    step: Array
-    params: dict[str, Any]
-    optimizer: optax.OptState
 
 
 class Program(NamedTuple):
@@ -91,11 +53,6 @@ class Samples(NamedTuple):
     images: Float[Array, "n h w c"]
 
 
-def init(network: Encoder, recipe: Recipe) -> TrainState:
-    """Returns the state before the first step."""
-    return TrainState(jnp.zeros((), jnp.int32), network.params, recipe.optimizer().init(network.params))
-
-
 def draw(generator: Generator, key: PRNGKey, first: int | Array, count: int) -> Samples:
     """Returns the samples with the numbers from `first` on, of all classes.
 
@@ -114,7 +71,7 @@ def update(
     recipe: Recipe,
     program: Program,
     state: TrainState,
-) -> tuple[TrainState, dict[str, Float[Array, ""]]]:
+) -> tuple[TrainState, Terms]:
     """Takes one training step on fresh images.
 
     Args:
@@ -133,14 +90,10 @@ def update(
     samples = jax.lax.optimization_barrier(samples)
     compute = lambda params: loss(nnx.merge(definitions[0], params), samples, program.metric)  # noqa: E731
     grads, terms = jax.grad(compute, has_aux=True)(state.params)
-    updates, optimizer = recipe.optimizer().update(grads, state.optimizer, state.params)
-    params: Any = optax.apply_updates(state.params, updates)
-    return TrainState(state.step + 1, params, optimizer), terms
+    return reading_training.descend(state, grads, recipe), terms
 
 
-def loss(
-    network: Network, samples: Samples, metric: Float[Array, "target target"]
-) -> tuple[Float[Array, ""], dict[str, Float[Array, ""]]]:
+def loss(network: Network, samples: Samples, metric: Float[Array, "target target"]) -> tuple[Float[Array, ""], Terms]:
     """Returns the loss and its terms by name.
 
     The loss is the unexplained fraction of the latents' variance, in a metric of trace
@@ -190,12 +143,6 @@ def _effect(definitions, params, generator_params, samples, index):
     return jax.jvp(make, (whitened,), (tangent,))[1].reshape(-1)
 
 
-def psnr(images: Float[Array, "n h w c"], others: Float[Array, "n h w c"]) -> Float[np.ndarray, "n"]:
-    """Returns the peak signal-to-noise ratio of each pair of images, in dB."""
-    difference = jnp.clip(images, -1.0, 1.0) - jnp.clip(others, -1.0, 1.0)
-    return np.asarray(10.0 * jnp.log10(4.0 / jnp.maximum(jnp.square(difference).mean((1, 2, 3)), 1e-12)))
-
-
 def accuracy(
     trained: Encoder, generator: Generator, key: PRNGKey, num_samples: int, batch_size: int
 ) -> dict[str, float]:
@@ -218,7 +165,7 @@ def accuracy(
             right.append(np.asarray(weights.argmax(1) == samples.label.argmax(1))[:count])
             weights = jax.nn.one_hot(weights.argmax(1), weights.shape[1])
         made = synthesis.synthesize(generator, found, Synthesis(label=weights))
-        ratios.append(psnr(samples.images, made)[:count])
+        ratios.append(psnr(made, jnp.clip(samples.images, -1.0, 1.0))[:count])
     error, variance = np.concatenate(errors, axis=1).sum(1)
     result = {
         "explained": 1.0 - float(error / variance),

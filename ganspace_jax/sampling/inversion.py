@@ -3,7 +3,7 @@
 The latents start from those of the nearest of many random images, or from those that an
 encoder finds. Adam then moves them in two stages: first all layers together, then each
 layer on its own. A Mahalanobis penalty keeps them near the generator's own latents, so
-that edits act on them as on samples. docs/method.md has the measurements.
+that edits act on them as on samples.
 """
 
 import dataclasses
@@ -22,6 +22,7 @@ from ganspace_jax.sampling import (
     class_search,
     image_batches,
     inversion_losses,
+    labels,
     latent_prior,
     latents,
     nearest_samples,
@@ -168,7 +169,7 @@ def invert(
     problem, prior = _problem(generator, spec, features)
     given, weights = starts.given(generator, pictures, start, label, run)
     sampling = starts.Sampling(spec.num_nearest or 0, spec.seed)
-    if weights is None and generator.num_classes and not generator.has_mapping:
+    if weights is None and labels.act_on_images(generator):
         weights = class_search.find(problem, pictures, sampling, run)
     if given is None and spec.start == "nearest":
         given = starts.nearest(generator, pictures, weights, sampling, run)
@@ -191,11 +192,9 @@ def estimate_prior(generator: Generator, *, num_samples: int = 10_000, seed: int
     """Returns the distribution of the generator's latents of one layer. If the layers
     hold chunks of one z, the distribution is that of the whole z.
     """
-    prior = latent_prior.estimate(generator, num_samples=num_samples, seed=seed)
-    if not is_chunked(generator):
-        return prior
-    variance, size = prior.covariance[0, 0], math.prod(generator.latent_shape)
-    return latent_prior.of_covariance(np.zeros(size), variance * np.eye(size))
+    if latent_prior.is_chunked(generator):
+        return latent_prior.of_z(generator, math.prod(generator.latent_shape))
+    return latent_prior.estimate(generator, num_samples=num_samples, seed=seed)
 
 
 def distance(
@@ -204,20 +203,15 @@ def distance(
     """Returns the Mahalanobis distance of latents, in standard deviations, from
     `estimate_prior`.
     """
-    whole = found.reshape(len(found), 1, -1) if is_chunked(generator) else found
+    whole = found.reshape(len(found), 1, -1) if latent_prior.is_chunked(generator) else found
     return np.asarray(latent_prior.distance(prior, whole))
-
-
-def is_chunked(generator: Generator) -> bool:
-    """Returns whether the layers hold chunks of one z, as BigGAN's do."""
-    return not generator.has_mapping and generator.latent_shape[1] < generator.z_dim
 
 
 def _problem(generator: Generator, spec: Inversion, features: Features | None) -> tuple[Problem, LatentPrior]:
     prior = estimate_prior(generator, seed=spec.seed)
     penalty = inversion_losses.penalty(prior, spec.penalty or 0.0)
     bound = latents.CUT if generator.prior == "truncated_normal" else math.inf
-    return Problem(generator, spec.loss, features, penalty, bound, is_chunked(generator)), prior
+    return Problem(generator, spec.loss, features, penalty, bound, latent_prior.is_chunked(generator)), prior
 
 
 def _check(generator: Generator, images: Images, spec: Inversion, features: Features | None) -> Images:

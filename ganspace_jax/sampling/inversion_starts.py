@@ -57,7 +57,7 @@ def given(
     if callable(start):
         latents, weights = _encode(start, images, run.batch_size or _ENCODED_IMAGES)
         weights = None if weights is None else np.eye(weights.shape[1], dtype=np.float32)[weights.argmax(1)]
-    if label is not None or not generator.num_classes or generator.has_mapping:
+    if label is not None or not labels.act_on_images(generator):
         weights = _weights(generator, label, len(images))
     if latents is None:
         return None, weights
@@ -99,7 +99,7 @@ def _weights(generator: Generator, label: Any, count: int) -> Weights:
             return None
     elif label is not None and not generator.num_classes:
         raise InputError("label: this generator is not conditional")
-    if label is None or generator.has_mapping:
+    if label is None or not labels.act_on_images(generator):
         return None
     try:
         return labels.weights(label, count, generator)

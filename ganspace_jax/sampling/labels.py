@@ -68,6 +68,14 @@ def resolve(label: str | int | None, generator: Generator) -> Label:
     raise InputError(f"--label={label}: {errors.nearest(str(label), names)}must be {known}")
 
 
+def act_on_images(generator: Generator) -> bool:
+    """Returns whether a label acts on the images of given latents.
+
+    In a generator with a mapping network the label acts on w alone.
+    """
+    return generator.num_classes > 0 and not generator.has_mapping
+
+
 def weights(label: Any, count: int, generator: Generator) -> Float[np.ndarray, "n classes"]:
     """Returns the class weights of a label from a file.
 

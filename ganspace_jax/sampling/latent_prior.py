@@ -10,14 +10,12 @@ import numpy as np
 from jax import lax
 
 from ganspace_jax.errors import InputError
-from ganspace_jax.generators import synthesis
 from ganspace_jax.generators.base import Generator
-from ganspace_jax.sampling import labels, latents
+from ganspace_jax.sampling import latents, random_samples
 from ganspace_jax.sampling.labels import Label
 from ganspace_jax.shapes import Array, Float
 
 _LEAST_VARIANCE = 1e-4  # relative to the largest; the samples do not determine smaller variances
-_CHUNK = 2000  # samples that are mapped together
 
 
 class LatentPrior(NamedTuple):
@@ -50,9 +48,8 @@ def estimate(generator: Generator, *, num_samples: int = 10_000, seed: int = 0, 
     if num_samples < 2:
         raise InputError(f"--num_samples={num_samples}: a covariance needs at least 2 samples")
     if not generator.has_mapping:
-        width = generator.latent_shape[1]
-        return of_covariance(np.zeros(width), latents.variance(generator.prior) * np.eye(width))
-    w = sample(generator, num_samples=num_samples, seed=seed, label=label)[0][:, 0].astype(np.float64)
+        return of_z(generator, generator.latent_shape[1])
+    w = random_samples.draw(generator, 0, num_samples, seed=seed, label=label).latent.astype(np.float64)
     return of_covariance(w.mean(0), np.cov(w, rowvar=False).reshape(w.shape[1], w.shape[1]))
 
 
@@ -66,32 +63,24 @@ def of_covariance(mean: Float[np.ndarray, "d"], covariance: Float[np.ndarray, "d
     return LatentPrior(np.asarray(mean, np.float64), np.asarray(covariance, np.float64), (axes / bounded) @ axes.T)
 
 
-def sample(
-    generator: Generator, *, num_samples: int, seed: int, label: Label = None
-) -> tuple[Float[np.ndarray, "n layers d"], Float[np.ndarray, "n classes"] | None]:
-    """Returns per-layer latents and class weights of random images.
-
-    Sample i depends on the seed and i alone.
-    """
-    key, made, weights = synthesis.seeded_key(seed), [], []
-    resolved = labels.resolve("all" if label is None and generator.num_classes else label, generator)
-    for first in range(0, num_samples, _CHUNK):
-        indices = jnp.arange(first, min(first + _CHUNK, num_samples))
-        z = latents.sample(key, indices, generator.z_dim, generator.prior)
-        own = labels.sample(key, indices, resolved, generator.num_classes)
-        made.append(np.asarray(synthesis.map_latents(generator, z, own)))
-        weights.append(None if own is None else np.asarray(own))
-    return np.concatenate(made), None if weights[0] is None else np.concatenate(weights)
+def of_z(generator: Generator, size: int) -> LatentPrior:
+    """Returns the known distribution of `size` coordinates of z."""
+    return of_covariance(np.zeros(size), latents.variance(generator.prior) * np.eye(size))
 
 
-def distance(prior: LatentPrior, latents: Float[Array | np.ndarray, "n layers d"]) -> Float[Array, "n"]:
+def is_chunked(generator: Generator) -> bool:
+    """Returns whether the layers hold chunks of one z, as BigGAN's do."""
+    return not generator.has_mapping and generator.latent_shape[1] < generator.z_dim
+
+
+def distance(prior: LatentPrior, layer_latents: Float[Array | np.ndarray, "n layers d"]) -> Float[Array, "n"]:
     """Returns the Mahalanobis distance of each mean latent over layers, in standard
     deviations.
 
     The distance is sqrt((w - mean)^T S^-1 (w - mean) / d), so that a typical latent of
     the generator has a distance near 1.
     """
-    away = jnp.asarray(latents).mean(1) - jnp.asarray(prior.mean, jnp.float32)
+    away = jnp.asarray(layer_latents).mean(1) - jnp.asarray(prior.mean, jnp.float32)
     precision = jnp.asarray(prior.precision, jnp.float32)
     square = jnp.einsum("ni,ij,nj->n", away, precision, away, precision=lax.Precision.HIGHEST)
     return jnp.sqrt(jnp.maximum(square, 0.0) / away.shape[1])

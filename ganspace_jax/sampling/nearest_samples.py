@@ -10,7 +10,7 @@ from jax import lax
 from ganspace_jax.generators import synthesis
 from ganspace_jax.generators.base import Generator
 from ganspace_jax.run import Interrupted, Progress, Run
-from ganspace_jax.sampling import image_batches, latent_prior
+from ganspace_jax.sampling import image_batches, labels, random_samples
 from ganspace_jax.sampling.latent_files import Inputs
 from ganspace_jax.shapes import Array, Float, Int
 
@@ -68,11 +68,12 @@ def find(
         InputError: if an image is not finite.
         Interrupted: if run.should_stop returned True.
     """
-    latents, label = latent_prior.sample(generator, num_samples=num_samples, seed=seed)
+    samples = random_samples.draw(generator, 0, num_samples, seed=seed)
+    latents, label = samples.layers, samples.weights
     classes, num_classes = np.zeros(num_samples, int), 1
     if weights is not None:
         label = np.broadcast_to(weights, (num_samples, len(weights)))
-    elif label is not None and not generator.has_mapping:
+    elif label is not None and labels.act_on_images(generator):
         classes, num_classes = np.argmax(label, 1), generator.num_classes
     best = jnp.zeros((len(images), num_classes), jnp.int32)
     error = jnp.full((len(images), num_classes), jnp.inf)

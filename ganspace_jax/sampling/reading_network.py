@@ -1,14 +1,19 @@
-"""The convolutional network that the probe and the encoder share: it reads numbers from
-images.
+"""The convolutional network that the probe and the encoder share, and its checkpoint
+directory. The network reads numbers from images.
 """
 
+import dataclasses
 import math
-from collections.abc import Sequence
+import os
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 from flax import nnx
 
+from ganspace_jax.errors import first_line
+from ganspace_jax.files import checkpoints
 from ganspace_jax.generators import ops
 from ganspace_jax.shapes import Array, Float, PRNGKey
 
@@ -89,3 +94,61 @@ def _space_to_depth(x: Float[Array, "n h w c"]) -> Float[Array, "n h2 w2 d"]:
     n, height, width, channels = x.shape
     x = x.reshape(n, height // 2, 2, width // 2, 2, channels).transpose(0, 1, 3, 2, 4, 5)
     return x.reshape(n, height // 2, width // 2, 4 * channels)
+
+
+class Trained(NamedTuple):
+    """A reading network as two parts.
+
+    Attributes:
+        definition: hashable structure of the network, static under jit.
+        params: nested dict of arrays.
+    """
+
+    definition: nnx.GraphDef
+    params: dict[str, Any]
+
+    def network(self) -> Any:
+        """Returns the module. The call is cheap, also inside jitted functions."""
+        return nnx.merge(self.definition, self.params)
+
+    @property
+    def config(self) -> Any:
+        """Configuration of the network."""
+        return self.network().config
+
+
+def split(network: ReadingNetwork) -> Trained:
+    """Splits a module into its definition and its arrays."""
+    definition, state = nnx.split(network)
+    return Trained(definition, nnx.to_pure_dict(state))
+
+
+def save(directory: str | os.PathLike[str], trained: Trained, family: str) -> None:
+    """Writes a network as a checkpoint directory."""
+    checkpoints.save_arrays(directory, trained.params, {"family": family, **dataclasses.asdict(trained.config)})
+
+
+def load(directory: str | os.PathLike[str], family: str, build: Callable[[dict[str, Any]], ReadingNetwork]) -> Trained:
+    """Loads a network from its checkpoint directory.
+
+    Args:
+        directory: checkpoint directory.
+        family: kind of the network, such as "probe".
+        build: function that returns the module of the entries of config.json. It raises
+            ArithmeticError, TypeError or ValueError for entries that no network has.
+
+    Raises:
+        CheckpointError: the directory does not hold a readable network of this family.
+    """
+    entry = dict(checkpoints.load_config(directory))
+    found = entry.pop("family")
+    if found != family:
+        article = "an" if family[0] in "aeiou" else "a"
+        raise checkpoints.CheckpointError(f"{directory}: holds a {found!r}, not {article} {family}")
+    values = {name: tuple(value) if isinstance(value, list) else value for name, value in entry.items()}
+    try:
+        abstract = jax.eval_shape(lambda: split(build(values)))
+    except (ArithmeticError, TypeError, ValueError) as error:
+        raise checkpoints.CheckpointError(f"{directory}: config.json: {first_line(error)}") from None
+    arrays = checkpoints.load_arrays(directory, abstract.params)
+    return Trained(abstract.definition, jax.tree.map(jnp.asarray, arrays))

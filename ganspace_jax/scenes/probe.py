@@ -9,7 +9,7 @@ import dataclasses
 import functools
 import os
 import pathlib
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -17,10 +17,10 @@ import numpy as np
 from flax import nnx
 from jax import lax
 
-from ganspace_jax.errors import InputError, first_line
-from ganspace_jax.files import checkpoints
+from ganspace_jax.errors import InputError
 from ganspace_jax.measures.scorers import Scorer
-from ganspace_jax.sampling.reading_network import CHANNELS, DENSE_WIDTH, ReadingNetwork
+from ganspace_jax.sampling import reading_network
+from ganspace_jax.sampling.reading_network import CHANNELS, DENSE_WIDTH, ReadingNetwork, Trained
 from ganspace_jax.scenes.chunks import map_chunks
 from ganspace_jax.scenes.factors import CIRCULAR, CONTINUOUS, RANGES, SHAPES, Factors, shows_rotation
 from ganspace_jax.shapes import Array, Float, PRNGKey
@@ -87,31 +87,7 @@ class Network(ReadingNetwork):
         return Outputs(logits, dict(zip(_CODE_SIZES, codes, strict=True)))
 
 
-class Probe(NamedTuple):
-    """A probe as two parts.
-
-    Attributes:
-        definition: hashable structure of the network, static under jit.
-        params: nested dict of arrays.
-    """
-
-    definition: nnx.GraphDef
-    params: dict[str, Any]
-
-    def network(self) -> Network:
-        """Returns the module. The call is cheap, also inside jitted functions."""
-        return nnx.merge(self.definition, self.params)
-
-    @property
-    def config(self) -> Config:
-        """Configuration of the network."""
-        return self.network().config
-
-
-def split(network: Network) -> Probe:
-    """Splits a module into its definition and its arrays."""
-    definition, state = nnx.split(network)
-    return Probe(definition, nnx.to_pure_dict(state))
+Probe = Trained  # of a Network
 
 
 def encode_factor(name: str, values: Float[Array, "*n"]) -> Float[Array, "*n d"]:
@@ -233,7 +209,7 @@ def factor_values(factors: Factors) -> Float[np.ndarray, "n f"]:
 
 def save(directory: str | os.PathLike[str], probe: Probe) -> None:
     """Writes a probe as a checkpoint directory."""
-    checkpoints.save_arrays(directory, probe.params, {"family": FAMILY, **dataclasses.asdict(probe.config)})
+    reading_network.save(directory, probe, FAMILY)
 
 
 def load(directory: str | os.PathLike[str]) -> Probe:
@@ -242,15 +218,4 @@ def load(directory: str | os.PathLike[str]) -> Probe:
     Raises:
         CheckpointError: the directory does not hold a readable probe.
     """
-    entry = dict(checkpoints.load_config(directory))
-    family = entry.pop("family")
-    if family != FAMILY:
-        raise checkpoints.CheckpointError(f"{directory}: holds a {family!r}, not a probe")
-    try:
-        values: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in entry.items()}
-        config = Config(**values)
-        abstract = jax.eval_shape(lambda: split(Network(config, key=jax.random.key(0))))
-    except (TypeError, ValueError) as error:
-        raise checkpoints.CheckpointError(f"{directory}: config.json: {first_line(error)}") from None
-    arrays = checkpoints.load_arrays(directory, abstract.params)
-    return Probe(abstract.definition, jax.tree.map(jnp.asarray, arrays))
+    return reading_network.load(directory, FAMILY, lambda values: Network(Config(**values), key=jax.random.key(0)))

@@ -1,10 +1,7 @@
 """Training of the probe on freshly rendered scenes, as pure functions over a state."""
 
-import dataclasses
 import functools
-import math
 from collections.abc import Callable
-from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -12,59 +9,17 @@ import numpy as np
 import optax
 from flax import nnx
 
+from ganspace_jax.sampling import reading_training
+from ganspace_jax.sampling.reading_training import Recipe, Terms, TrainState
 from ganspace_jax.scenes.factors import CIRCULAR, CONTINUOUS, Factors, sample_factors, shows_rotation
-from ganspace_jax.scenes.probe import Network, Outputs, encode, encode_factor, split
+from ganspace_jax.scenes.probe import Outputs, encode, encode_factor
 from ganspace_jax.shapes import Array, Float, PRNGKey
-
-
-@dataclasses.dataclass(frozen=True)
-class Recipe:
-    """Recipe of a training run with Adam.
-
-    The learning rate rises over the first twentieth of the steps. Then it falls along
-    a cosine to zero.
-
-    Attributes:
-        num_images: length of the training, images.
-        batch_size: images per step.
-        learning_rate: highest learning rate.
-    """
-
-    num_images: int = 400_000
-    batch_size: int = 128
-    learning_rate: float = 2e-3
-
-    @property
-    def num_steps(self) -> int:
-        """Number of steps that use num_images."""
-        return math.ceil(self.num_images / self.batch_size)
-
-    def optimizer(self) -> optax.GradientTransformation:
-        """Returns Adam with the learning rate's schedule."""
-        rate = optax.warmup_cosine_decay_schedule(
-            0.0, self.learning_rate, max(1, self.num_steps // 20), max(2, self.num_steps)
-        )
-        return optax.adam(rate)
-
-
-class TrainState(NamedTuple):
-    """State of a training run: everything that a step changes."""
-
-    step: Array
-    params: dict[str, Any]
-    optimizer: optax.OptState
-
-
-def init(network: Network, recipe: Recipe) -> tuple[nnx.GraphDef, TrainState]:
-    """Returns the network's definition and the state before the first step."""
-    definition, params = split(network)
-    return definition, TrainState(jnp.zeros((), jnp.int32), params, recipe.optimizer().init(params))
 
 
 @functools.partial(jax.jit, static_argnames=("definition", "recipe", "render"), donate_argnames=("state",))
 def update(
     definition: nnx.GraphDef, recipe: Recipe, render: Callable[[Factors], Array], state: TrainState, key: PRNGKey
-) -> tuple[TrainState, dict[str, Float[Array, ""]]]:
+) -> tuple[TrainState, Terms]:
     """Takes one training step on freshly sampled scenes.
 
     Returns the new state and the terms of the loss by name.
@@ -75,12 +30,10 @@ def update(
     images = jax.lax.optimization_barrier(render(factors))
     compute = lambda params: loss(nnx.merge(definition, params)(images), factors)  # noqa: E731
     grads, terms = jax.grad(compute, has_aux=True)(state.params)
-    updates, optimizer = recipe.optimizer().update(grads, state.optimizer, state.params)
-    params: Any = optax.apply_updates(state.params, updates)
-    return TrainState(state.step + 1, params, optimizer), terms
+    return reading_training.descend(state, grads, recipe), terms
 
 
-def loss(outputs: Outputs, factors: Factors) -> tuple[Float[Array, ""], dict[str, Float[Array, ""]]]:
+def loss(outputs: Outputs, factors: Factors) -> tuple[Float[Array, ""], Terms]:
     """Returns the loss and its terms by name.
 
     The loss is the cross-entropy of the shape, plus the unexplained fraction of each

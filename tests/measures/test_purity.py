@@ -5,7 +5,7 @@ import numpy as np
 from ganspace_jax.measures import purity
 from ganspace_jax.measures.scorers import Scorer
 from ganspace_jax.methods.attributes import Choice
-from ganspace_jax.sampling import scored_images
+from ganspace_jax.sampling import random_samples
 from tests import toy_generators
 
 SCORER = Scorer(("kind", "a", "b"), np.ones(3), (None,) * 3, ("kind",), lambda images: np.zeros((0, 3)))
@@ -33,7 +33,7 @@ def _toy():
     scales = np.array([0.5, 2.0, 1.0])
     read = toy_generators.reader(weights)
     scorer = Scorer(("a", "b", "c"), scales, (None,) * 3, (), lambda images: np.asarray(read(images)))
-    at = scored_images.draw(generator, 0, 8, seed=0)
+    at = random_samples.draw(generator, 0, 8, seed=0)
     return generator, scorer, (at.layers, at.weights), jacobians
 
 

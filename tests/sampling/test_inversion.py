@@ -11,7 +11,7 @@ import scipy.ndimage
 from ganspace_jax.errors import InputError
 from ganspace_jax.generators import synthesis, zoo
 from ganspace_jax.run import Interrupted, Run
-from ganspace_jax.sampling import inversion, inversion_losses, latent_prior, nearest_samples
+from ganspace_jax.sampling import inversion, inversion_losses, latent_prior, nearest_samples, random_samples
 from ganspace_jax.sampling.inversion import Inversion
 from tests import toy_generators
 
@@ -29,7 +29,7 @@ def biggan():
 
 
 def _images(generator, count, seed=3):
-    latents, weights = latent_prior.sample(generator, num_samples=count, seed=seed)
+    _, latents, weights = random_samples.draw(generator, 0, count, seed=seed)
     return np.asarray(synthesis.synthesize(generator, jnp.asarray(latents), label=weights)), latents, weights
 
 

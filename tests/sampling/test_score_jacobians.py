@@ -10,7 +10,7 @@ import pytest
 from ganspace_jax.generators import base, biggan, synthesis
 from ganspace_jax.measures import picture_statistics, scorers
 from ganspace_jax.run import Interrupted, Run
-from ganspace_jax.sampling import score_jacobians, scored_images
+from ganspace_jax.sampling import random_samples, reading_network, score_jacobians, scored_images
 from ganspace_jax.scenes import probe
 from tests import toy_generators
 
@@ -20,7 +20,7 @@ WEIGHTS = np.random.default_rng(0).normal(size=(3, 16))
 def _linear(**settings):
     generator = toy_generators.linear(**settings)
     exact = np.einsum("fp,lpd->fld", WEIGHTS, toy_generators.matrices(generator))
-    return generator, np.broadcast_to(exact, (6, *exact.shape)), scored_images.draw(generator, 0, 6, seed=0).layers
+    return generator, np.broadcast_to(exact, (6, *exact.shape)), random_samples.draw(generator, 0, 6, seed=0).layers
 
 
 @pytest.mark.parametrize("batch_size", [None, 4])
@@ -69,7 +69,7 @@ def test_differences_give_the_part_in_the_span_of_the_directions():
 def test_each_layer_owns_its_chunk_of_hierarchical_z():
     network = biggan.BigGAN(biggan.Config(4, 3, ((True, 4, 2),), embed_width=2), key=jax.random.key(0))
     generator = base.split(network)
-    at = scored_images.draw(generator, 0, 2, seed=0)
+    at = random_samples.draw(generator, 0, 2, seed=0)
     num_layers, width = generator.latent_shape
     assert at.latent.shape == (2, num_layers * width)
 
@@ -96,7 +96,7 @@ def test_clipping_moves_the_outermost_entries_only():
 
 def _probe_scorer():
     config = probe.Config(resolution=16, channels=(6, 8), dense_width=12)
-    return probe.scorer(probe.split(probe.Network(config, key=jax.random.key(1))))
+    return probe.scorer(reading_network.split(probe.Network(config, key=jax.random.key(1))))
 
 
 def _statistics_scorer():

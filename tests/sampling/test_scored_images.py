@@ -6,18 +6,18 @@ import numpy as np
 
 from ganspace_jax.generators import base, dcgan, synthesis
 from ganspace_jax.run import Run
-from ganspace_jax.sampling import scored_images
+from ganspace_jax.sampling import random_samples, scored_images
 from tests import toy_generators
 
 
 def test_samples_do_not_depend_on_the_chunk():
     generator = base.split(dcgan.DCGAN(dcgan.Config(4, (6, 3), num_classes=2), key=jax.random.key(0)))
-    whole = scored_images.draw(generator, 0, 6, seed=3)
-    part = scored_images.draw(generator, 4, 6, seed=3)
+    whole = random_samples.draw(generator, 0, 6, seed=3)
+    part = random_samples.draw(generator, 4, 6, seed=3)
     for own, all_of_it in zip(part, whole, strict=True):
         np.testing.assert_allclose(own, all_of_it[4:], rtol=1e-6)
-    assert set(np.argmax(scored_images.draw(generator, 0, 40, seed=3).weights, 1)) == {0, 1}
-    one_class = scored_images.draw(generator, 0, 6, seed=3, label=1)
+    assert set(np.argmax(random_samples.draw(generator, 0, 40, seed=3).weights, 1)) == {0, 1}
+    one_class = random_samples.draw(generator, 0, 6, seed=3, label=1)
     np.testing.assert_array_equal(one_class.weights, np.tile([0.0, 1.0], (6, 1)))
     np.testing.assert_array_equal(one_class.latent, one_class.layers[:, 0])
 

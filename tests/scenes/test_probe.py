@@ -11,6 +11,7 @@ import pytest
 from ganspace_jax.errors import InputError
 from ganspace_jax.files import checkpoints
 from ganspace_jax.measures import scorers
+from ganspace_jax.sampling import reading_network
 from ganspace_jax.scenes import probe, probe_training
 from ganspace_jax.scenes.factors import CIRCULAR, CONTINUOUS, RANGES, SHAPES, Factors, sample_factors, shows_rotation
 from ganspace_jax.scenes.rendering import render_in_chunks
@@ -28,7 +29,7 @@ def factors():
 @pytest.fixture(scope="module")
 def reader():
     """A small probe with random weights."""
-    return probe.split(probe.Network(SMALL, key=jax.random.key(3)))
+    return reading_network.split(probe.Network(SMALL, key=jax.random.key(3)))
 
 
 @pytest.mark.parametrize("name", CIRCULAR)

@@ -5,6 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from ganspace_jax.sampling import reading_network, reading_training
 from ganspace_jax.scenes import probe, probe_training, rendering
 from ganspace_jax.scenes.factors import CONTINUOUS, RANGES, SHAPES, Factors, sample_factors
 
@@ -61,14 +62,15 @@ def test_training_learns_and_compiles_once():
     """A short training at 8x8 learns the colours; the second step runs the first one's
     program.
     """
-    recipe = probe_training.Recipe(num_images=6400, batch_size=64, learning_rate=1e-2)
+    recipe = reading_training.Recipe(num_images=6400, batch_size=64, learning_rate=1e-2)
     traces = []
 
     def render(factors):
         traces.append(factors)
         return rendering.render(factors, resolution=SMALL.resolution, supersampling=1)
 
-    definition, state = probe_training.init(probe.Network(SMALL, key=jax.random.key(0)), recipe)
+    definition, params = reading_network.split(probe.Network(SMALL, key=jax.random.key(0)))
+    state = reading_training.init(params, recipe)
     terms = {}
     for _ in range(recipe.num_steps):
         state, terms = probe_training.update(definition, recipe, render, state, jax.random.key(1))
@@ -78,4 +80,4 @@ def test_training_learns_and_compiles_once():
 
 
 def test_a_partial_batch_is_a_step():
-    assert probe_training.Recipe(num_images=129, batch_size=64).num_steps == 3
+    assert reading_training.Recipe(num_images=129, batch_size=64).num_steps == 3

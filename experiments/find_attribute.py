@@ -60,7 +60,12 @@ def main():
         _draw(directory, generator, found, spec)
     print(text)
     print("\n".join(attribute_tables.warnings(report)))
-    print(f"written: {FLAGS.workdir}; edit with --edit={found.named[0].name}=2")
+    print(f"written: {FLAGS.workdir}; edit with --edit={_example(found)}=2")
+
+
+def _example(found):
+    """Returns the first name that is not circular, because one step moves its value."""
+    return next((one.name for one in found.named if one.period is None), found.named[0].name)
 
 
 def _reference(generator, spec):

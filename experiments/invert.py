@@ -37,7 +37,7 @@ from absl import flags
 from ganspace_jax import command_line, own_pictures, shared_flags
 from ganspace_jax.errors import InputError
 from ganspace_jax.files import checksums, pictures, resume, tables
-from ganspace_jax.generators import zoo
+from ganspace_jax.generators import base, zoo
 from ganspace_jax.run import Interrupted, Progress, Run
 from ganspace_jax.sampling import encoder, inversion, labels, latent_files, random_samples
 from ganspace_jax.sampling.inversion import Inversion
@@ -156,7 +156,7 @@ def _report(run, spec, first, total):
 def _like(generator, count):
     shapes = {
         "latents": generator.latent_shape,
-        "images": (*generator.image_size, generator.config.image_channels),
+        "images": base.image_shape(generator),
         **dict.fromkeys(("psnr", "distance", "seconds"), ()),
         **({"label": (generator.num_classes,)} if labels.act_on_images(generator) else {}),
     }

@@ -14,7 +14,7 @@ from ganspace_jax import command_line
 from ganspace_jax.errors import InputError
 from ganspace_jax.files import picture_files
 from ganspace_jax.files.picture_files import Pictures
-from ganspace_jax.generators import zoo
+from ganspace_jax.generators import base, zoo
 from ganspace_jax.generators.base import Generator
 from ganspace_jax.run import Run
 from ganspace_jax.sampling import encoder, inversion, inversion_losses
@@ -34,8 +34,7 @@ def read(generator: Generator) -> Pictures:
         InputError: no picture can be read.
     """
     found = picture_files.find(FLAGS.images)
-    shape = (*generator.image_size, generator.config.image_channels)
-    pictures = picture_files.read(found.paths, shape)
+    pictures = picture_files.read(found.paths, base.image_shape(generator))
     for note in pictures.notes:
         print(note)
     if found.num_passed_over:

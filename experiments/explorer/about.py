@@ -8,7 +8,7 @@ from experiments.explorer import animating, directions, state
 from experiments.explorer.exporting import Origins
 from experiments.explorer.keeping import Shelf
 from experiments.explorer.rendering import Renderer
-from ganspace_jax.generators import zoo
+from ganspace_jax.generators import base, zoo
 
 _MAX_PSI = 2.0  # of the page's control, where any truncation is possible
 
@@ -35,7 +35,7 @@ def describe(renderer: Renderer, origins: Origins, shelf: Shelf, *, can_upload: 
 
 def _generator(renderer: Renderer, name: str) -> dict[str, Any]:
     generator = renderer.generator
-    height, width = generator.image_size
+    height, width, channels = base.image_shape(generator)
     num_classes = generator.num_classes
     names = generator.class_names or tuple(f"class {k}" for k in range(num_classes))
     families = [family for family, (config, _) in zoo.FAMILIES.items() if type(generator.config) is config]
@@ -45,7 +45,7 @@ def _generator(renderer: Renderer, name: str) -> dict[str, Any]:
         "family": families[0] if families else None,
         "height": height,
         "width": width,
-        "channels": renderer.num_channels,
+        "channels": channels,
         "num_layers": generator.latent_shape[0],
         "classes": list(names[:num_classes]),
         "default_label": renderer.default_label,

@@ -43,7 +43,6 @@ class Renderer:
         modes: modes that the first file's layer allows.
         why_latent_only: one line that tells why activations cannot be moved; "" if they
             can.
-        num_channels: channels of the images.
         sketch: activation of a smaller image, which a slow generator shows while a
             slider moves; None for a quick generator, and one without smaller images.
         default_label: class of a state without a label; None without classes.
@@ -62,7 +61,6 @@ class Renderer:
         except InputError as error:
             self.why_latent_only = errors.first_line(error)
         self.modes = tuple(self._components)
-        self.num_channels = _num_channels(generator)
         self.sketch: str | None = None
         self._starts: dict[tuple[object, ...], Start] = {}
         self._lock = threading.Lock()
@@ -232,14 +230,3 @@ def _seconds(make: Callable[[], object]) -> float:
     began = time.perf_counter()
     make()
     return time.perf_counter() - began
-
-
-def _num_channels(generator: Generator) -> int:
-    """Returns the channels of the images. Nothing is computed."""
-    latents = jax.ShapeDtypeStruct((1, *generator.latent_shape), np.float32)
-    label = jax.ShapeDtypeStruct((1, generator.num_classes), np.float32) if generator.num_classes else None
-
-    def make(params, latents, label):
-        return Generator(generator.definition, params).merge()(latents, label=label)[0]
-
-    return jax.eval_shape(make, generator.params, latents, label).shape[-1]

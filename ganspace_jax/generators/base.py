@@ -257,3 +257,15 @@ def activation_shapes(generator: Generator) -> dict[str, tuple[int, ...]]:
 
     shapes = jax.eval_shape(list_activations, generator.params, latents, label)
     return {name: tuple(shape.shape[1:]) for name, shape in zip(names, shapes, strict=True)}
+
+
+def image_shape(generator: Generator) -> tuple[int, int, int]:
+    """Returns height, width and channels of the images. Nothing is computed."""
+    latents = jax.ShapeDtypeStruct((1, *generator.latent_shape), jnp.float32)
+    label = jax.ShapeDtypeStruct((1, generator.num_classes), jnp.float32) if generator.num_classes else None
+
+    def make(params, latents, label):
+        return merge(generator.definition, params)(latents, label=label)[0]
+
+    _, height, width, channels = jax.eval_shape(make, generator.params, latents, label).shape
+    return height, width, channels

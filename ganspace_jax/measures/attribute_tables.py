@@ -136,11 +136,11 @@ def warnings(report: Sequence[Attribute]) -> list[str]:
             told = "" if one.readout is None else f" (R2 {one.readout.r2:.2f})"
             sentences.append(
                 f"{one.name}: is circular, so no single direction turns it all the way{told}; "
-                "a path that follows the local gradient does"
+                "experiments.edit --edit=NAME:=VALUE --scorer=... follows the local gradient"
             )
         elif signed < _LEAST_SIGNED:
             sentences.append(
                 f"{one.name}: its direction moves it by little or to both sides (signed purity {signed:.2f}); "
-                "a path that follows the local gradient may do better"
+                "experiments.edit --edit=NAME:=VALUE --scorer=... may do better"
             )
     return sentences

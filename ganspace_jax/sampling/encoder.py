@@ -18,7 +18,7 @@ from flax import nnx
 
 from ganspace_jax.errors import InputError
 from ganspace_jax.files import checkpoints, resampling
-from ganspace_jax.generators import zoo
+from ganspace_jax.generators import base, zoo
 from ganspace_jax.generators.base import Generator
 from ganspace_jax.generators.shared_layers import Buffer
 from ganspace_jax.sampling import labels, latent_prior, reading_network
@@ -144,7 +144,7 @@ def new(generator: Generator, *, key: PRNGKey, **sizes: Any) -> Encoder:
     shape = generator.latent_shape
     config = Config(
         zoo.fingerprint(generator),
-        (*generator.image_size, generator.config.image_channels),
+        base.image_shape(generator),
         (int(shape[0]), int(shape[1])),
         is_chunked=latent_prior.is_chunked(generator),
         num_classes=generator.num_classes if labels.act_on_images(generator) else 0,

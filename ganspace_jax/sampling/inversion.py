@@ -10,12 +10,10 @@ import dataclasses
 import math
 from typing import Any, Literal, NamedTuple
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 
 from ganspace_jax.errors import InputError
-from ganspace_jax.generators import synthesis
+from ganspace_jax.generators import base, synthesis
 from ganspace_jax.generators.base import Generator
 from ganspace_jax.run import Run
 from ganspace_jax.sampling import (
@@ -216,7 +214,7 @@ def _problem(generator: Generator, spec: Inversion, features: Features | None) -
 
 def _check(generator: Generator, images: Images, spec: Inversion, features: Features | None) -> Images:
     """Returns the pictures in float32. Raises InputError if they do not fit."""
-    pictures, shape = np.asarray(images, np.float32), _image_shape(generator)
+    pictures, shape = np.asarray(images, np.float32), base.image_shape(generator)
     if pictures.ndim != 4 or pictures.shape[1:] != shape or not len(pictures):
         raise InputError(f"images: have shape {list(pictures.shape)}; this generator needs [n, {str(shape)[1:-1]}]")
     if not np.isfinite(pictures).all():
@@ -225,10 +223,3 @@ def _check(generator: Generator, images: Images, spec: Inversion, features: Feat
         found = "needs a function of features" if features is None else "has no use for features"
         raise InputError(f"--loss={spec.loss}: {found}")
     return pictures
-
-
-def _image_shape(generator: Generator) -> tuple[int, ...]:
-    network = generator.merge()
-    latents = jax.ShapeDtypeStruct((1, *network.latent_shape), jnp.float32)
-    label = jax.ShapeDtypeStruct((1, network.num_classes), jnp.float32) if network.num_classes else None
-    return jax.eval_shape(lambda latents, label: network(latents, label=label)[0], latents, label).shape[1:]

@@ -61,7 +61,7 @@ def measure(
         Interrupted: if run.should_stop returned True.
     """
     program = _program(generator.definition, read)
-    num_scores = jax.eval_shape(read, jax.ShapeDtypeStruct(_image_shape(generator), np.float32)).shape[1]
+    num_scores = jax.eval_shape(read, jax.ShapeDtypeStruct((1, *base.image_shape(generator)), np.float32)).shape[1]
     size = run.batch_size or _reverse_batch(generator, num_scores)
     values: list[np.ndarray] = []
     jacobians: list[np.ndarray] = []
@@ -77,16 +77,6 @@ def measure(
 @functools.lru_cache(maxsize=4)  # a path calls `measure` once per step
 def _program(definition: Any, read: Callable[[Array], Array]) -> Any:
     return jax.jit(functools.partial(_jacobians, definition, read))
-
-
-def _image_shape(generator: Generator) -> tuple[int, ...]:
-    shapes = jax.eval_shape(
-        lambda params, latents, weights: base.merge(generator.definition, params)(latents, label=weights)[0],
-        generator.params,
-        jax.ShapeDtypeStruct((1, *generator.latent_shape), np.float32),
-        jax.ShapeDtypeStruct((1, generator.num_classes), np.float32) if generator.num_classes else None,
-    )
-    return shapes.shape
 
 
 def _jacobians(

@@ -11,8 +11,9 @@ FLAGS := experiments/flags
 help:  ## Lists the targets.
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1	/p' $(MAKEFILE_LIST)
 
-demo: .venv/installed  ## Decomposes the shipped StyleGAN2 and draws what its directions do.
+demo: .venv/installed  ## Decomposes the shipped StyleGAN2, finds named directions and draws what both do.
 	$(RUN) -m experiments.decompose --flagfile=$(FLAGS)/stylegan2_scenes_w.flags
+	$(RUN) -m experiments.find_attribute --flagfile=$(FLAGS)/named_stylegan2_scenes.flags
 	$(RUN) -m experiments.visualize --flagfile=$(FLAGS)/visualize_stylegan2_scenes.flags
 	@echo "The pictures are in runs/stylegan2_scenes_w"
 

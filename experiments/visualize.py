@@ -7,6 +7,7 @@ r"""Draws what components do: one row of images per component.
         --flagfile=experiments/flags/visualize_stylegan2_scenes.flags
 
 Rows of named directions show their names, and move the layers of their own range.
+--named=FILE draws the named directions of a second file below the components.
 Writes into workdir: components.png, from the mean latent, and random.png, the same
 start with random directions, the baseline. Rows of directions in z start from seed 1
 instead: a generator without w has no mean latent, and a mean w has no z that could
@@ -26,11 +27,13 @@ from ganspace_jax import command_line, shared_flags
 from ganspace_jax.directions import components, edited_images, edits, random_directions
 from ganspace_jax.directions.edited_images import View
 from ganspace_jax.files import animations, pictures
+from ganspace_jax.generators import zoo
 from ganspace_jax.sampling import layers
 
 FLAGS = flags.FLAGS
 shared_flags.define("generator", "components", "latent_space")
 flags.DEFINE_integer("num_rows", 10, "Components to draw.", lower_bound=1)
+flags.DEFINE_string("named", None, "Components file of named directions, which are drawn below the components.")
 shared_flags.define("num_columns", "sigma", "seeds", "latents", "mode", "centred")
 shared_flags.define("label", "truncation_psi", "truncation_cutoff")
 flags.DEFINE_bool("animate", False, "Write one GIF per component as well.")
@@ -51,14 +54,26 @@ def main():
         if line := layers.describe_name(loaded.spec.layer, found.spec.layer):
             print(line)
         starts = _starts(generator, found, seeds, view)
-        random = random_directions.random_like(found, seed=0)
+        bases = {
+            "components": [found, *_named(generator, view)],
+            "random": [random_directions.random_like(found, seed=0)],
+        }
         for suffix, start in starts:
-            title = f"{pathlib.Path(name).name}, {found.spec.layer}, {start.name}"
-            for file_name, basis in (("components", found), ("random", random)):
-                _draw(directory / f"{file_name}{suffix}.png", (generator, basis, start, view), file_name, title)
+            title = f"{pathlib.Path(name).name}, {found.spec.layer}, {start.name}; steps in standard deviations"
+            for file_name, drawn in bases.items():
+                _draw(directory / f"{file_name}{suffix}.png", (generator, drawn, start, view), file_name, title)
         if FLAGS.animate:
             _animate(directory, generator, found, starts[0][1], view)
     print(f"pictures: {FLAGS.workdir} (rows start from {_described(starts[0][1].name)})")
+
+
+def _named(generator, view):
+    """Returns the components of --named in a list, which is empty without the flag."""
+    if FLAGS.named is None:
+        return []
+    loaded = command_line.load_components(FLAGS.named)
+    components.check_generator(loaded, FLAGS.generator or loaded.source.generator, zoo.fingerprint(generator))
+    return [edited_images.resolve(loaded, view, generator)[0]]
 
 
 def _starts(generator, found, seeds, view):
@@ -80,16 +95,15 @@ def _described(name):
 
 
 def _draw(path, subject, file_name, title):
-    generator, basis, start, view = subject
-    count = min(FLAGS.num_rows, len(basis))
+    generator, bases, start, view = subject
     sigmas = np.linspace(-FLAGS.sigma, FLAGS.sigma, FLAGS.num_columns)
-    rows = edited_images.component_rows(generator, basis, start, range(count), sigmas, view)
-    labels = [f"random {k}" for k in range(count)]
-    if file_name == "components":
-        labels = [_label(basis, k) for k in range(count)]
+    rows, labels = [], []
+    for basis in bases:
+        count = min(FLAGS.num_rows, len(basis))
+        rows.append(edited_images.component_rows(generator, basis, start, range(count), sigmas, view))
+        labels += [f"random {k}" if file_name == "random" else _label(basis, k) for k in range(count)]
     columns = [f"{sigma:+.1f}" for sigma in sigmas]
-    title = f"{title}; steps in standard deviations"
-    pictures.save_png(path, pictures.labelled_rows(rows, labels, columns, title=title))
+    pictures.save_png(path, pictures.labelled_rows(np.concatenate(rows), labels, columns, title=title))
 
 
 def _label(basis, k):

@@ -45,13 +45,15 @@ def test_its_flagfile_repeats_therun(workdir, tmp_path):
 def test_visualize_draws_components_random_directions_and_animations(workdir, tmp_path):
     result = run(
         "visualize", f"--components={workdir / 'components.npz'}", "--num_rows=2", "--seeds=1", "--animate",
-        f"--workdir={tmp_path}",
+        f"--named={workdir / 'components.npz'}", f"--workdir={tmp_path}",
     )  # fmt: skip
     assert result.returncode == 0, result.stderr
     names = {p.name for p in tmp_path.iterdir()}
     assert names >= {"components.png", "components_seed1.png", "random.png", "random_seed1.png", "component00.gif"}
     components, random = (np.asarray(Image.open(tmp_path / f"{n}.png")) for n in ("components", "random"))
-    assert components.std() > 10 and not np.array_equal(components[:, -100:], random[:, -100:])
+    assert components.std() > 10 and not np.array_equal(components[: len(random), -100:], random[:, -100:])
+    first, named = components[-264:-136, -100:], components[-136:-8, -100:]
+    assert len(components) == len(random) + 128 and np.array_equal(first, named)  # two rows more: the same directions
     with Image.open(tmp_path / "component01.gif") as animation:
         assert animation.n_frames > 20
 

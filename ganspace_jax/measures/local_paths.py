@@ -18,6 +18,7 @@ from ganspace_jax.errors import InputError
 from ganspace_jax.generators.base import Generator
 from ganspace_jax.measures import scorers
 from ganspace_jax.measures.scorers import Scorer
+from ganspace_jax.measures.walks import ARRIVED
 from ganspace_jax.methods import attributes
 from ganspace_jax.run import Progress, Run
 from ganspace_jax.sampling import score_jacobians
@@ -34,7 +35,6 @@ OTHERS_WEIGHT = 0.4  # of another score's change, relative to the wanted one
 DAMPING = 0.02  # l, relative to the mean of the diagonal of J S J^T
 CATEGORY_WEIGHT = 1.0  # of a category's margin, relative to the wanted change
 _MARGIN = 2.0  # mean margins; a larger margin of a category may shrink
-ARRIVED = 0.05  # standard deviations of the wanted score
 _SMALL = 1e-9
 _BATCH = 16  # images whose Jacobians are computed together
 

@@ -18,7 +18,6 @@ from ganspace_jax.errors import InputError
 from ganspace_jax.generators.base import Generator
 from ganspace_jax.measures import scorers
 from ganspace_jax.measures.scorers import Scorer
-from ganspace_jax.measures.walks import ARRIVED
 from ganspace_jax.methods import attributes
 from ganspace_jax.run import Progress, Run
 from ganspace_jax.sampling import score_jacobians
@@ -95,7 +94,7 @@ def follow(
         if number:
             gone.append(gone[-1] + np.nan_to_num(_changes(scorer, read[-2], read[-1])[:, column]))
         left = wanted - gone[-1]
-        if number == NUM_STEPS or np.all(np.abs(left) < ARRIVED):
+        if number == NUM_STEPS or np.all(np.abs(left) < scorers.ARRIVED):
             break
         units = _units(scorer, read[0])
         goals = _goals(scorer, column, left, (read[0], read[-1]), units)

@@ -76,7 +76,8 @@ def restrict(factors: Factors, fixed: Mapping[str, float], tied: Sequence[tuple[
     values = {name: jnp.full_like(getattr(factors, name), value) for name, value in fixed.items()}
     for leader, follower in tied:
         (low, high), (start, stop) = RANGES[leader], RANGES[follower]
-        share = (values.get(leader, getattr(factors, leader)) - low) / (high - low)
+        leading = values[leader] if leader in values else getattr(factors, leader)
+        share = (leading - low) / (high - low)
         values[follower] = start + share * (stop - start)
     return factors._replace(**values)
 

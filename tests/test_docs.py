@@ -58,6 +58,8 @@ def _flags(source: pathlib.Path) -> set[str]:
         name = ast.unparse(call.func)
         if name.startswith("flags.DEFINE_") or name == "shared_flags.define":
             flags |= {argument.value for argument in call.args[: None if name == "shared_flags.define" else 1]}
+        if name == "flags.DEFINE":  # of a parser of its own
+            flags.add(call.args[1].value)
         if name.startswith("shared_flags.define"):
             flags |= {keyword.arg for keyword in call.keywords if keyword.arg != "leave_out"}
         if name == "shared_flags.define_spec":

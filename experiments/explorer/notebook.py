@@ -69,8 +69,8 @@ def sliders(name: str, *files: Path, workdir: Path = "runs/notebook") -> Sliders
 
     Args:
         name: zoo name, or checkpoint directory.
-        files: files of directions. Those of the first file come first. The others may be
-            named directions, boundaries, or edits of the original's viewer (.pkl).
+        files: files of directions. The first one's sliders come first. The others may
+            be named directions, boundaries, or edits of the original's viewer (.pkl).
         workdir: directory of all that is kept, saved or exported.
 
     Raises:

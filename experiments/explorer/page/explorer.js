@@ -38,7 +38,9 @@ function build(app, el, keyTarget, messages) {
   const fold = () => set.element.toggleAttribute("open", el.clientWidth > NARROW);
   const below = element("section", { class: "below", "aria-label": "Settings" }, list.element, set.element);
   const right = element("section", { class: "right", "aria-label": "Sliders" }, tabs.element, sliders.element, kept.element, saved.element);
-  el.replaceChildren(element("div", { class: "explorer" }, top.element, left, below, right, help));
+  // JupyterLab takes no keys, such as the arrows, from within an element with this attribute.
+  const root = element("div", { class: "explorer", "data-lm-suppress-shortcuts": "true" }, top.element, left, below, right, help);
+  el.replaceChildren(root);
   let wasNarrow = null;
   new ResizeObserver(() => {
     const isNarrow = el.clientWidth <= NARROW;

@@ -88,9 +88,8 @@ def test_a_mistake_is_answered_and_a_foreign_message_is_not(widget, ask):
 
 
 def test_the_widget_is_one_module_with_its_styles(widget):
-    """The attribute keeps JupyterLab from taking the arrow keys."""
     assert widget._esm == widget_module.joined() and "export default" in widget._esm
-    assert ".explorer" in widget._css and '"data-lm-suppress-shortcuts": "true"' in widget._esm
+    assert ".explorer" in widget._css
 
 
 def test_sliders_need_directions():

@@ -38,9 +38,7 @@ function build(app, el, keyTarget, messages) {
   const fold = () => set.element.toggleAttribute("open", el.clientWidth > NARROW);
   const below = element("section", { class: "below", "aria-label": "Settings" }, list.element, set.element);
   const right = element("section", { class: "right", "aria-label": "Sliders" }, tabs.element, sliders.element, kept.element, saved.element);
-  // JupyterLab takes no keys, such as the arrows, from within an element with this attribute.
-  const root = element("div", { class: "explorer", "data-lm-suppress-shortcuts": "true" }, top.element, left, below, right, help);
-  el.replaceChildren(root);
+  el.replaceChildren(element("div", { class: "explorer" }, top.element, left, below, right, help));
   let wasNarrow = null;
   new ResizeObserver(() => {
     const isNarrow = el.clientWidth <= NARROW;
@@ -64,6 +62,8 @@ function build(app, el, keyTarget, messages) {
   const end = new AbortController();
   const { signal } = end;
   keyTarget.addEventListener("keydown", onkey, { signal });
+  // Otherwise a notebook takes keys of a focused slider, such as the arrows.
+  if (keyTarget === el) el.addEventListener("keydown", (event) => event.stopPropagation(), { signal });
   el.addEventListener("pointerdown", hold, { signal });
   for (const name of ["pointerup", "pointercancel"]) document.addEventListener(name, release, { signal });
   signal.addEventListener("abort", shown.end);

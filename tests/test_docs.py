@@ -160,9 +160,9 @@ def test_a_flagfile_names_its_command_its_time_and_its_prerequisite(path):
     assert not _faults(module, re.findall(r"^--(\w+)", f"--{flags}", re.MULTILINE))
     assert comment.endswith(f"Command: python -m {module} --flagfile=experiments/flags/{path.name}")
     assert "\n# Time: " in comment
-    needs_another_run = any(f"{name}=runs/" in flags for name in ("components", "grow_from"))
-    assert len(commands) == 1 + needs_another_run
-    assert "\n# Prerequisite: python -m " in comment or not needs_another_run
+    needed = sum(f"{name}=runs/" in flags for name in ("components", "grow_from", "named"))
+    assert len(commands) == 1 + needed
+    assert comment.count("\n# Prerequisite: python -m ") == needed
 
 
 def test_the_table_of_layouts_lists_every_format_and_its_options():

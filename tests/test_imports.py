@@ -28,6 +28,7 @@ FLOORS = (
     ("measures",),
     ("scenes",),
     ("scenes.training",),
+    ("claims",),
     ("compilation_cache", "shared_flags", "named_scorers", "value_edits", "command_line", "own_pictures"),
 )
 FLOOR_OF = {place: number for number, places in enumerate(FLOORS) for place in places}
@@ -81,6 +82,7 @@ RESERVED = (
     ("torch", ("checkpoints_convert",)),
     ("orbax", ("ganspace_jax.files",)),
     ("matplotlib", ("ganspace_jax.files.charts",)),
+    ("jinja2", ("ganspace_jax.files.reports",)),
     ("onnxruntime", ("ganspace_jax.measures.onnx_scorer",)),
     ("tqdm", ("ganspace_jax.command_line", "checkpoints_convert", "experiments")),
     (

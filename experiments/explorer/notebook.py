@@ -29,8 +29,8 @@ Path = str | os.PathLike[str]
 class Sliders(anywidget.AnyWidget):
     """Widget that shows an explorer.
 
-    Pictures, strips and other messages have a thread each. So a cell may run while the
-    sliders move, and a long strip holds up no picture.
+    Pictures, strips and other messages have a thread each. So cells can run while they
+    are made, and a long strip holds up no picture.
 
     Attributes:
         explorer: the explorer that answers.

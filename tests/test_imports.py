@@ -77,6 +77,7 @@ RESERVED = (
     ("experiments.explorer", ("experiments.explore", "experiments.explorer")),
     ("starlette", ("experiments.explorer.server",)),
     ("uvicorn", ("experiments.explorer.server",)),
+    ("anywidget", ("experiments.explorer.notebook",)),
     ("checkpoints_convert", ("checkpoints_convert",)),
     ("torch", ("checkpoints_convert",)),
     ("orbax", ("ganspace_jax.files",)),

@@ -9,9 +9,8 @@ r"""Finds the direction of a wanted transformation, such as a shift, without lab
 
 Transformations are horizontal and vertical (shifts in pixels), zoom and brightness (in
 doublings), rotate (in degrees) and hue (in turns). The direction is the mean of the
-moves by which the latent of each image follows the transformation's tangent. Where
-these moves do not agree, no single direction makes the transformation, and a line says
-so.
+moves by which the latent of each image follows the transformation's tangent. If these
+moves do not agree, no single direction makes the transformation, and a line is printed.
 
 --method=trajectories moves latents by Adam until their images show the transformed
 images, for growing amounts of both signs (Plumerault et al. 2020). A direction and a
@@ -21,9 +20,9 @@ monotone curve are fitted to them, so that --edit=horizontal:=4 sets an amount.
 --compare=SCORE also scores random images, and compares the direction with the pattern
 cov(w, score), which is found from labels.
 
-Writes into workdir: components.npz with one named direction, transformation.md and
-transformation.json (figures with 95 % intervals over images), NAME.png with a strip of
-edits, trajectories.png with targets and found images, and run.flags.
+Writes into workdir: components.npz with one named direction, run.flags,
+transformation.md and transformation.json (figures with 95 % intervals over images).
+NAME.png is a strip of edits; trajectories.png has targets and found images.
 """
 
 import dataclasses

@@ -1,9 +1,9 @@
 """The direction of a wanted transformation, from trajectories and without labels.
 
 Plumerault et al., "Controlling generative models with continuous factors of
-variations", ICLR 2020, section 3. Adam finds the latent z_t of a transformed image T_t(G(z_0)).
-It starts from the latent of the amount before, for growing t of both signs. A direction
-u and a monotone piecewise-linear curve g then minimise
+variations", ICLR 2020, section 3. Adam finds the latent z_t of a transformed image
+T_t(G(z_0)), for growing t of both signs. It starts from the latent of the amount
+before. A direction u and a monotone piecewise-linear curve g then minimise
 
     sum over images and t of (g(<z_t, u>) - g(<z_0, u>) - t)^2
 

@@ -45,6 +45,10 @@ Images = Float[Array | np.ndarray, "n h w c"]
 class Inversion:
     """How a picture is inverted. It checks itself.
 
+    Steps and rates were chosen on scenes that no report uses, from five settings of 80
+    steps. With few steps together, latents stay nearer to the generator's own. With a
+    rate of 0.1 instead of 0.05, the poorest tenth of the pictures gains half a decibel.
+
     Attributes:
         latent_space: "w" for one latent, "w+" for one per layer, or "z" for one per
             layer without a mapping network; None: "w+" or "z".
@@ -64,10 +68,10 @@ class Inversion:
     latent_space: Literal["w", "w+", "z"] | None = None
     start: Literal["nearest", "mean"] = "nearest"
     loss: Literal["pixels", "blurred", "features"] = "pixels"
-    num_steps_shared: int = 30
-    num_steps: int = 50
+    num_steps_shared: int = 10
+    num_steps: int = 70
     rate_shared: float = 0.1
-    rate: float = 0.05
+    rate: float = 0.1
     penalty: float | None = None
     num_nearest: int | None = None
     seed: int = 0

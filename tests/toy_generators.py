@@ -91,8 +91,10 @@ class Classes(Linear):
 
 
 def classes():
-    """Returns the toy with classes as a Generator."""
-    return base.split(Classes(Config(has_mapping=False)))
+    """Returns the toy with classes as a Generator. Its z is smaller than the images, so
+    that only the true class gives an image exactly.
+    """
+    return base.split(Classes(Config(width=2, has_mapping=False)))
 
 
 def linear(**settings):

@@ -34,7 +34,6 @@ OTHERS_WEIGHT = 0.4  # of another score's change, relative to the wanted one
 DAMPING = 0.02  # l, relative to the mean of the diagonal of J S J^T
 CATEGORY_WEIGHT = 1.0  # of a category's margin, relative to the wanted change
 _MARGIN = 2.0  # mean margins; a larger margin of a category may shrink
-ARRIVED = 0.05  # standard deviations of the wanted score
 _SMALL = 1e-9
 _BATCH = 16  # images whose Jacobians are computed together
 
@@ -95,7 +94,7 @@ def follow(
         if number:
             gone.append(gone[-1] + np.nan_to_num(_changes(scorer, read[-2], read[-1])[:, column]))
         left = wanted - gone[-1]
-        if number == NUM_STEPS or np.all(np.abs(left) < ARRIVED):
+        if number == NUM_STEPS or np.all(np.abs(left) < scorers.ARRIVED):
             break
         units = _units(scorer, read[0])
         goals = _goals(scorer, column, left, (read[0], read[-1]), units)

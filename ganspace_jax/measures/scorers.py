@@ -11,6 +11,7 @@ from ganspace_jax.errors import InputError
 from ganspace_jax.shapes import Array, Float
 
 LUMA = (0.299, 0.587, 0.114)  # Rec. 601, which Pillow uses for grey pictures
+ARRIVED = 0.05  # standard deviations; a value this near counts as reached
 _LEAST_SPREAD = 1e-6  # relative to the largest value; a smaller spread is rounding
 
 Images = Float[Array | np.ndarray, "n h w c"]

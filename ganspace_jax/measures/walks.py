@@ -14,7 +14,6 @@ from ganspace_jax.measures.scorers import Scorer
 from ganspace_jax.shapes import Array, Float
 from ganspace_jax.statistics import bootstrap
 
-ARRIVED = 0.05  # standard deviations of the wanted score that may be missing
 NUM_LINEAR = 13  # images along a straight line
 LINEAR_REACH = 3.0  # standard deviations of the latent, to either side
 _NUM_RESAMPLES = 500
@@ -109,7 +108,7 @@ def arrival(walked: Walk, distance: float, *, seed: int = 0) -> Arrival:
         distance: the change.
         seed: seed of the bootstrap.
     """
-    near = walked.gone >= distance - ARRIVED
+    near = walked.gone >= distance - scorers.ARRIVED
     first, image = near.argmax(0), np.arange(near.shape[1])
     rows = np.stack([near.any(0), walked.others[first, image], walked.flips[first, image]], axis=1).astype(np.float64)
 

@@ -70,7 +70,17 @@ CHANGES = {
     "noise": [{"noise": noise} for noise in ("none", 7, 8)],
     "centred": [{"centred": True}, {"centred": True, "edits": (Move("components", 1, None, 1.0),)}],
     "mode": [{"mode": "activation"}, {"mode": "activation", "centred": True}],
-    "number": [{"edits": tuple(Move("components", k % 3, None, 1.0 + k) for k in range(count))} for count in (3, 10)],
+    "number": [
+        {"edits": tuple(Move("components", k % 3, None, 1.0 + k) for k in range(count))} for count in (3, 10, 32)
+    ],
+    "number centred": [
+        {"centred": True, "edits": tuple(Move("components", k % 3, (0, 2), 1.0 + k) for k in range(count))}
+        for count in (5, 6)
+    ],
+    "number of an activation": [
+        {"mode": "activation", "edits": tuple(Move("components", k % 3, None, 0.1 + k / 9) for k in range(count))}
+        for count in (5, 20)
+    ],
 }
 
 

@@ -66,6 +66,11 @@ def load_encoder(generator_name: str, generator: Generator) -> tuple[str, encode
     return str(directory), encoder.load(directory, generator)
 
 
+def start(found: encoder.Encoder | None) -> Any:
+    """Returns the start of an inversion: the encoder's function; None without one."""
+    return None if found is None else functools.partial(encoder.encode, found)
+
+
 def features(generator_name: str, loss: str) -> Any:
     """Returns the features of the loss "features": those of the discriminator in the
     generator's directory. Returns None for another loss.
@@ -87,11 +92,10 @@ def invert(generator_name: str, generator: Generator, label: Any = None) -> Inpu
     Prints how near the image of each picture comes.
     """
     pictures = read(generator)
-    found_encoder = load_encoder(generator_name, generator)[1]
-    start = None if found_encoder is None else functools.partial(encoder.encode, found_encoder)
+    encode = start(load_encoder(generator_name, generator)[1])
     with command_line.progress_bar("inverting") as report:
         run = Run(batch_size=BATCH_SIZE, report=report)
-        found = inversion.invert(generator, pictures.images, Inversion(), run, label=label, start=start)
+        found = inversion.invert(generator, pictures.images, Inversion(), run, label=label, start=encode)
     for name, psnr, distance in zip(pictures.names, found.psnr, found.distance, strict=True):
         print(f"{name}: found with a PSNR of {psnr:.1f} dB, {distance:.1f} standard deviations from the mean latent")
     return Inputs(found.latents, None, found.label, pictures.names)

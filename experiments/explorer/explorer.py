@@ -28,6 +28,7 @@ from experiments.explorer import (
     writing,
 )
 from experiments.explorer.exporting import Origins
+from experiments.explorer.inverting import Invert
 from experiments.explorer.jobs import Job, Jobs, Result
 from experiments.explorer.keeping import Shelf
 from experiments.explorer.messages import MessageError
@@ -35,7 +36,7 @@ from experiments.explorer.rendering import Renderer
 from experiments.explorer.request import Gone, Request
 from experiments.explorer.state import Move, State
 from experiments.explorer.turns import Turns
-from experiments.explorer.uploading import Invert, Uploads
+from experiments.explorer.uploading import Uploads
 from ganspace_jax import errors
 from ganspace_jax.errors import InputError
 from ganspace_jax.files import pictures
@@ -60,8 +61,8 @@ class Explorer:
 
     def __init__(self, renderer: Renderer, origins: Origins, shelf: Shelf, invert: Invert | None = None):
         self.renderer, self.origins, self.shelf, self.jobs = renderer, origins, shelf, Jobs()
-        self.uploads = Uploads(renderer, origins.workdir / "uploads", invert)
         self._turns = Turns()
+        self.uploads = Uploads(renderer, origins.workdir / "uploads", self._turns, invert)
         self._files = threading.Lock()
         self._answers: dict[str, Callable[[Request], Answer]] = {
             "about": self._about,

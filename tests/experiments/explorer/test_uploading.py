@@ -1,12 +1,17 @@
 """Uploaded pictures: written in one folder, inverted, and then a start of pictures."""
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from PIL import Image
 
-from experiments.explorer import uploading
+from experiments.explorer import inverting, uploading
 from ganspace_jax.directions.edited_images import Start
 from ganspace_jax.errors import InputError
+from ganspace_jax.generators import base, stylegan2
+from ganspace_jax.sampling import inversion
+from ganspace_jax.sampling.inversion import Inversion
 from tests.experiments.explorer.conftest import Page, open_explorer
 
 
@@ -15,12 +20,12 @@ def page(tmp_path, components_path):
     """A page of an explorer whose latents of a picture are its bytes."""
     explorer = open_explorer(tmp_path / "work", [components_path])
 
-    def invert(path, job):
-        job.report(1, 2)
+    def invert(path, report):
+        report(1, 2)
         data = path.read_bytes()
         if not data.startswith(b"latent"):
             raise InputError(f"{path}: is no picture")
-        return Start(path.stem, jnp.full(explorer.renderer.generator.latent_shape, data[6] / 64))
+        return Start(path.stem, jnp.full(explorer.renderer.generator.latent_shape, data[6] / 64)), "found"
 
     explorer.uploads.invert = invert
     yield Page(explorer)
@@ -37,7 +42,7 @@ def _upload(page, name, data):
 def test_an_uploaded_picture_becomes_a_start(page):
     assert page("about")[0]["can_upload"] is True
     end = _upload(page, "me.png", b"latent\x20")
-    assert (end["state"], end["picture"]) == ("done", "me")
+    assert (end["state"], end["picture"], end["told"]) == ("done", "me", "found")
     again = _upload(page, "me.png", b"latent\x60")
     assert again["picture"] == "me_2" and page("about")[0]["pictures"] == ["me", "me_2"]
     shown = [page("picture", state={"starts": [{"picture": name}]})[1] for name in ("me", "me_2")]
@@ -59,6 +64,7 @@ def test_bad_pictures_are_told_in_one_line(page):
     assert (end["state"], end["error"]) == ("failed", "bad.png: is no picture")
     assert "upload x: is empty" in page.ask("upload", b"", name="x")[0]["error"]
     assert page("about")[0]["pictures"] == []
+    assert not [path for path in page.explorer.origins.workdir.rglob("*") if path.is_file()]
 
 
 def test_the_number_of_pictures_is_bounded(page, monkeypatch):
@@ -72,3 +78,19 @@ def test_without_an_inversion_one_line_tells_so(page):
     assert page("about")[0]["can_upload"] is False
     assert "own pictures are not inverted here" in page.ask("upload", b"x", name="a")[0]["error"]
     np.testing.assert_equal(list(page.explorer.origins.workdir.glob("uploads/*")), [])
+
+
+def test_a_picture_is_read_and_inverted_as_by_the_command(tmp_path, monkeypatch):
+    config = stylegan2.Config(z_dim=4, w_dim=4, channels=(2, 2), mapping_layers=1)
+    generator = base.split(stylegan2.StyleGAN2(config, key=jax.random.key(0)))
+    spec, steps, path = Inversion(start="mean", num_steps_shared=1, num_steps=2), [], tmp_path / "me.png"
+    pixels = np.random.default_rng(0).integers(0, 255, (8, 8, 3), np.uint8)
+    Image.fromarray(pixels).save(path)
+    start, told = inverting.inverter(generator, spec=spec)(path, lambda *step: steps.append(step))
+    found = inversion.invert(generator, pixels[None] / 127.5 - 1.0, spec)
+    np.testing.assert_allclose(start.latents, found.latents[0], rtol=1e-4, atol=1e-5)
+    assert start.name == "me" and told == f"8 x 8; found with a PSNR of {found.psnr[0]:.1f} dB"
+    assert steps == [(1, 3), (2, 3), (3, 3)]
+    monkeypatch.setattr(inverting, "MAX_PIXELS", 63)
+    with pytest.raises(InputError, match="has 8 x 8 pixels; reduce it to 63 first"):
+        inverting.inverter(generator, spec=spec)(path, print)

@@ -18,7 +18,7 @@ import numpy as np
 from experiments.explorer.directions import Directions
 from experiments.explorer.state import MAX_EDITS, Move, Origin, State
 from ganspace_jax import errors
-from ganspace_jax.directions import array_moves, edited_images
+from ganspace_jax.directions import array_moves, edited_images, readouts
 from ganspace_jax.directions.components import Components
 from ganspace_jax.directions.edited_images import Mode, Start, View
 from ganspace_jax.directions.edits import Edit, activation_offset
@@ -182,6 +182,7 @@ class Renderer:
         for mode in self.modes:
             for count in array_moves.sizes(MAX_EDITS):
                 self._move_only(State(edits=states[0].edits[:1] * count, mode=mode))
+        self._compile_values()
         self.sketch = self._chosen_sketch(states[0])
 
     def _move_only(self, state: State) -> None:
@@ -195,6 +196,19 @@ class Renderer:
             else:
                 before = jnp.zeros((1, *components.activation_components.shape[1:])) if centred else None
                 activation_offset(components, edits, before)
+
+    def _compile_values(self) -> None:
+        """Compiles the programs that set values, as many as there are at once."""
+        components = self._components["latent"]
+        count = sum(readouts.has_curve(components, row) for row in range(len(components)))
+        num_layers, width = self.generator.latent_shape
+        if components.spec.latent_space != self.generator.latent_space:
+            width = self.generator.z_dim
+        zeros = functools.partial(np.zeros, dtype=np.float32)
+        for rows in array_moves.sizes(min(count, MAX_EDITS)) if count else ():
+            dense = zeros((rows, num_layers, width))
+            settings = array_moves.Settings(dense, zeros(rows), zeros((rows, rows)), dense)
+            array_moves.set_coordinates(jnp.zeros((1, num_layers, width)), jnp.zeros((num_layers, width)), settings)
 
     def _chosen_sketch(self, state: State) -> str | None:
         """Returns the largest smaller image that is quick enough; None without one, and

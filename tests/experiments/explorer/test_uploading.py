@@ -1,6 +1,5 @@
 """Uploaded pictures: written in one folder, inverted, and then a start of pictures."""
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -9,7 +8,8 @@ from PIL import Image
 from experiments.explorer import inverting, uploading
 from ganspace_jax.directions.edited_images import Start
 from ganspace_jax.errors import InputError
-from ganspace_jax.generators import base, stylegan2
+from ganspace_jax.generators import zoo
+from ganspace_jax.run import Progress
 from ganspace_jax.sampling import inversion
 from ganspace_jax.sampling.inversion import Inversion
 from tests.experiments.explorer.conftest import Page, open_explorer
@@ -81,16 +81,23 @@ def test_without_an_inversion_one_line_tells_so(page):
 
 
 def test_a_picture_is_read_and_inverted_as_by_the_command(tmp_path, monkeypatch):
-    config = stylegan2.Config(z_dim=4, w_dim=4, channels=(2, 2), mapping_layers=1)
-    generator = base.split(stylegan2.StyleGAN2(config, key=jax.random.key(0)))
-    spec, steps, path = Inversion(start="mean", num_steps_shared=1, num_steps=2), [], tmp_path / "me.png"
-    pixels = np.random.default_rng(0).integers(0, 255, (8, 8, 3), np.uint8)
+    """The inversion is that of experiments.invert, which has tests of its own."""
+    generator, given, steps = zoo.load("stylegan2-scenes"), {}, []
+    pixels, path = np.random.default_rng(0).integers(0, 255, (32, 32, 3), np.uint8), tmp_path / "me.png"
     Image.fromarray(pixels).save(path)
-    start, told = inverting.inverter(generator, spec=spec)(path, lambda *step: steps.append(step))
-    found = inversion.invert(generator, pixels[None] / 127.5 - 1.0, spec)
-    np.testing.assert_allclose(start.latents, found.latents[0], rtol=1e-4, atol=1e-5)
-    assert start.name == "me" and told == f"8 x 8; found with a PSNR of {found.psnr[0]:.1f} dB"
-    assert steps == [(1, 3), (2, 3), (3, 3)]
-    monkeypatch.setattr(inverting, "MAX_PIXELS", 63)
-    with pytest.raises(InputError, match="has 8 x 8 pixels; reduce it to 63 first"):
-        inverting.inverter(generator, spec=spec)(path, print)
+
+    def invert(own, images, spec, run, **settings):
+        given.update(settings, generator=own, images=images, spec=spec)
+        run.report(Progress(3, 80, "step"))
+        latents = np.full((1, *own.latent_shape), 0.5, np.float32)
+        return inversion.Inverted(latents, images, np.array([21.26]), np.array([1.0]), np.array([[0.0, 1.0]]))
+
+    monkeypatch.setattr(inversion, "invert", invert)
+    start, told = inverting.inverter(generator, "encoder", "class")(path, lambda *step: steps.append(step))
+    np.testing.assert_allclose(given.pop("images"), pixels[None] / 127.5 - 1.0, atol=0.01)
+    assert given == {"generator": generator, "spec": Inversion(), "start": "encoder", "label": "class"}
+    assert steps == [(3, 80)] and told == "32 x 32; found with a PSNR of 21.3 dB"
+    assert start.name == "me" and np.all(start.latents == 0.5) and start.label.tolist() == [0.0, 1.0]
+    monkeypatch.setattr(inverting, "MAX_PIXELS", 1_023)
+    with pytest.raises(InputError, match="has 32 x 32 pixels; reduce it to 1,023 first"):
+        inverting.inverter(generator)(path, print)

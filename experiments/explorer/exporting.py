@@ -220,7 +220,8 @@ def _pkl(renderer: Renderer, origins: Origins, state: State, chosen: Sequence[Ed
             source, activation_components=source.latent_components, activation_stdevs=source.latent_stdevs
         )
     exported = foreign_files.export(
-        source, edit, name=name or (slider.name if slider.has_name else "picture"), num_layers=renderer.generator.latent_shape[0], truncation=state.psi,
+        source, edit, name=name or (slider.name if slider.has_name else "picture"),
+        num_layers=renderer.generator.latent_shape[0], truncation=state.psi,
         seed=next((origin.seed for origin in state.starts if origin.seed is not None), 0),
     )  # fmt: skip
     return foreign_files.edit_bytes(exported)

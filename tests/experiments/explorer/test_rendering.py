@@ -33,7 +33,7 @@ def _components(generator, layer=None):
         activation_stdevs=np.ones(3, np.float32), latent_components=latent, latent_mean=np.zeros(size, np.float32),
         latent_stdevs=np.ones(3, np.float32), spec=LayerSpec(layer or generator.latent_space, generator.latent_space),
         source=Source("test"),
-        named=[NamedDirection(name, None, read, CURVE) for name, read in zip("abc", latent, strict=True)],
+        named=tuple(NamedDirection(name, None, read, CURVE) for name, read in zip("abc", latent, strict=True)),
     )  # fmt: skip
 
 

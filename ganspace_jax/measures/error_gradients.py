@@ -43,8 +43,7 @@ class Path(NamedTuple):
         points: start of each path: images, or per-layer latents.
         weights: class weights of latents; None without classes, and in image space.
         targets: image of each path at each displacement.
-        steps: direction of the true path from the start, for each displacement: tangents,
-            or chords of latents.
+        steps: direction of the true path from the start, for each displacement.
     """
 
     name: str
@@ -67,7 +66,8 @@ def errors(features: Features | None) -> dict[str, Any]:
 def cosines(
     path: Path, describe: Callable[[Any], Sequence[Array]], generator: Generator | None = None
 ) -> Float[np.ndarray, "t n"]:
-    """Returns the cosine of -grad E with the true path, for each displacement and image.
+    """Returns the cosine of -grad E with the true path, for each displacement and
+    image.
 
     In latent space the gradient is that of the latent that all layers share, or of the
     whole z if the layers hold chunks of it.

@@ -81,13 +81,13 @@ def of_generator(
     ]
     weights = None if samples.weights is None else samples.weights[kept]
     moved = [samples.layers[kept] + length[:, None, None] * line.step for length in lengths]
-    images = np.stack([_images(generator, one, weights) for one in moved])
+    made = np.stack([images(generator, one, weights) for one in moved])
     towards = side[kept, None, None] * np.broadcast_to(line.step, moved[0].shape)
     in_latents = Path(
-        "generator", error_gradients.LATENT, moved[0].astype(np.float32), weights, images[3:],
+        "generator", error_gradients.LATENT, moved[0].astype(np.float32), weights, made[3:],
         np.broadcast_to(towards, (len(displacements), *towards.shape)),
     )  # fmt: skip
-    return _in_images("generator", images), in_latents
+    return _in_images("generator", made), in_latents
 
 
 def trace(
@@ -102,7 +102,7 @@ def trace(
     step = direction(generator, scorer(probe))
     read = []
     for length in _LINE:
-        factors = read_factors(probe, _images(generator, layers + np.float32(length) * step, weights))
+        factors = read_factors(probe, images(generator, layers + np.float32(length) * step, weights))
         read.append(np.asarray(factors.horizontal * moved_scenes.pixels_per_unit(factors, generator.resolution)))
     return Line(step, _LINE, np.maximum.accumulate(np.stack(read)) + 1e-6 * np.arange(len(_LINE))[:, None])
 
@@ -132,5 +132,8 @@ def _in_images(name: str, images: Float[np.ndarray, "t n h w c"]) -> Path:
     return Path(name, error_gradients.IMAGE, images[0], None, images[3:], steps)
 
 
-def _images(generator: Generator, layers: np.ndarray, weights: np.ndarray | None) -> Float[np.ndarray, "n h w c"]:
-    return np.concatenate(list(scored_images.images(generator, layers.astype(np.float32), weights)))
+def images(
+    generator: Generator, layers: Float[np.ndarray, "n layers d"], weights: Float[np.ndarray, "n classes"] | None
+) -> Float[np.ndarray, "n h w c"]:
+    """Returns the images of latents and class weights."""
+    return np.concatenate(list(scored_images.images(generator, np.asarray(layers, np.float32), weights)))

@@ -48,6 +48,25 @@ def draw(count: int, reach: float, resolution: int, *, seed: int = 0) -> tuple[F
     return factors._replace(horizontal=jnp.asarray(off - side * half_way, jnp.float32)), side
 
 
+def draw_cut(count: int, resolution: int, *, seed: int = 0) -> tuple[Factors, Float[np.ndarray, "n"]]:
+    """Returns random scenes whose object the frame cuts, and the side away from the cut.
+
+    Large objects stand near the camera, at an end of the range of `horizontal`. Half of
+    them are cut at the left, so that the side is +1.
+
+    Args:
+        count: number of scenes.
+        resolution: side of the images, pixels.
+        seed: seed of the scenes.
+    """
+    factors, side = draw(count, 0.0, resolution, seed=seed)
+    low, high = RANGES["size"]
+    size = 0.5 * (low + high) + 0.5 * (factors.size - low)
+    depth = RANGES["depth"][0] + 0.25 * (factors.depth - RANGES["depth"][0])
+    horizontal = jnp.asarray(side * RANGES["horizontal"][0], jnp.float32)
+    return factors._replace(size=size, depth=depth, horizontal=horizontal), side
+
+
 def move(factors: Factors, displacement: Float[np.ndarray | Array, "n"], resolution: int) -> Factors:
     """Returns scenes whose objects are displaced to the right, pixels."""
     step = jnp.asarray(displacement, jnp.float32) / pixels_per_unit(factors, resolution)

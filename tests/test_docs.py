@@ -23,6 +23,7 @@ SPECS = (  # dataclasses of flags
     "sampling/inversion.py",
     "methods/decomposition.py",
     "measures/wanted_attributes.py",
+    "methods/tangents.py",
     "scenes/training/adversarial.py",
 )
 OF_EVERY_COMMAND = {"flagfile", "help", "helpfull", "compilation_cache"}

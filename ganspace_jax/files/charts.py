@@ -2,7 +2,7 @@
 
 import functools
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -95,6 +95,40 @@ def layer_response(
         panel.set_title(labels[k], fontsize=10)
         panel.set_xlabel("step (standard deviations)", fontsize=8)
     axes[0, 0].set_ylabel("motion (standard deviations)", fontsize=8)
+    axes[0, 0].legend(fontsize=7)
+    _save(figure, path)
+
+
+def curves(
+    path: str | os.PathLike[str],
+    positions: Sequence[float],
+    panels: Mapping[str, Mapping[str, Sequence[tuple[float, float, float]]]],
+    *,
+    x: str,
+    y: str,
+) -> None:
+    """Draws curves with their intervals, one panel beside the other.
+
+    Args:
+        path: file of the picture.
+        positions: positions of the points.
+        panels: (value, low, high) of each point, by the names of the curves and of the
+            panels.
+        x: title of the positions.
+        y: title of the values.
+    """
+    figure, axes = _pyplot().subplots(
+        1, len(panels), figsize=(2.6 * len(panels) + 0.6, 3.2), sharey=True, squeeze=False, layout="constrained"
+    )
+    for panel, (title, lines) in zip(axes[0], panels.items(), strict=True):
+        for name, points in lines.items():
+            value, low, high = np.asarray(points, float).T
+            panel.plot(positions, value, marker="o", markersize=3, label=name)
+            panel.fill_between(positions, low, high, alpha=0.2)
+        panel.set_title(title, fontsize=10)
+        panel.set_xlabel(x, fontsize=8)
+        panel.set_ylim(0, 1.02)
+    axes[0, 0].set_ylabel(y, fontsize=8)
     axes[0, 0].legend(fontsize=7)
     _save(figure, path)
 

@@ -1,29 +1,10 @@
 """Answers to a question: rows of figures, each with a 95 % interval over images."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-import numpy as np
-
 from ganspace_jax.files import tables
-from ganspace_jax.shapes import Float
-from ganspace_jax.statistics import bootstrap
-
-NUM_RESAMPLES = 1000
-
-
-class Estimate(NamedTuple):
-    """One figure with its 95 % bootstrap interval.
-
-    Attributes:
-        value: the figure.
-        low: lower bound.
-        high: upper bound.
-    """
-
-    value: float
-    low: float
-    high: float
+from ganspace_jax.statistics.bootstrap import Figure
 
 
 class Answer(NamedTuple):
@@ -35,22 +16,7 @@ class Answer(NamedTuple):
     """
 
     case: Mapping[str, str]
-    figures: Mapping[str, Estimate]
-
-
-def estimate(
-    values: Float[np.ndarray, "n *m"], statistic: Callable[[np.ndarray], Any] = np.mean, *, seed: int = 0
-) -> Estimate:
-    """Returns a statistic of values per image, by default their mean, with its interval
-    over images.
-
-    Args:
-        values: values, one row per image.
-        statistic: function of rows that returns a number.
-        seed: seed of the bootstrap.
-    """
-    interval = bootstrap.percentile_interval(statistic, [values], num_resamples=NUM_RESAMPLES, seed=seed)
-    return Estimate(float(statistic(values)), float(interval.low), float(interval.high))
+    figures: Mapping[str, Figure]
 
 
 def markdown(answers: Sequence[Answer]) -> str:
@@ -65,7 +31,7 @@ def as_json(answers: Sequence[Answer]) -> list[dict[str, Any]]:
     return [{**one.case, **{name: figure._asdict() for name, figure in one.figures.items()}} for one in answers]
 
 
-def _text(figure: Estimate) -> str:
+def _text(figure: Figure) -> str:
     digits = 2 if abs(figure.value) < 10 else 1
     value, low, high = (f"{number:.{digits}f}" for number in figure)
     return f"{value} ({low} to {high})"

@@ -9,10 +9,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ganspace_jax.measures import answers
 from ganspace_jax.measures.answers import Answer
 from ganspace_jax.shapes import Float
-from ganspace_jax.statistics import monotone_curves
+from ganspace_jax.statistics import bootstrap, monotone_curves
 
 IDENTITY = 0  # stands for the straight line among the numbers of knots
 KNOTS = (IDENTITY, 3, 5, 11, 33, 101)
@@ -73,12 +72,12 @@ def measure(name: str, fitted: Coordinates, held_out: Coordinates) -> Answer:
     predicted = [predict(fitted, held_out, count) for count in KNOTS]
     rows = np.stack([held_out.value, *predicted], axis=-1)
     figures = {
-        _title(count): answers.estimate(rows, lambda rows, k=k: _r2(rows, k)) for k, count in enumerate(KNOTS, 1)
+        _title(count): bootstrap.figure(lambda rows, k=k: _r2(rows, k), rows) for k, count in enumerate(KNOTS, 1)
     }
     best = 1 + KNOTS.index(_COMPARED)
-    figures[f"{_COMPARED} knots less identity"] = answers.estimate(rows, lambda rows: _r2(rows, best) - _r2(rows, 1))
+    figures[f"{_COMPARED} knots less identity"] = bootstrap.figure(lambda rows: _r2(rows, best) - _r2(rows, 1), rows)
     parts = [x for x in (fitted.coordinate, fitted.value, fitted.before) if x is not None]
-    figures["slope at the ends / in the middle"] = answers.estimate(np.stack(parts, axis=-1), _flatness)
+    figures["slope at the ends / in the middle"] = bootstrap.figure(_flatness, np.stack(parts, axis=-1))
     return Answer({"value": name}, figures)
 
 

@@ -20,11 +20,11 @@ from jax.tree_util import Partial
 
 from ganspace_jax.generators import base
 from ganspace_jax.generators.base import Generator
-from ganspace_jax.measures import answers
 from ganspace_jax.measures.answers import Answer
 from ganspace_jax.sampling import inversion_losses, latent_prior
 from ganspace_jax.sampling.inversion_losses import Features
 from ganspace_jax.shapes import Array, Float
+from ganspace_jax.statistics import bootstrap
 
 IMAGE, SEEN, LATENT = "image", "of the error", "latent"
 BLURS = (1.0, 2.0, 4.0)  # pixels
@@ -121,7 +121,9 @@ def measure(
             else:
                 ways = {IMAGE: cosines(path, describe), SEEN: seen_cosines(path, describe)}
             for space, each in ways.items():
-                figures = {f"{d:g} px": answers.estimate(one) for d, one in zip(displacements, each, strict=True)}
+                figures = {
+                    f"{d:g} px": bootstrap.figure(np.mean, one) for d, one in zip(displacements, each, strict=True)
+                }
                 rows.append(Answer({"path": path.name, "space": space, "error": name}, figures))
     return rows
 

@@ -11,10 +11,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ganspace_jax.measures import answers, scorers
+from ganspace_jax.measures import scorers
 from ganspace_jax.measures.answers import Answer
 from ganspace_jax.measures.scorers import Scorer
 from ganspace_jax.shapes import Float, Int
+from ganspace_jax.statistics import bootstrap
 
 Images = Float[np.ndarray, "n h w c"]
 _LOW = 10  # percentile that is reported beside the median
@@ -37,7 +38,7 @@ class Moved(NamedTuple):
 
 
 def undefined(displacement: Int[np.ndarray, "n"], width: int) -> Float[np.ndarray, "n 1 w 1"]:
-    """Returns 1 in the columns that a shift to the right leaves undefined, 0 elsewhere."""
+    """Returns 1 in the columns that a shift to the right leaves undefined, else 0."""
     source = np.arange(width) - displacement[:, None]
     return ((source < 0) | (source >= width)).astype(np.float64)[:, None, :, None]
 
@@ -79,20 +80,22 @@ def measure(ways: Mapping[str, Images], moved: Moved, scorer: Scorer) -> list[An
         whole = scorers.changes(scorer, values, scorer.read(made.astype(np.float32)))
         missed = np.abs(np.nan_to_num(whole[:, column])) * moved.pixels
         figures = {
-            "strip, median PSNR (dB)": answers.estimate(inside, np.median),
-            "strip, 10th percentile (dB)": answers.estimate(inside, _low),
-            "picture, median PSNR (dB)": answers.estimate(psnr(made, moved.truth, np.ones_like(strip)), np.median),
-            "strip alone: position read wrongly by (px)": answers.estimate(np.abs(by_strip[:, column]) * moved.pixels),
-            "strip alone: others changed": answers.estimate(_root_mean_square(by_strip[:, is_other]), np.median),
-            "strip alone: category flips": answers.estimate(by_strip[:, is_category].max(1)),
-            "picture: position missed by (px)": answers.estimate(missed, np.median),
+            "strip, median PSNR (dB)": bootstrap.figure(np.median, inside),
+            "strip, 10th percentile (dB)": bootstrap.figure(_low, inside),
+            "picture, median PSNR (dB)": bootstrap.figure(np.median, psnr(made, moved.truth, np.ones_like(strip))),
+            "strip alone: position read wrongly by (px)": bootstrap.figure(
+                np.mean, np.abs(by_strip[:, column]) * moved.pixels
+            ),
+            "strip alone: others changed": bootstrap.figure(np.median, _root_mean_square(by_strip[:, is_other])),
+            "strip alone: category flips": bootstrap.figure(np.mean, by_strip[:, is_category].max(1)),
+            "picture: position missed by (px)": bootstrap.figure(np.median, missed),
         }
         rows.append(Answer({"way": name}, figures))
     return rows
 
 
 def psnr(images: Images, truth: Images, mask: Float[np.ndarray, "n 1 w 1"]) -> Float[np.ndarray, "n"]:
-    """Returns the peak signal-to-noise ratio of each image within a mask, in decibels."""
+    """Returns the peak signal-to-noise ratio of images within a mask, in decibels."""
     weights = np.broadcast_to(mask, truth.shape)
     square = weights * np.square(np.asarray(images, np.float64) - truth)
     error = square.sum((1, 2, 3)) / weights.sum((1, 2, 3))

@@ -12,14 +12,17 @@ from ganspace_jax.generators.base import Generator
 from ganspace_jax.measures import error_gradients
 from ganspace_jax.measures.error_gradients import Path
 from ganspace_jax.measures.scorers import Scorer
-from ganspace_jax.methods import attributes, boundaries
-from ganspace_jax.sampling import random_samples, scored_images
+from ganspace_jax.methods import attributes, boundaries, image_transforms
+from ganspace_jax.methods.trajectories import Trajectories
+from ganspace_jax.sampling import random_samples, scored_images, target_descent
+from ganspace_jax.sampling.target_descent import Descent
 from ganspace_jax.scenes import moved_scenes, sprites
 from ganspace_jax.scenes.probe import Probe, read_factors, scorer
 from ganspace_jax.shapes import Float
 
 _HALF = 0.5  # pixels; tangents are differences over twice as much
 _NUM_LABELLED = 4096  # samples that give the direction of the position
+_CONVERGED = 4  # times as many steps at the first picture as at the others
 _LINE = np.linspace(-4.0, 4.0, 33)  # points of a straight line, in standard deviations of the latent
 
 
@@ -90,6 +93,67 @@ def of_generator(
     return _in_images("generator", made), in_latents
 
 
+def of_inverted_scenes(
+    descent: Descent, start: Float[np.ndarray, "n l"], weights: Float[np.ndarray, "n classes"] | None,
+    targets: Float[np.ndarray, "t n h w c"],
+) -> Path:  # fmt: skip
+    """Returns the paths of latents that follow true pictures, in latent space.
+
+    The latents move from one picture to the next, as the recursion does. They first
+    converge at the first picture, where the paths start.
+
+    Args:
+        descent: how latents move.
+        start: latents near those of the first pictures.
+        weights: class weights; None without classes.
+        targets: true pictures, before the motion and after each displacement.
+    """
+    mask, bounds = np.ones_like(targets[0][..., :1]), np.full(len(start), np.inf)
+    latents = target_descent.descend(
+        descent._replace(num_steps=_CONVERGED * descent.num_steps), start, weights, targets[0], mask, bounds
+    )
+    found = [latents]
+    for target in targets[1:]:
+        latents = target_descent.descend(descent, latents, weights, target, mask, bounds)
+        found.append(latents)
+    return _in_latents("scenes", descent.generator, np.stack(found), weights, targets[1:])
+
+
+def of_trajectories(generator: Generator, found: Trajectories, displacements: Float[np.ndarray, "t"]) -> Path:
+    """Returns the paths of latents that follow shifted images of their own, to the
+    right, in latent space.
+
+    Where a shift is undefined, the target repeats the image itself: there the error is
+    0, as under a mask. A displacement shorter than the first of the trajectory has the
+    chord to the first.
+    """
+    first = found.latents[:, found.amounts == 0.0][:, 0]
+    own = target_descent.synthesize(generator, found.latent_space, first, found.weights)
+    shortest = found.amounts[found.amounts > 0.0].min()
+    chosen = [int(np.flatnonzero(found.amounts >= max(d, shortest))[0]) for d in displacements]
+    targets = []
+    for d in displacements:
+        moved, mask = image_transforms.horizontal(own, float(d))
+        targets.append(np.asarray(mask * moved + (1.0 - mask) * own))
+    latents = np.stack([first, *(found.latents[:, k] for k in chosen)])
+    return _in_latents("trajectories", generator, latents, found.weights, np.stack(targets))
+
+
+def _in_latents(
+    name: str, generator: Generator, latents: Float[np.ndarray, "t2 n l"], weights: np.ndarray | None,
+    targets: Float[np.ndarray, "t n h w c"],
+) -> Path:  # fmt: skip
+    """Returns the path of latents at 0 and at all displacements, with chords as
+    steps.
+    """
+    layers = np.stack([_by_layer(generator, one) for one in latents])
+    return Path(name, error_gradients.LATENT, layers[0], weights, targets, layers[1:] - layers[0])
+
+
+def _by_layer(generator: Generator, latents: Float[np.ndarray, "n l"]) -> Float[np.ndarray, "n layers d"]:
+    return attributes.layer_rows(latents, (0, generator.latent_shape[0]), *generator.latent_shape)
+
+
 def trace(
     generator: Generator,
     probe: Probe,
@@ -100,11 +164,16 @@ def trace(
     positions that the probe reads.
     """
     step = direction(generator, scorer(probe))
-    read = []
-    for length in _LINE:
-        factors = read_factors(probe, images(generator, layers + np.float32(length) * step, weights))
-        read.append(np.asarray(factors.horizontal * moved_scenes.pixels_per_unit(factors, generator.resolution)))
+    read = [positions(probe, images(generator, layers + np.float32(length) * step, weights)) for length in _LINE]
     return Line(step, _LINE, np.maximum.accumulate(np.stack(read)) + 1e-6 * np.arange(len(_LINE))[:, None])
+
+
+def positions(probe: Probe, pictures: Float[np.ndarray, "n h w 3"]) -> Float[np.ndarray, "n"]:
+    """Returns how far right of the middle the object is, as the probe reads it,
+    pixels.
+    """
+    factors = read_factors(probe, pictures)
+    return np.asarray(factors.horizontal * moved_scenes.pixels_per_unit(factors, pictures.shape[1]), np.float64)
 
 
 def direction(generator: Generator, reader: Scorer, name: str = "horizontal") -> Float[np.ndarray, "layers d"]:

@@ -49,7 +49,7 @@ def draw(count: int, reach: float, resolution: int, *, seed: int = 0) -> tuple[F
 
 
 def draw_cut(count: int, resolution: int, *, seed: int = 0) -> tuple[Factors, Float[np.ndarray, "n"]]:
-    """Returns random scenes whose object the frame cuts, and the side away from the cut.
+    """Returns random scenes whose object the frame cuts, and the side away from it.
 
     Large objects stand near the camera, at an end of the range of `horizontal`. Half of
     them are cut at the left, so that the side is +1.

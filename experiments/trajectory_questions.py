@@ -1,0 +1,98 @@
+r"""Answers the open questions about trajectories, each with a number and an interval.
+
+    python -m experiments.trajectory_questions --generator=stylegan2-scenes \
+        --question=recursion --workdir=runs/questions
+    python -m experiments.trajectory_questions \
+        --flagfile=experiments/flags/questions_stylegan2_scenes.flags
+
+Trajectories are those of Plumerault et al. 2020, for a horizontal shift. --question
+names one of them, or all:
+
+- start: recursion or direct targets, from the own latent or from a random one.
+- clip: the norm of the latent with and without clipping.
+- knots: how precise the curve g is with 3 to 101 knots, or as a straight line.
+- recursion: the cosine of the error's gradient with the true path.
+- frame: moved latents and shifted pictures against the true content beyond the frame.
+
+Writes into workdir: QUESTION.md and QUESTION.json for each question, recursion.png (the
+cosines against the displacement), frame.png, frame_cut.png and run.flags. Intervals are
+95 % bootstrap intervals over images.
+"""
+
+import functools
+import json
+
+from absl import flags
+
+from ganspace_jax import command_line, own_pictures, shared_flags
+from ganspace_jax.files import charts, pictures
+from ganspace_jax.measures import answers, error_gradients
+from ganspace_jax.run import Run
+from ganspace_jax.sampling import encoder, inversion_losses
+from ganspace_jax.scenes import probe, trajectory_questions
+from ganspace_jax.scenes.trajectory_questions import Subject
+
+FLAGS = flags.FLAGS
+QUESTIONS = ("start", "clip", "knots", "recursion", "frame")
+shared_flags.define("generator", "probe", "encoder")
+flags.DEFINE_enum("question", "all", ["all", *QUESTIONS], "Question that is answered.")
+flags.DEFINE_integer("num_images", 32, "Images of each question.", lower_bound=4, upper_bound=10_000)
+flags.DEFINE_integer("num_fitted", 10_000, "Random samples to which curves are fitted.", lower_bound=100)
+shared_flags.define("seed", "workdir")
+
+_NUM_SHOWN = 12  # pictures in a row
+
+
+def main():
+    """Writes the tables and pictures of the questions."""
+    with command_line.outputs() as directory:
+        name, generator = command_line.load_generator()
+        found = own_pictures.load_encoder(name, generator)[1]
+        subject = Subject(
+            generator,
+            probe.load(FLAGS.probe or probe.SHIPPED),
+            None if found is None else functools.partial(encoder.encode, found),
+            own_pictures.features(name, inversion_losses.FEATURES),
+            FLAGS.num_images,
+            FLAGS.num_fitted,
+            FLAGS.seed,
+        )
+        for question in QUESTIONS if FLAGS.question == "all" else (FLAGS.question,):
+            rows = _answer(directory, question, subject)
+            text = answers.markdown(rows)
+            (directory / f"{question}.md").write_text(text + "\n")
+            (directory / f"{question}.json").write_text(json.dumps(answers.as_json(rows), indent=2) + "\n")
+            print(f"{question}\n\n{text}\n")
+
+
+def _answer(directory, question, subject):
+    """Returns the rows of a question, and draws its picture."""
+    with command_line.progress_bar(question) as report:
+        found = getattr(trajectory_questions, question)(subject, Run(report=report))
+    if question == "recursion":
+        _draw_cosines(directory / "recursion.png", found)
+    if question != "frame":
+        return found
+    for name, contents in zip(("frame", "frame_cut"), found, strict=True):
+        shown = contents.pictures[:, :_NUM_SHOWN]
+        picture = pictures.labelled_rows(shown, contents.titles, [""] * shown.shape[1])
+        pictures.save_png(directory / f"{name}.png", picture)
+    return [row for contents in found for row in contents.rows]
+
+
+def _draw_cosines(path, rows):
+    panels = dict.fromkeys((row.case["path"], row.case["space"]) for row in rows)
+    lines = {
+        ", ".join(panel): {
+            row.case["error"]: list(row.figures.values())
+            for row in rows
+            if (row.case["path"], row.case["space"]) == panel
+        }
+        for panel in panels
+        if panel[1] != error_gradients.IMAGE
+    }
+    charts.curves(path, trajectory_questions.DISPLACEMENTS, lines, x="displacement (px)", y="cosine")
+
+
+if __name__ == "__main__":
+    command_line.start(main, needs=("generator", "workdir"))

@@ -13,14 +13,20 @@ moves by which the latent of each image follows the transformation's tangent. Wh
 these moves do not agree, no single direction makes the transformation, and a line says
 so.
 
+--method=trajectories moves latents by Adam until their images show the transformed
+images, for growing amounts of both signs (Plumerault et al. 2020). A direction and a
+monotone curve are fitted to them, so that --edit=horizontal:=4 sets an amount.
+--compare_direct repeats the descents from each image's own latent.
+
 --compare=SCORE also scores random images, and compares the direction with the pattern
 cov(w, score), which is found from labels.
 
 Writes into workdir: components.npz with one named direction, transformation.md and
 transformation.json (figures with 95 % intervals over images), NAME.png with a strip of
-edits, and run.flags.
+edits, trajectories.png with targets and found images, and run.flags.
 """
 
+import dataclasses
 import json
 
 import jax.numpy as jnp
@@ -32,15 +38,21 @@ from ganspace_jax.directions import components, edits
 from ganspace_jax.directions.edits import Edit
 from ganspace_jax.errors import InputError, nearest
 from ganspace_jax.files import pictures, tables
-from ganspace_jax.generators import synthesis
+from ganspace_jax.generators import base, synthesis
 from ganspace_jax.measures import attribute_readouts
-from ganspace_jax.methods import tangents
+from ganspace_jax.methods import image_transforms, tangents, trajectories
 from ganspace_jax.methods.tangents import TangentSearch
+from ganspace_jax.methods.trajectories import TrajectorySearch
 from ganspace_jax.sampling import random_samples, scored_images
+from ganspace_jax.statistics import bootstrap
 
 FLAGS = flags.FLAGS
 shared_flags.define("generator", "scorer", "probe")
-shared_flags.define_spec(TangentSearch)
+flags.DEFINE_enum("method", "tangents", ["tangents", "trajectories"], "How the direction is found.")
+_SHARED = ("transformation", "label", "num_images", "num_samples", "seed")
+shared_flags.define_spec(TangentSearch, leave_out=("transformation", "label", "num_images", "num_samples", "seed"))
+shared_flags.define_spec(TrajectorySearch)
+flags.DEFINE_bool("compare_direct", False, "Whether trajectories are also followed without recursion.")
 flags.DEFINE_string("compare", None, "Score of --scorer with whose pattern the direction is compared.")
 flags.DEFINE_integer("num_rows", 4, "Images in the strip.", lower_bound=1, upper_bound=1000)
 shared_flags.define("num_columns", "sigma", "batch_size", "workdir")
@@ -51,26 +63,64 @@ _NUM_REFERENCE = 256  # images that give the standard deviations of a scorer
 def main():
     """Writes the named direction and its report."""
     edits.check_sigma(FLAGS.sigma, f"--sigma={FLAGS.sigma}")
-    spec = shared_flags.spec_from_flags(TangentSearch)
+    follows = FLAGS.method == "trajectories"
+    spec = shared_flags.spec_from_flags(TrajectorySearch if follows else TangentSearch)
+    _check_unused(TangentSearch if follows else TrajectorySearch, [] if follows else ["compare_direct"])
     with command_line.outputs() as directory:
         name, generator = command_line.load_generator()
         scorer = _scorer(name, generator, spec) if FLAGS.compare else None
         with command_line.progress_bar(spec.transformation) as report_progress:
             run = shared_flags.run_from_flags(report=report_progress, should_stop=lambda: False)
-            found, moves = tangents.find(generator, spec, run, name=name)
-        figures = tangents.judge(moves)
+            find = _from_trajectories if follows else _from_tangents
+            found, report, remark = find(generator, spec, run, name, directory)
         if scorer is not None:
-            figures |= _compared(generator, scorer, spec, moves)
-        text = _table(spec.transformation, figures)
+            report["figures"] |= _compared(generator, scorer, spec, found, report.pop("moves"))
+        report.pop("moves", None)
+        text = _text(spec.transformation, report)
         components.save(directory / "components.npz", found)
-        report = {key: one._asdict() for key, one in figures.items()}
         (directory / "transformation.md").write_text(text + "\n")
         (directory / "transformation.json").write_text(json.dumps(report, indent=2) + "\n")
         _draw(directory, generator, found, spec)
     print(text)
-    if sentence := tangents.warning(spec.transformation, figures):
-        print(sentence)
+    if remark:
+        print(remark)
     print(f"written: {FLAGS.workdir}; edit with --edit={spec.transformation}=2")
+
+
+def _check_unused(other, names):
+    """Raises InputError for a flag that only the other method reads."""
+    names = [*names, *(field.name for field in dataclasses.fields(other) if field.name not in _SHARED)]
+    for name in names:
+        if FLAGS[name].value != FLAGS[name].default:
+            raise InputError(f"--{name}={FLAGS[name].value}: --method={FLAGS.method} does not use it; leave it out")
+
+
+def _from_tangents(generator, spec, run, name, _):
+    """Returns components, figures and a remark of the closed form."""
+    found, moves = tangents.find(generator, spec, run, name=name)
+    figures = tangents.judge(moves)
+    return found, {"figures": figures, "moves": moves.moves}, tangents.warning(spec.transformation, figures)
+
+
+def _from_trajectories(generator, spec, run, name, directory):
+    """Returns components and figures of trajectories, and draws some of them."""
+    found, followed, fitted = trajectories.find(generator, spec, run, name=name)
+    columns = {"PSNR": followed.psnr, "squared distance": np.square(followed.distances)}
+    if FLAGS.compare_direct:
+        direct = trajectories.follow(generator, dataclasses.replace(spec, recursive=False), run)
+        columns |= {"PSNR, direct": direct.psnr, "gain of recursion": followed.psnr - direct.psnr}
+    rows = [
+        {"amount": float(t)} | {key: bootstrap.figure(np.nanmedian, values[:, k]) for key, values in columns.items()}
+        for k, t in enumerate(followed.amounts)
+        if t
+    ]
+    ends = {
+        f"{key} at {abs(followed.amounts[-1]):g}": bootstrap.figure(np.nanmedian, values[:, [0, -1]].mean(1))
+        for key, values in columns.items()
+    }
+    _draw_trajectories(directory, generator, spec, followed)
+    figures = {**ends, "error of the curve": bootstrap.Figure(fitted.error, np.nan, np.nan)}
+    return found, {"figures": figures, "amounts": rows, "moves": trajectories.slopes(followed)}, ""
 
 
 def _scorer(name, generator, spec):
@@ -88,10 +138,12 @@ def _scorer(name, generator, spec):
     return scorer
 
 
-def _compared(generator, scorer, spec, moves):
-    """Returns the cosine of direction and pattern, and how well the read-out tells the
-    score.
+def _compared(generator, scorer, spec, found, moves):
+    """Returns the cosine of direction and pattern, and the correlation of the read-out
+    with the score.
     """
+    if found.spec.latent_space != generator.latent_space:
+        raise InputError(f"--compare={FLAGS.compare}: compares directions in {generator.latent_space} only")
     with command_line.progress_bar("scores") as report:
         run = shared_flags.run_from_flags(report=report, should_stop=lambda: False)
         labelled = attribute_readouts.measure(
@@ -101,16 +153,43 @@ def _compared(generator, scorer, spec, moves):
     readout = labelled.readouts[column]
     if readout is None:
         raise InputError(f"--compare={FLAGS.compare}: too few of {spec.num_samples} images show it")
-    pattern, spread = readout.boundary.pattern[0], np.nanstd(labelled.values[:, column])
+    pattern, read = readout.boundary.pattern[0], np.asarray(found.named[0].read, np.float64)
+    spread = np.nanstd(labelled.values[:, column]) * np.sqrt(read @ labelled.prior.covariance @ read)
     return {
-        f"cosine with the pattern of {FLAGS.compare}": tangents.similarity(moves.moves, pattern),
-        f"correlation with {FLAGS.compare}": tangents.correlation(moves, pattern, float(spread)),
+        f"cosine with the pattern of {FLAGS.compare}": tangents.similarity(moves, pattern),
+        f"correlation with {FLAGS.compare}": bootstrap.Figure(float(abs(read @ pattern) / spread), np.nan, np.nan),
     }
 
 
-def _table(name, figures):
-    cells = [f"{one.value:.3f} ({one.low:.3f} to {one.high:.3f})" for one in figures.values()]
-    return tables.markdown(["transformation", *figures], [[name, *cells]])
+def _text(name, report):
+    """Returns the table of figures, and that of all amounts."""
+    text = tables.markdown(["transformation", *report["figures"]], [[name, *map(_cell, report["figures"].values())]])
+    if rows := report.get("amounts"):
+        cells = [[f"{row['amount']:+g}", *map(_cell, list(row.values())[1:])] for row in rows]
+        text += "\n\n" + tables.markdown(list(rows[0]), cells)
+    return text
+
+
+def _cell(one):
+    digits = 3 if abs(one.value) < 2 else 1
+    interval = "" if np.isnan(one.low) else f" ({one.low:.{digits}f} to {one.high:.{digits}f})"
+    return f"{one.value:.{digits}f}{interval}"
+
+
+def _draw_trajectories(directory, generator, spec, followed):
+    """Draws the targets and the images of the first trajectories."""
+    transform = image_transforms.for_images(spec.transformation, base.image_shape(generator))
+    rows, names = [], []
+    for number in range(min(FLAGS.num_rows, len(followed.latents))):
+        made = trajectories.images(generator, followed, number)
+        own = made[followed.amounts == 0.0]
+        targets = [transform.apply(own, float(t)) for t in followed.amounts]
+        rows += [np.concatenate([np.where(mask > 0, image, 1.0) for image, mask in targets]), made]
+        names += [f"target {number}", f"image {number}"]
+    columns, title = [f"{t:+g}" for t in followed.amounts], f"{spec.transformation}, in {transform.unit}"
+    pictures.save_png(
+        directory / "trajectories.png", pictures.labelled_rows(np.stack(rows), names, columns, title=title)
+    )
 
 
 def _draw(directory, generator, found, spec):

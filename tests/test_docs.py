@@ -24,6 +24,7 @@ SPECS = (  # dataclasses of flags
     "methods/decomposition.py",
     "measures/wanted_attributes.py",
     "methods/tangents.py",
+    "methods/trajectories.py",
     "scenes/training/adversarial.py",
 )
 OF_EVERY_COMMAND = {"flagfile", "help", "helpfull", "compilation_cache"}

@@ -16,8 +16,7 @@ single direction makes the transformation.
 
 import dataclasses
 import functools
-from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -35,6 +34,7 @@ from ganspace_jax.sampling.latent_prior import LatentPrior
 from ganspace_jax.sampling.layers import LayerSpec
 from ganspace_jax.shapes import Float
 from ganspace_jax.statistics import bootstrap
+from ganspace_jax.statistics.bootstrap import Figure
 from ganspace_jax.statistics.monotone_curves import REACH, Curve
 
 METHOD = "tangents of a transformation"
@@ -72,20 +72,6 @@ class TangentSearch:
             raise InputError(f"--num_images={self.num_images}: must be from 2 to {_MOST_IMAGES:,}")
         if not 0 <= self.seed < synthesis.NUM_SEEDS - 1:
             raise InputError(f"--seed={self.seed}: must be from 0 to {synthesis.NUM_SEEDS - 2}")
-
-
-class Figure(NamedTuple):
-    """A figure with its 95 % bootstrap interval over images.
-
-    Attributes:
-        value: the figure.
-        low: lower bound.
-        high: upper bound.
-    """
-
-    value: float
-    low: float
-    high: float
 
 
 class Tangents(NamedTuple):
@@ -171,8 +157,8 @@ def judge(tangents: Tangents) -> dict[str, Figure]:
     """
     explained = np.stack([tangents.squares, tangents.missed], axis=1)
     return {
-        "agreement": _figure(np.mean, agreement(tangents.moves, tangents.prior.precision)),
-        "explained": _figure(lambda rows: 1.0 - rows[:, 1].sum() / rows[:, 0].sum(), explained),
+        "agreement": bootstrap.figure(np.mean, agreement(tangents.moves, tangents.prior.precision)),
+        "explained": bootstrap.figure(lambda rows: 1.0 - rows[:, 1].sum() / rows[:, 0].sum(), explained),
     }
 
 
@@ -185,29 +171,7 @@ def similarity(moves: Float[np.ndarray, "n l"], pattern: Float[np.ndarray, "l"])
         move = rows.mean(0)
         return float(abs(move @ pattern) / (np.linalg.norm(move) * np.linalg.norm(pattern)))
 
-    return _figure(cosine, moves)
-
-
-def correlation(tangents: Tangents, pattern: Float[np.ndarray, "l"], spread: float) -> Figure:
-    """Returns the correlation of the read-out with a score y over random samples, made
-    positive.
-
-    Args:
-        tangents: moves of the images.
-        pattern: cov(w, y).
-        spread: standard deviation of y.
-    """
-
-    def correlate(rows: np.ndarray) -> float:
-        read = read_out(tangents._replace(moves=rows))
-        return float(abs(read @ pattern) / (np.sqrt(read @ tangents.prior.covariance @ read) * spread))
-
-    return _figure(correlate, tangents.moves)
-
-
-def _figure(statistic: Callable[[np.ndarray], Any], rows: np.ndarray) -> Figure:
-    interval = bootstrap.percentile_interval(statistic, [rows])
-    return Figure(float(statistic(rows)), float(interval.low), float(interval.high))
+    return bootstrap.figure(cosine, moves)
 
 
 def warning(name: str, figures: dict[str, Figure]) -> str:

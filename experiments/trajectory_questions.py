@@ -26,6 +26,7 @@ from absl import flags
 
 from ganspace_jax import command_line, own_pictures, shared_flags
 from ganspace_jax.files import charts, pictures
+from ganspace_jax.generators import zoo
 from ganspace_jax.measures import answers, error_gradients
 from ganspace_jax.run import Run
 from ganspace_jax.sampling import encoder, inversion_losses
@@ -52,7 +53,7 @@ def main():
             generator,
             probe.load(FLAGS.probe or probe.SHIPPED),
             None if found is None else functools.partial(encoder.encode, found),
-            own_pictures.features(name, inversion_losses.FEATURES),
+            own_pictures.features(name, inversion_losses.FEATURES) if _has_discriminator(name) else None,
             FLAGS.num_images,
             FLAGS.num_fitted,
             FLAGS.seed,
@@ -63,6 +64,10 @@ def main():
             (directory / f"{question}.md").write_text(text + "\n")
             (directory / f"{question}.json").write_text(json.dumps(answers.as_json(rows), indent=2) + "\n")
             print(f"{question}\n\n{text}\n")
+
+
+def _has_discriminator(name):
+    return (zoo.resolve(name) / "discriminator").is_dir()
 
 
 def _answer(directory, question, subject):

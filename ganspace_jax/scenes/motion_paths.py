@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ganspace_jax.errors import InputError
 from ganspace_jax.generators.base import Generator
 from ganspace_jax.measures import error_gradients
 from ganspace_jax.measures.error_gradients import Path
@@ -72,12 +73,17 @@ def of_generator(
         count: number of images before some are left out.
         displacements: displacements, pixels.
         seed: seed of the images.
+
+    Raises:
+        InputError: if no image moves far enough.
     """
     samples = random_samples.draw(generator, 0, count, seed=seed)
     line = trace(generator, probe, samples.layers, samples.weights)
     low, high = line.positions[0], line.positions[-1]
     farthest = float(np.max(displacements)) + 2 * _HALF
     kept = np.flatnonzero(high - low > farthest)
+    if not len(kept):
+        raise InputError(f"--generator: none of {count} images moves by {farthest:g} px along its direction")
     middle, side = 0.5 * (low + high), np.where(np.arange(count) % 2, 1.0, -1.0)
     lengths = [
         line.reach(middle + side * (d - 0.5 * np.max(displacements)))[kept] for d in _with_tangent(displacements)

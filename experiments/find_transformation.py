@@ -9,9 +9,8 @@ r"""Finds the direction of a wanted transformation, such as a shift, without lab
 
 Transformations are horizontal and vertical (shifts in pixels), zoom and brightness (in
 doublings), rotate (in degrees) and hue (in turns). The direction is the mean of the
-moves by which the latent of each image follows the transformation's tangent. Where
-these moves do not agree, no single direction makes the transformation, and a line says
-so.
+moves by which the latent of each image follows the transformation's tangent. If these
+moves do not agree, no single direction makes the transformation, and a line is printed.
 
 --method=trajectories moves latents by Adam until their images show the transformed
 images, for growing amounts of both signs (Plumerault et al. 2020). A direction and a
@@ -21,24 +20,25 @@ monotone curve are fitted to them, so that --edit=horizontal:=4 sets an amount.
 --compare=SCORE also scores random images, and compares the direction with the pattern
 cov(w, score), which is found from labels.
 
-Writes into workdir: components.npz with one named direction, transformation.md and
-transformation.json (figures with 95 % intervals over images), NAME.png with a strip of
-edits, trajectories.png with targets and found images, and run.flags.
+Writes into workdir: components.npz with one named direction, run.flags,
+transformation.md and transformation.json (figures with 95 % intervals over images).
+NAME.png is a strip of edits; trajectories.png has targets and found images.
 """
 
 import dataclasses
 import json
 
-import jax.numpy as jnp
 import numpy as np
 from absl import flags
 
 from ganspace_jax import command_line, named_scorers, shared_flags
-from ganspace_jax.directions import components, edits
+from ganspace_jax.directions import components, edited_images, edits
+from ganspace_jax.directions.edited_images import View
 from ganspace_jax.directions.edits import Edit
 from ganspace_jax.errors import InputError, nearest
 from ganspace_jax.files import pictures, tables
-from ganspace_jax.generators import base, synthesis
+from ganspace_jax.generators import base
+from ganspace_jax.generators.synthesis import Synthesis
 from ganspace_jax.measures import attribute_readouts
 from ganspace_jax.methods import image_transforms, tangents, trajectories
 from ganspace_jax.methods.tangents import TangentSearch
@@ -72,14 +72,13 @@ def main():
         with command_line.progress_bar(spec.transformation) as report_progress:
             run = shared_flags.run_from_flags(report=report_progress, should_stop=lambda: False)
             find = _from_trajectories if follows else _from_tangents
-            found, report, remark = find(generator, spec, run, name, directory)
+            found, moves, report, remark = find(generator, spec, run, name, directory)
         if scorer is not None:
-            report["figures"] |= _compared(generator, scorer, spec, found, report.pop("moves"))
-        report.pop("moves", None)
+            report["figures"] |= _compared(generator, scorer, spec, found, moves)
         text = _text(spec.transformation, report)
         components.save(directory / "components.npz", found)
         (directory / "transformation.md").write_text(text + "\n")
-        (directory / "transformation.json").write_text(json.dumps(report, indent=2) + "\n")
+        (directory / "transformation.json").write_text(json.dumps(_as_json(report), indent=2) + "\n")
         _draw(directory, generator, found, spec)
     print(text)
     if remark:
@@ -96,14 +95,16 @@ def _check_unused(other, names):
 
 
 def _from_tangents(generator, spec, run, name, _):
-    """Returns components, figures and a remark of the closed form."""
+    """Returns components, moves of the images, figures and a remark."""
     found, moves = tangents.find(generator, spec, run, name=name)
     figures = tangents.judge(moves)
-    return found, {"figures": figures, "moves": moves.moves}, tangents.warning(spec.transformation, figures)
+    return found, moves.moves, {"figures": figures}, tangents.warning(spec.transformation, figures)
 
 
 def _from_trajectories(generator, spec, run, name, directory):
-    """Returns components and figures of trajectories, and draws some of them."""
+    """Returns components, moves of the images, figures and a remark; draws some
+    trajectories.
+    """
     found, followed, fitted = trajectories.find(generator, spec, run, name=name)
     columns = {"PSNR": followed.psnr, "squared distance": np.square(followed.distances)}
     if FLAGS.compare_direct:
@@ -120,11 +121,15 @@ def _from_trajectories(generator, spec, run, name, directory):
     }
     _draw_trajectories(directory, generator, spec, followed)
     figures = {**ends, "error of the curve": bootstrap.Figure(fitted.error, np.nan, np.nan)}
-    return found, {"figures": figures, "amounts": rows, "moves": trajectories.slopes(followed)}, ""
+    return found, trajectories.slopes(followed), {"figures": figures, "amounts": rows}, ""
 
 
 def _scorer(name, generator, spec):
-    """Returns the scorer of --compare. Raises InputError for an unknown score."""
+    """Returns the scorer of --compare. Raises InputError for an unknown score, or for a
+    latent space that has no pattern.
+    """
+    if FLAGS.method == "trajectories" and spec.latent_space not in (None, generator.latent_space):
+        raise InputError(f"--compare={FLAGS.compare}: compares directions in {generator.latent_space} only")
 
     def reference():
         at = random_samples.draw(generator, 0, _NUM_REFERENCE, seed=spec.seed, label=spec.label)
@@ -142,8 +147,6 @@ def _compared(generator, scorer, spec, found, moves):
     """Returns the cosine of direction and pattern, and the correlation of the read-out
     with the score.
     """
-    if found.spec.latent_space != generator.latent_space:
-        raise InputError(f"--compare={FLAGS.compare}: compares directions in {generator.latent_space} only")
     with command_line.progress_bar("scores") as report:
         run = shared_flags.run_from_flags(report=report, should_stop=lambda: False)
         labelled = attribute_readouts.measure(
@@ -159,6 +162,15 @@ def _compared(generator, scorer, spec, found, moves):
         f"cosine with the pattern of {FLAGS.compare}": tangents.similarity(moves, pattern),
         f"correlation with {FLAGS.compare}": bootstrap.Figure(float(abs(read @ pattern) / spread), np.nan, np.nan),
     }
+
+
+def _as_json(report):
+    """Returns a report with its figures as names and values; NaN becomes None."""
+    if isinstance(report, bootstrap.Figure):
+        return {key: None if np.isnan(value) else value for key, value in report._asdict().items()}
+    if isinstance(report, dict):
+        return {key: _as_json(value) for key, value in report.items()}
+    return [_as_json(one) for one in report] if isinstance(report, list) else report
 
 
 def _text(name, report):
@@ -193,19 +205,20 @@ def _draw_trajectories(directory, generator, spec, followed):
 
 
 def _draw(directory, generator, found, spec):
-    """Draws one strip of images along the direction."""
-    at = random_samples.draw(generator, 0, FLAGS.num_rows, seed=spec.seed + 2, label=found.spec.label)
+    """Draws one strip of images along the direction, from published seeds."""
     sigmas = np.linspace(-FLAGS.sigma, FLAGS.sigma, FLAGS.num_columns)
-    steps = [Edit(spec.transformation, sigma=float(sigma)) for sigma in sigmas]
-    moved = [edits.apply(jnp.asarray(at.layers), found, [step]) for step in steps]
-    strips = np.stack([np.asarray(synthesis.synthesize(generator, w, label=at.weights)) for w in moved], axis=1)
+    columns = [[Edit(spec.transformation, sigma=float(sigma))] for sigma in sigmas]
+    starts, view, label = [], View(), found.spec.label
+    for row in range(FLAGS.num_rows):
+        if generator.num_classes:
+            view = View(Synthesis(label=label if isinstance(label, int) else row % generator.num_classes))
+        starts.append((edited_images.start_of_seed(generator, row + 1, view.synthesis), view))
+    strips = [np.asarray(edited_images.edited_images(generator, found, start, columns, own)) for start, own in starts]
+    title = f"{spec.transformation}; steps in standard deviations"
+    names, steps = [start.name for start, _ in starts], [f"{sigma:+.1f}" for sigma in sigmas]
     pictures.save_png(
-        directory / f"{spec.transformation}.png",
-        pictures.labelled_rows(
-            strips, [f"image {row}" for row in range(len(strips))], [f"{sigma:+.1f}" for sigma in sigmas],
-            title=f"{spec.transformation}; steps in standard deviations",
-        ),
-    )  # fmt: skip
+        directory / f"{spec.transformation}.png", pictures.labelled_rows(np.stack(strips), names, steps, title=title)
+    )
 
 
 if __name__ == "__main__":

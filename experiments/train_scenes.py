@@ -24,7 +24,7 @@ from ganspace_jax.errors import InputError
 from ganspace_jax.files import outputs, trainings
 from ganspace_jax.generators import biggan_deep, stylegan2
 from ganspace_jax.sampling import devices
-from ganspace_jax.scenes.factors import SHAPES, sample_factors
+from ganspace_jax.scenes import factors
 from ganspace_jax.scenes.rendering import render
 from ganspace_jax.scenes.training import adversarial, growing, loop
 from ganspace_jax.scenes.training import discriminator as discriminators
@@ -47,6 +47,8 @@ flags.DEFINE_string(
 )
 shared_flags.define_spec(Recipe, leave_out=("r1_interval", "batch_statistics"))
 flags.DEFINE_integer("supersampling", 2, "Rays per pixel and axis of the real images.", lower_bound=1, upper_bound=16)
+flags.DEFINE_list("fixed_factors", [], "Factors that are constant in the real images, as NAME=VALUE.")
+flags.DEFINE_list("tied_factors", [], "Pairs LEADER=FOLLOWER: in the real images, the second follows the first.")
 flags.DEFINE_integer("cpu_devices", 1, "Parts into which a CPU splits a batch; best: one per core.", lower_bound=1)
 flags.DEFINE_integer("sample_every", 20_000, "Images between two sample pictures.", lower_bound=1)
 flags.DEFINE_float("save_every", 300.0, "Seconds between two saves of the state.", lower_bound=0.0)
@@ -80,6 +82,7 @@ def _program():
         resolution=generator.config.resolution,
         supersampling=FLAGS.supersampling,
         num_classes=generator.num_classes,
+        limits=(factors.parse_fixed(FLAGS.fixed_factors), factors.parse_tied(FLAGS.tied_factors)),
     )
     networks, state = adversarial.init(generator, discriminator, recipe)
     return loop.Program(networks, recipe, render_batch, train_key), state
@@ -131,19 +134,19 @@ def _biggan_deep(key):
         )
     config = biggan_deep.Config(
         z_dim=FLAGS.latent_dim,
-        num_classes=len(SHAPES),
+        num_classes=len(factors.SHAPES),
         channel_width=FLAGS.channel_width,
         blocks=blocks,
         attention_position=FLAGS.attention_position,
-        class_names=SHAPES,
+        class_names=factors.SHAPES,
     )
     return biggan_deep.BigGANDeep(config, key=key)
 
 
-def _render_batch(key, num_images, resolution, supersampling, num_classes):
-    factors = sample_factors(key, num_images)
-    labels = jax.nn.one_hot(factors.shape, num_classes) if num_classes else None
-    return adversarial.Batch(render(factors, resolution, supersampling), labels)
+def _render_batch(key, num_images, resolution, supersampling, num_classes, limits):
+    shown = factors.restrict(factors.sample_factors(key, num_images), *limits)
+    labels = jax.nn.one_hot(shown.shape, num_classes) if num_classes else None
+    return adversarial.Batch(render(shown, resolution, supersampling), labels)
 
 
 if __name__ == "__main__":

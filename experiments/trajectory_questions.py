@@ -22,6 +22,7 @@ cosines against the displacement), frame.png, frame_cut.png and run.flags. Inter
 import functools
 import json
 
+import numpy as np
 from absl import flags
 
 from ganspace_jax import command_line, own_pictures, shared_flags
@@ -73,9 +74,9 @@ def _has_discriminator(name):
 def _answer(directory, question, subject):
     """Returns the rows of a question, and draws its picture."""
     with command_line.progress_bar(question) as report:
-        found = getattr(trajectory_questions, question)(subject, Run(report=report))
+        found = getattr(trajectory_questions, question)(subject, Run(batch_size=2 * FLAGS.num_images, report=report))
     if question == "recursion":
-        _draw_cosines(directory / "recursion.png", found)
+        pictures.save_png(directory / "recursion.png", _cosines(found))
     if question != "frame":
         return found
     for name, contents in zip(("frame", "frame_cut"), found, strict=True):
@@ -85,18 +86,15 @@ def _answer(directory, question, subject):
     return [row for contents in found for row in contents.rows]
 
 
-def _draw_cosines(path, rows):
-    panels = dict.fromkeys((row.case["path"], row.case["space"]) for row in rows)
-    lines = {
-        ", ".join(panel): {
-            row.case["error"]: list(row.figures.values())
-            for row in rows
-            if (row.case["path"], row.case["space"]) == panel
-        }
-        for panel in panels
-        if panel[1] != error_gradients.IMAGE
-    }
-    charts.curves(path, trajectory_questions.DISPLACEMENTS, lines, x="displacement (px)", y="cosine")
+def _cosines(rows):
+    """Returns a picture of the cosines against the displacement."""
+    panels = {}
+    for row in rows:
+        if row.case["space"] != error_gradients.IMAGE:
+            points = np.array(list(row.figures.values()))
+            curve = charts.Curve(trajectory_questions.DISPLACEMENTS, *points.T)
+            panels.setdefault(f"{row.case['path']}, {row.case['space']}", {})[row.case["error"]] = curve
+    return charts.curves(panels, x_label="displacement (px)", y_label="cosine", columns=3)
 
 
 if __name__ == "__main__":

@@ -28,6 +28,7 @@ FLOORS = (
     ("measures",),
     ("scenes",),
     ("scenes.training",),
+    ("claims",),
     ("compilation_cache", "shared_flags", "named_scorers", "value_edits", "command_line", "own_pictures"),
 )
 FLOOR_OF = {place: number for number, places in enumerate(FLOORS) for place in places}
@@ -76,10 +77,12 @@ RESERVED = (
     ("experiments.explorer", ("experiments.explore", "experiments.explorer")),
     ("starlette", ("experiments.explorer.server",)),
     ("uvicorn", ("experiments.explorer.server",)),
+    ("anywidget", ("experiments.explorer.notebook",)),
     ("checkpoints_convert", ("checkpoints_convert",)),
     ("torch", ("checkpoints_convert",)),
     ("orbax", ("ganspace_jax.files",)),
     ("matplotlib", ("ganspace_jax.files.charts",)),
+    ("jinja2", ("ganspace_jax.files.reports",)),
     ("onnxruntime", ("ganspace_jax.measures.onnx_scorer",)),
     ("tqdm", ("ganspace_jax.command_line", "checkpoints_convert", "experiments")),
     (
@@ -102,7 +105,7 @@ LAYER_SPEC = "ganspace_jax.sampling.layers.LayerSpec"
 INDEPENDENT = {
     "ganspace_jax.methods": ("ganspace_jax.methods.estimators", "ganspace_jax.methods.image_transforms"),
     "ganspace_jax.measures": tuple(
-        f"ganspace_jax.measures.{name}" for name in ("scorers", "purity", "wanted_attributes")
+        f"ganspace_jax.measures.{name}" for name in ("answers", "scorers", "purity", "wanted_attributes")
     ),
 }
 

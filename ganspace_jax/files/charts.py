@@ -1,13 +1,16 @@
 """Plots of arrays. Matplotlib is imported when the first plot is drawn."""
 
 import functools
+import io
+import math
 import os
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
+from PIL import Image
 
-from ganspace_jax.shapes import Float
+from ganspace_jax.shapes import Float, UInt8
 
 _DOTS_PER_INCH = 120
 
@@ -99,38 +102,57 @@ def layer_response(
     _save(figure, path)
 
 
+class Curve(NamedTuple):
+    """A line with its interval.
+
+    Attributes:
+        x: positions.
+        y: values.
+        low: lower bounds of the intervals.
+        high: upper bounds of the intervals.
+    """
+
+    x: Float[np.ndarray, "n"]
+    y: Float[np.ndarray, "n"]
+    low: Float[np.ndarray, "n"]
+    high: Float[np.ndarray, "n"]
+
+
 def curves(
-    path: str | os.PathLike[str],
-    positions: Sequence[float],
-    panels: Mapping[str, Mapping[str, Sequence[tuple[float, float, float]]]],
-    *,
-    x: str,
-    y: str,
-) -> None:
-    """Draws curves with their intervals, one panel beside the other.
+    panels: Mapping[str, Mapping[str, Curve]], *, x_label: str, y_label: str = "", columns: int = 2
+) -> UInt8[np.ndarray, "h w 3"]:
+    """Returns a picture with one plot of named curves per panel.
 
     Args:
-        path: file of the picture.
-        positions: positions of the points.
-        panels: (value, low, high) of each point, by the names of the curves and of the
-            panels.
-        x: title of the positions.
-        y: title of the values.
+        panels: curves by name, by the title of the panel.
+        x_label: label of the horizontal axis.
+        y_label: label of the vertical axis.
+        columns: number of plots side by side.
     """
+    count = min(columns, len(panels))
+    rows = math.ceil(len(panels) / count)
     figure, axes = _pyplot().subplots(
-        1, len(panels), figsize=(2.6 * len(panels) + 0.6, 3.2), sharey=True, squeeze=False, layout="constrained"
+        rows, count, figsize=(3.9 * count, 2.8 * rows), squeeze=False, layout="constrained"
     )
-    for panel, (title, lines) in zip(axes[0], panels.items(), strict=True):
-        for name, points in lines.items():
-            value, low, high = np.asarray(points, float).T
-            panel.plot(positions, value, marker="o", markersize=3, label=name)
-            panel.fill_between(positions, low, high, alpha=0.2)
+    for panel in axes.flat[len(panels) :]:
+        panel.set_axis_off()
+    for panel, (title, named) in zip(axes.flat, panels.items(), strict=False):
+        for name, curve in named.items():
+            (line,) = panel.plot(curve.x, curve.y, marker="o", markersize=3, label=name)
+            panel.fill_between(curve.x, curve.low, curve.high, alpha=0.25, color=line.get_color())
         panel.set_title(title, fontsize=10)
-        panel.set_xlabel(x, fontsize=8)
-        panel.set_ylim(0, 1.02)
-    axes[0, 0].set_ylabel(y, fontsize=8)
-    axes[0, 0].legend(fontsize=7)
-    _save(figure, path)
+        panel.set_xlabel(x_label, fontsize=8)
+        panel.set_ylabel(y_label, fontsize=8)
+        panel.legend(fontsize=7, frameon=False)
+    return _pixels(figure)
+
+
+def _pixels(figure: Any) -> UInt8[np.ndarray, "h w 3"]:
+    """Returns the pixels of a figure, and closes it."""
+    buffer = io.BytesIO()
+    figure.savefig(buffer, dpi=_DOTS_PER_INCH, format="png")
+    _pyplot().close(figure)
+    return np.asarray(Image.open(buffer).convert("RGB"))
 
 
 def _save(figure: Any, path: str | os.PathLike[str]) -> None:

@@ -12,6 +12,7 @@ import numpy as np
 from ganspace_jax.measures.answers import Answer
 from ganspace_jax.shapes import Float
 from ganspace_jax.statistics import bootstrap, monotone_curves
+from ganspace_jax.statistics.monotone_curves import Curve
 
 IDENTITY = 0  # stands for the straight line among the numbers of knots
 KNOTS = (IDENTITY, 3, 5, 11, 33, 101)
@@ -52,12 +53,15 @@ def predict(fitted: Coordinates, held_out: Coordinates, num_knots: int) -> Float
         return (change @ y) / (change @ change) * (held_out.coordinate - held_out.before)
     if fitted.before is None or held_out.before is None:
         curve = monotone_curves.fit(x, y, monotone_curves.even_knots(x, num_knots))
-        return monotone_curves.evaluate(curve, held_out.coordinate)
+        return _evaluate(curve, held_out.coordinate)
     before = fitted.before.ravel()
     knots = monotone_curves.even_knots(np.concatenate([x, before]), num_knots)
     curve = monotone_curves.fit_differences(before, x, y, knots)
-    ends = (monotone_curves.evaluate(curve, end) for end in (held_out.coordinate, held_out.before))
-    return np.subtract(*ends)
+    return _evaluate(curve, held_out.coordinate) - _evaluate(curve, held_out.before)
+
+
+def _evaluate(curve: Curve, x: Float[np.ndarray, "n m"]) -> Float[np.ndarray, "n m"]:
+    return monotone_curves.evaluate(curve, x.ravel()).reshape(x.shape)
 
 
 def measure(name: str, fitted: Coordinates, held_out: Coordinates) -> Answer:

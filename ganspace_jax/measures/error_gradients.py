@@ -69,8 +69,8 @@ def cosines(
     """Returns the cosine of -grad E with the true path, for each displacement and
     image.
 
-    In latent space the gradient is that of the latent that all layers share, or of the
-    whole z if the layers hold chunks of it.
+    In latent space the gradient belongs to the latent that all layers share. If the
+    layers hold chunks of one z, it belongs to the whole z.
 
     Args:
         path: the paths.

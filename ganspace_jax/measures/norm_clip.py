@@ -60,13 +60,11 @@ def measure(generator: Generator, spec: TrajectorySearch, read: Reader, run: Run
             own = dataclasses.replace(spec, latent_space=space, clip=way.clip, penalty=way.penalty)
             found = trajectories.follow(generator, own, run)
             case = {"space": space, "kept near the prior by": way.name}
-            rows.append(Answer(case, _figures(generator, space, found, read(found))))
+            rows.append(Answer(case, _figures(generator, found, read(found))))
     return rows
 
 
-def _figures(
-    generator: Generator, space: str, found: Trajectories, missed: Float[np.ndarray, "n"]
-) -> dict[str, Figure]:
+def _figures(generator: Generator, found: Trajectories, missed: Float[np.ndarray, "n"]) -> dict[str, Figure]:
     ends = [0, -1]
     middle = int(np.flatnonzero(found.amounts == 0.0)[0])
     away, psnr = found.distances[:, ends], found.psnr[:, ends]
@@ -79,7 +77,7 @@ def _figures(
         "10th percentile (dB)": bootstrap.figure(lambda rows: np.percentile(rows, 10), psnr),
         "median error of the position (px)": bootstrap.figure(np.median, missed[np.isfinite(missed)]),
     }
-    if generator.prior == "truncated_normal" and space == "z":
+    if generator.prior == "truncated_normal":
         beyond = np.abs(found.latents[:, ends]) > latents.CUT
         figures["share of z beyond the prior's cut"] = bootstrap.figure(np.mean, beyond.mean((1, 2)))
     return figures

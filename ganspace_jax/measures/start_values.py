@@ -9,6 +9,7 @@ import functools
 from collections.abc import Callable
 from typing import NamedTuple
 
+import jax.numpy as jnp
 import numpy as np
 
 from ganspace_jax.measures.answers import Answer
@@ -92,14 +93,14 @@ def _figures(found: Found) -> dict[str, Figure]:
 def _find(search: Search, latents: np.ndarray, amounts: np.ndarray, budget: int) -> Found:
     own = _images(search, search.own)
     descent = search.descent._replace(num_steps=budget // len(amounts))
-    bounds = np.maximum(1.0, target_descent.distances(descent.prior, search.own))
+    bounds = np.full(len(latents), np.inf)
     targets, mask = own, np.ones_like(own[..., :1])
     for amount in amounts:
-        targets, mask = shifted(own, amount * search.side)
+        targets, mask = shifted(own, float(amount), search.side)
         latents = target_descent.descend(descent, latents, search.weights, targets, mask, bounds)
     images = _images(search, latents)
     difference = mask * (images - targets)
-    blurred = np.asarray(image_transforms.low_pass(difference, mask))
+    blurred = np.asarray(image_transforms.low_pass(difference, jnp.asarray(mask)))
     square = np.square(mask * (np.clip(images, -1, 1) - np.clip(targets, -1, 1))).sum((1, 2, 3))
     error = square / (mask.sum((1, 2, 3)) * images.shape[-1])
     missed = np.abs(search.read(images) - search.read(own) - amounts[-1] * search.side)
@@ -112,11 +113,17 @@ def _images(search: Search, latents: np.ndarray) -> np.ndarray:
 
 
 def shifted(
-    images: Float[np.ndarray, "n h w c"], amounts: Float[np.ndarray, "n"]
+    images: Float[np.ndarray, "n h w c"], amount: float, side: Float[np.ndarray, "n"]
 ) -> tuple[Float[np.ndarray, "n h w c"], Float[np.ndarray, "n h w 1"]]:
-    """Returns images, each shifted to the right by its own number of pixels, and the
-    masks of the pixels that the shifts define.
+    """Returns images shifted by an amount to their sides, and the masks of the pixels
+    that the shifts define.
+
+    Args:
+        images: images.
+        amount: length of the shift, pixels.
+        side: +1 for a shift to the right, -1 to the left.
     """
-    parts = [image_transforms.horizontal(image[None], float(t)) for image, t in zip(images, amounts, strict=True)]
-    targets, masks = (np.concatenate([np.asarray(one) for one in some]) for some in zip(*parts, strict=True))
-    return targets, masks
+    is_right = (side > 0)[:, None, None, None]
+    (right, on_right), (left, on_left) = (image_transforms.horizontal(images, sign * amount) for sign in (1.0, -1.0))
+    mask = np.where(is_right, on_right, on_left)
+    return np.where(is_right, right, left), mask

@@ -1,8 +1,8 @@
 """The direction of a wanted transformation, in closed form from tangents, without
 labels.
 
-For an image x with Jacobian J with respect to its latent w, and the tangent tau of the
-transformation at t = 0, the latent's move is a damped least squares solution:
+J is the Jacobian of an image with respect to its latent w, and tau the tangent of the
+transformation at t = 0. The latent's move is a damped least squares solution:
 
     dw = (J^T J + l S^-1)^-1 J^T tau,    l = damping x tr(E[J^T J] S) / d.
 

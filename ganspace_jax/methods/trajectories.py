@@ -1,9 +1,9 @@
 """The direction of a wanted transformation, from trajectories and without labels.
 
 Plumerault et al., "Controlling generative models with continuous factors of
-variations", ICLR 2020, section 3. The latent z_t of a transformed image T_t(G(z_0)) is
-found by Adam from the latent of the amount before it, for growing t of both signs. A
-direction u and a monotone piecewise-linear curve g then minimise
+variations", ICLR 2020, section 3. Adam finds the latent z_t of a transformed image
+T_t(G(z_0)), for growing t of both signs. It starts from the latent of the amount
+before. A direction u and a monotone piecewise-linear curve g then minimise
 
     sum over images and t of (g(<z_t, u>) - g(<z_0, u>) - t)^2
 
@@ -86,11 +86,8 @@ class TrajectorySearch:
 
     def __post_init__(self):
         """Checks the values that need no generator. Raises InputError."""
-        choices = {"latent_space": ("w", "z", None), "loss": ("blurred", "pixels"),
-                   "traverse": ("displacement", "readout")}  # fmt: skip
-        for name, known in choices.items():
-            if getattr(self, name) not in known:
-                raise InputError(f"--{name}={getattr(self, name)}: must be {' or '.join(filter(None, known))}")
+        if self.latent_space not in ("w", "z", None):
+            raise InputError(f"--latent_space={self.latent_space}: must be w or z")
         limits = {"num_steps": (1, 100_000), "num_knots": (2, 1000), "num_images": (2, 100_000)}
         for name, (least, most) in limits.items():
             if not least <= getattr(self, name) <= most:
@@ -110,7 +107,7 @@ class Trajectories(NamedTuple):
         amounts: amounts t, ascending, with 0 in the middle.
         latents: latent of each image and amount.
         psnr: peak signal-to-noise ratio of each image against its target, over the
-            pixels that the target defines, in decibels; NaN if it defines none.
+            pixels that the target defines, in decibels; NaN at t = 0.
         distances: distance of each latent from the mean, in standard deviations.
         weights: class weights of the images; None without classes.
         latent_space: "z" or "w".
@@ -207,7 +204,7 @@ def _follow_batch(
         np.maximum(1.0, target_descent.distances(descent.prior, first)) if spec.clip else np.full(len(first), np.inf)
     )
     latents, middle = [starts], first
-    psnr = [np.full(count, np.inf)]
+    psnr = [np.full(count, np.nan)]
     for amount in image_transforms.amounts(transform):
         signed = [_target(transform, own, sign * amount) for sign in (-1, 1)]
         targets, mask = (np.concatenate(part) for part in zip(*signed, strict=True))

@@ -1,7 +1,7 @@
 """Normal equations of one image's latent: how it moves so that the image changes by a
 wanted tangent.
 
-For the Jacobian J of an image with respect to its latent and a wanted change tau,
+J is the Jacobian of an image with respect to its latent, and tau a wanted change. Then
 |J dw - tau|^2 is known from J^T J, J^T tau and |tau|^2. So images are differentiated
 once, and every damping is linear algebra.
 """

@@ -1,11 +1,14 @@
 """The factors of a procedural scene: their names, ranges and random samples."""
 
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
+from ganspace_jax import errors
+from ganspace_jax.errors import InputError
 from ganspace_jax.shapes import Array, Bool, Float, Int, PRNGKey
 
 SHAPES = ("sphere", "cylinder", "cone", "cube", "pyramid", "octahedron")
@@ -59,6 +62,68 @@ def sample_factors(key: PRNGKey, num_samples: int) -> Factors:
         for k, (name, (low, high)) in zip(keys, RANGES.items(), strict=True)
     }
     return Factors(shape=jax.random.randint(shape_key, (num_samples,), 0, len(SHAPES)), **values)
+
+
+def restrict(factors: Factors, fixed: Mapping[str, float], tied: Sequence[tuple[str, str]]) -> Factors:
+    """Returns the factors with some of them constant, and others no longer independent.
+
+    Args:
+        factors: independent factors.
+        fixed: constant value of each fixed factor, in the factor's unit.
+        tied: pairs (leader, follower) of names. The follower takes the place in its own
+            range that the leader has in its range.
+    """
+    values = {name: jnp.full_like(getattr(factors, name), value) for name, value in fixed.items()}
+    for leader, follower in tied:
+        (low, high), (start, stop) = RANGES[leader], RANGES[follower]
+        leading = values[leader] if leader in values else getattr(factors, leader)
+        share = (leading - low) / (high - low)
+        values[follower] = start + share * (stop - start)
+    return factors._replace(**values)
+
+
+def parse_fixed(texts: Sequence[str]) -> dict[str, float]:
+    """Returns the fixed factors of NAME=VALUE texts.
+
+    Raises:
+        InputError: if a name is that of no continuous factor, or a value is outside the
+            factor's range.
+    """
+    fixed = {}
+    for text in texts:
+        name, _, value = text.partition("=")
+        _check_name("fixed_factors", text, name)
+        low, high = RANGES[name]
+        try:
+            fixed[name] = float(value)
+        except ValueError:
+            fixed[name] = np.nan
+        if not low <= fixed[name] <= high:
+            raise InputError(f"--fixed_factors={text}: the value must be a number from {low:.4g} to {high:.4g}")
+    return fixed
+
+
+def parse_tied(texts: Sequence[str]) -> list[tuple[str, str]]:
+    """Returns the pairs of LEADER=FOLLOWER texts.
+
+    Raises:
+        InputError: if a name is that of no continuous factor, or both are the same.
+    """
+    pairs = []
+    for text in texts:
+        leader, _, follower = text.partition("=")
+        for name in (leader, follower):
+            _check_name("tied_factors", text, name)
+        if leader == follower:
+            raise InputError(f"--tied_factors={text}: must be two factors")
+        pairs.append((leader, follower))
+    return pairs
+
+
+def _check_name(flag: str, text: str, name: str) -> None:
+    if name not in RANGES:
+        hint = errors.nearest(name, CONTINUOUS)
+        raise InputError(f"--{flag}={text}: {name!r} is no factor; {hint}there are {', '.join(CONTINUOUS)}")
 
 
 def shows_rotation(shape: Int[Array, "*n"]) -> Bool[Array, "*n"]:

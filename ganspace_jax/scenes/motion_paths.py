@@ -1,4 +1,4 @@
-"""True paths of things that move sideways: of sprites, of scenes, and of a generator.
+"""True paths of sprites, of scenes, and of a generator's images that move sideways.
 
 Their displacements are known: sprites and scenes are drawn where they are wanted. Along
 a straight line in latent space the probe reads them.

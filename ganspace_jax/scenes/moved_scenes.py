@@ -49,10 +49,11 @@ def draw(count: int, reach: float, resolution: int, *, seed: int = 0) -> tuple[F
 
 
 def draw_cut(count: int, resolution: int, *, seed: int = 0) -> tuple[Factors, Float[np.ndarray, "n"]]:
-    """Returns random scenes whose object the frame cuts, and the side away from it.
+    """Returns random scenes with the object at the edge of the frame, which cuts most
+    of them, and the side away from the edge.
 
     Large objects stand near the camera, at an end of the range of `horizontal`. Half of
-    them are cut at the left, so that the side is +1.
+    them stand at the left, so that the side is +1.
 
     Args:
         count: number of scenes.

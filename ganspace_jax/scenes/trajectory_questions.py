@@ -92,8 +92,9 @@ def clip(subject: Subject, run: Run = Run()) -> list[Answer]:
 
 
 def knots(subject: Subject, run: Run = Run()) -> list[Answer]:
-    """Returns the precision of curves: of read-outs of factors, and of the coordinate
-    of trajectories, where one half of the images is held out.
+    """Returns the precision of curves for read-outs of factors, and for trajectories.
+
+    One half of the trajectories is held out.
     """
     generator = subject.generator
     rows = curve_samples.measure(generator, scorer(subject.probe), subject.num_samples, seed=subject.seed, run=run)

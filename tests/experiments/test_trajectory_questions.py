@@ -3,11 +3,8 @@
 import json
 
 import jax
-import numpy as np
 import pytest
-from PIL import Image
 
-from ganspace_jax.files import charts
 from ganspace_jax.generators import base, dcgan, zoo
 from tests.commands import run
 
@@ -36,11 +33,3 @@ def test_a_question_becomes_a_table(network, tmp_path):
 def test_an_unknown_question_is_one_line(network, tmp_path):
     result = run("trajectory_questions", f"--generator={network}", "--question=why", f"--workdir={tmp_path / 'out'}")
     assert result.returncode != 0 and "--question" in result.stderr and not (tmp_path / "out").exists()
-
-
-def test_curves_are_drawn_one_panel_beside_the_other(tmp_path):
-    points = [(0.5, 0.4, 0.6), (0.2, 0.1, 0.3)]
-    charts.curves(tmp_path / "one.png", [1.0, 2.0], {"a": {"x": points}}, x="d", y="c")
-    charts.curves(tmp_path / "two.png", [1.0, 2.0], {"a": {"x": points}, "b": {"x": points}}, x="d", y="c")
-    with Image.open(tmp_path / "one.png") as one, Image.open(tmp_path / "two.png") as two:
-        assert two.width > 1.5 * one.width and np.asarray(two).std() > 10

@@ -13,14 +13,16 @@ def _halves(value, *, changes):
         both = Coordinates(x[:, :1], value(x[:, :1]) - value(x[:, 1:]), x[:, 1:])
     else:
         both = Coordinates(x[:, :1], value(x[:, :1]))
-    return [Coordinates(*(None if one is None else one[part] for one in both)) for part in (slice(300), slice(300, 600))]
+    return [
+        Coordinates(*(None if one is None else one[part] for one in both)) for part in (slice(300), slice(300, 600))
+    ]
 
 
 @pytest.mark.parametrize("changes", [False, True])
 def test_a_straight_value_needs_no_knots(changes):
     found = curve_knots.measure("value", *_halves(lambda x: 3.0 * x, changes=changes)).figures
     assert found["identity"].value > 0.999999 and abs(found["11 knots less identity"].value) < 0.01
-    np.testing.assert_allclose(found["slope at the ends / in the middle"].value, 1.0, atol=0.05)
+    np.testing.assert_allclose(found["slope at the ends / in the middle"].value, 1.0, atol=0.15)
 
 
 @pytest.mark.parametrize("changes", [False, True])

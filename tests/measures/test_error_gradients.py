@@ -25,7 +25,10 @@ def _image_path(side=8):
 def test_the_gradient_of_pixels_points_to_the_target():
     path = _image_path()
     expected = _cosine(path.targets[0] - path.points, path.steps[0])
-    for found in (error_gradients.cosines(path, ERRORS["pixels"]), error_gradients.seen_cosines(path, ERRORS["pixels"])):
+    for found in (
+        error_gradients.cosines(path, ERRORS["pixels"]),
+        error_gradients.seen_cosines(path, ERRORS["pixels"]),
+    ):
         np.testing.assert_allclose(found[0], expected, atol=1e-5)
 
 
@@ -41,9 +44,7 @@ def test_the_gradient_of_blurred_pixels_is_blurred_back(sigma):
     difference = path.targets[0] - path.points
     name = f"blurred {sigma:g} px"
     back = apply(blur.T, apply(blur, difference))
-    np.testing.assert_allclose(
-        error_gradients.cosines(path, ERRORS[name])[0], _cosine(back, path.steps[0]), atol=1e-4
-    )
+    np.testing.assert_allclose(error_gradients.cosines(path, ERRORS[name])[0], _cosine(back, path.steps[0]), atol=1e-4)
     np.testing.assert_allclose(
         error_gradients.seen_cosines(path, ERRORS[name])[0],
         _cosine(apply(blur, difference), apply(blur, path.steps[0])),

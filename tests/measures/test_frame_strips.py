@@ -34,7 +34,8 @@ def test_a_shift_is_a_roll_outside_the_strip_and_padding_inside(padding):
     strip = frame_strips.undefined(SHIFTS, 8)
     rolled = np.stack([np.roll(image, shift, axis=1) for image, shift in zip(IMAGES, SHIFTS, strict=True)])
     np.testing.assert_array_equal(moved * (1 - strip), rolled * (1 - strip))
-    np.testing.assert_array_equal(moved[0, :, :3], IMAGES[0, :, 3:0:-1] if padding == "reflect" else IMAGES[0, :, :1])
+    inside = IMAGES[0, :, 3:0:-1] if padding == "reflect" else np.repeat(IMAGES[0, :, :1], 3, axis=1)
+    np.testing.assert_array_equal(moved[0, :, :3], inside)
 
 
 def test_what_differs_outside_the_strip_does_not_count_in_it():
@@ -46,10 +47,10 @@ def test_what_differs_outside_the_strip_does_not_count_in_it():
     figures = {row.case["way"]: {name: one.value for name, one in row.figures.items()} for row in rows}
     strip_psnr, picture_psnr = "strip, median PSNR (dB)", "picture, median PSNR (dB)"
     alone, others = "strip alone: position read wrongly by (px)", "strip alone: others changed"
-    assert figures["truth"][strip_psnr] > 100 and figures["truth"][alone] == 0 == figures["truth"][others]
+    assert figures["truth"][strip_psnr] > 100 and max(figures["truth"][alone], figures["truth"][others]) < 1e-6
     assert figures["outside"][strip_psnr] > 100 > figures["outside"][picture_psnr]
-    assert figures["outside"][alone] == 0 < figures["outside"]["picture: position missed by (px)"]
+    assert figures["outside"][alone] < 1e-6 < figures["outside"]["picture: position missed by (px)"]
     np.testing.assert_allclose(figures["inside"][strip_psnr], 10 * np.log10(4 / 0.01), atol=1e-3)
-    # The strip raises the left half's mean by 0.1 x its share of the half, twice: per 0.5, times 2 px.
+    # The strip raises the left half's mean by 0.1 of its share of that half.
     shares = strip[:, 0, :4, 0].mean(1)
     np.testing.assert_allclose(figures["inside"][alone], np.mean(0.1 * shares / 0.5 * 2.0), atol=1e-5)

@@ -36,10 +36,10 @@ def test_a_search_that_starts_at_its_target_has_arrived():
 
 def test_shifted_images_have_masks_as_wide_as_their_shifts():
     images = np.random.default_rng(0).normal(size=(2, 4, 8, 1)).astype(np.float32)
-    targets, mask = start_values.shifted(images, np.array([3.0, -2.0]))
-    np.testing.assert_array_equal(8 - mask[:, 0, :, 0].sum(1), [3, 2])
+    targets, mask = start_values.shifted(images, 3.0, np.array([1.0, -1.0]))
+    np.testing.assert_array_equal(8 - mask[:, 0, :, 0].sum(1), [3, 3])
     np.testing.assert_allclose(targets[0, :, 3:], images[0, :, :-3], atol=1e-5)
-    np.testing.assert_allclose(targets[1, :, :-2], images[1, :, 2:], atol=1e-5)
+    np.testing.assert_allclose(targets[1, :, :-3], images[1, :, 3:], atol=1e-5)
 
 
 def test_clipping_keeps_distances_and_their_absence_does_not():

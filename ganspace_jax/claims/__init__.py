@@ -1,0 +1,3 @@
+"""Answers claims of the papers with numbers, intervals and pictures: one file per
+claim.
+"""

@@ -65,8 +65,8 @@ def _answer(figures: list[Figure]) -> tuple[Verdict, str]:
     compared = {"yes": "are less pure than", "no": "are purer than", "open": "do not differ clearly from"}[verdict]
     return verdict, (
         f"The best components of biggan-deep-scenes {compared} those of stylegan2-scenes: mean purity {gen_z.value:.2f} "
-        f"against {w.value:.2f}. As directions of z, StyleGAN's components have {z.value:.2f}. The class of biggan-deep-scenes "
-        "determines the shape, so its components need not keep it."
+        f"against {w.value:.2f}. As directions of z, StyleGAN's components have {z.value:.2f}. The class of "
+        "biggan-deep-scenes determines the shape, so its components need not keep it."
     )
 
 

@@ -29,6 +29,7 @@ from ganspace_jax.scenes.probe import Probe, scorer
 DISPLACEMENTS = np.array([0.5, 1.0, 2.0, 4.0, 6.0, 8.0])  # pixels
 SHIFTS = (4, 8)  # pixels, of the question about the frame
 _STEPS, _RATE = 25, 0.05  # of Adam, per target
+_PENALTY = 1e-3  # keeps latents near the prior; in w, clipping costs precision
 _TRANSFORMATION = "horizontal"
 
 
@@ -98,7 +99,7 @@ def knots(subject: Subject, run: Run = Run()) -> list[Answer]:
     """
     generator = subject.generator
     rows = curve_samples.measure(generator, scorer(subject.probe), subject.num_samples, seed=subject.seed, run=run)
-    found = trajectories.follow(generator, _spec(subject, penalty=1e-3), run)
+    found = trajectories.follow(generator, _spec(subject), run)
     half = len(found.latents) // 2
     read = trajectories.fit(_rows(found, slice(half))).read
     both = [_pairs(_rows(found, some), read) for some in (slice(half), slice(half, None))]
@@ -152,10 +153,11 @@ def _descent(generator: Generator) -> Descent:
     return Descent(generator, generator.latent_space, prior, LOW_PASS, 0.0, _STEPS, _RATE)
 
 
-def _spec(subject: Subject, **settings: Any) -> TrajectorySearch:
+def _spec(subject: Subject) -> TrajectorySearch:
     return TrajectorySearch(
-        _TRANSFORMATION, num_steps=_STEPS, rate=_RATE, num_images=subject.count, seed=subject.seed, **settings
-    )
+        _TRANSFORMATION, clip=False, penalty=_PENALTY, num_steps=_STEPS, rate=_RATE, num_images=subject.count,
+        seed=subject.seed,
+    )  # fmt: skip
 
 
 def _rows(found: Trajectories, some: slice) -> Trajectories:

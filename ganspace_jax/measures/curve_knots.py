@@ -99,10 +99,11 @@ def _flatness(rows: Float[np.ndarray, "n m k"]) -> float:
     slope within 0.6.
     """
     columns = [rows[..., k].ravel() for k in range(rows.shape[-1])]
+    x, y = columns[:2]
     if len(columns) == 2:
-        curve = monotone_curves.fit(*columns, monotone_curves.even_knots(columns[0], _COMPARED))
+        curve = monotone_curves.fit(x, y, monotone_curves.even_knots(x, _COMPARED))
     else:
-        x, y, before = columns
+        before = columns[2]
         knots = monotone_curves.even_knots(np.concatenate([x, before]), _COMPARED)
         curve = monotone_curves.fit_differences(before, x, y, knots)
     slopes = np.diff(curve.values) / np.diff(curve.knots)

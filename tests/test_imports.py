@@ -107,7 +107,7 @@ INDEPENDENT = {
         f"ganspace_jax.methods.{name}" for name in ("estimators", "image_transforms", "direction_spec", "finding")
     ),
     "ganspace_jax.measures": tuple(
-        f"ganspace_jax.measures.{name}" for name in ("scorers", "purity", "wanted_attributes")
+        f"ganspace_jax.measures.{name}" for name in ("answers", "scorers", "purity", "wanted_attributes")
     ),
 }
 

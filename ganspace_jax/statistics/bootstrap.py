@@ -99,7 +99,7 @@ def nested_interval(
     """
     random = np.random.default_rng(seed)
 
-    def replicate() -> np.ndarray:
+    def replicate() -> Any:
         drawn = [groups[number] for number in random.integers(0, len(groups), len(groups))]
         return np.mean([statistic(*(_resample(one, random) for one in arrays)) for arrays in drawn], axis=0)
 

@@ -131,7 +131,7 @@ def _table(arrivals):
 
 
 def _cell(value, low, high):
-    """Returns a figure with its interval, if so many images arrive that there is one."""
+    """Returns a figure, with its interval if enough images arrive."""
     if not np.isfinite(value):
         return "unknown"
     return f"{value:.2f} ({low:.2f} to {high:.2f})" if np.isfinite([low, high]).all() else f"{value:.2f}"

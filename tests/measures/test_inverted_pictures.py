@@ -20,7 +20,7 @@ COUNT = 6
 @pytest.fixture(scope="module")
 def toy():
     """The linear generator, so faint that its images are within [-1, 1]."""
-    network = toy_generators.linear().merge()
+    network = toy_generators.Linear(toy_generators.Config())
     for part in (network.matrices, network.bias):
         part[...] = 0.03 * part[...]
     return base.split(network)

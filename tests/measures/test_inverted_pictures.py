@@ -2,6 +2,8 @@
 definitions.
 """
 
+from typing import Any
+
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -20,7 +22,7 @@ COUNT = 6
 @pytest.fixture(scope="module")
 def toy():
     """The linear generator, so faint that its images are within [-1, 1]."""
-    network = toy_generators.Linear(toy_generators.Config())
+    network: Any = toy_generators.linear().merge()
     for part in (network.matrices, network.bias):
         part[...] = 0.03 * part[...]
     return base.split(network)

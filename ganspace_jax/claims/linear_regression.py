@@ -43,9 +43,9 @@ def find(subjects: Subjects, *, num_images: int = 256, seed: int = 0, run: Run =
     good = [layer for layer, one in zip(LAYERS, figures, strict=True) if one.value >= _GOOD]
     verdict: Verdict = "yes" if len(good) == len(LAYERS) else "partly" if good else "no"
     answer = (
-        f"It explains at least {_GOOD:.0%} of the first components' variance in {', '.join(good) or 'no layer'}, of the layers "
-        f"{', '.join(LAYERS)}. In later layers a component bends with z, and one straight line cannot follow it; r2 says so "
-        "before anybody looks at a picture."
+        f"Of {', '.join(LAYERS)}, it explains at least {_GOOD:.0%} of the first components' variance in "
+        f"{', '.join(good) or 'none'}. In later layers a component bends with z, and one straight line cannot follow it. r2 "
+        "says so before anybody looks at a picture."
     )
     table = Table("r2 of each component", ["layer", *(f"v{k}" for k in range(_NUM_COMPONENTS))], rows)
     return Finding(QUESTION, verdict, answer, figures, [table])

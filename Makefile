@@ -39,7 +39,7 @@ clean:  ## Removes .venv and caches, and leaves runs/ alone.
 	@$(INSTALL) -r requirements.txt
 	@touch $@
 
-.venv/installed-dev: requirements-dev.txt requirements-convert.txt requirements-onnx.txt requirements-explore.txt requirements-report.txt requirements.txt .venv/pyvenv.cfg
+.venv/installed-dev: requirements-dev.txt requirements-convert.txt requirements-onnx.txt requirements-explore.txt requirements-notebook.txt requirements-report.txt requirements.txt .venv/pyvenv.cfg
 	@echo "Installing requirements-dev.txt into .venv: once, a minute or two"
 	@$(INSTALL) -r requirements-dev.txt
 	@touch $@ .venv/installed

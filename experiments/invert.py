@@ -23,30 +23,23 @@ than 99 % of the generator's own samples. Finished batches are saved in workdir/
 and the same command continues a run that was stopped.
 """
 
-import dataclasses
-import functools
-import hashlib
 import json
 import pathlib
-import time
 
-import jax
 import numpy as np
 from absl import flags
 
 from ganspace_jax import command_line, own_pictures, shared_flags
 from ganspace_jax.errors import InputError
-from ganspace_jax.files import checksums, pictures, resume, tables
-from ganspace_jax.generators import base, zoo
-from ganspace_jax.run import Interrupted, Progress, Run
-from ganspace_jax.sampling import encoder, inversion, labels, latent_files, random_samples
+from ganspace_jax.files import pictures, resume, tables
+from ganspace_jax.run import Run
+from ganspace_jax.sampling import inversion, inverted_batches, labels, latent_files, random_samples
 from ganspace_jax.sampling.inversion import Inversion
 
 FLAGS = flags.FLAGS
 shared_flags.define("images", generator="stylegan2-scenes")
 shared_flags.define_spec(Inversion, start=None)
-shared_flags.define("encoder", "label", batch_size=own_pictures.BATCH_SIZE)
-shared_flags.define("compute_dtype", "workdir")
+shared_flags.define("encoder", "label", "batch_size", "compute_dtype", "workdir")
 
 _MOST_ROWS = 32
 _POOR_PSNR = 24.0  # dB; below it, the image shows another scene or lacks a part
@@ -68,10 +61,10 @@ def main():
         features = own_pictures.features(name, spec.loss)
         read = own_pictures.read(generator)
         state = pathlib.Path(FLAGS.workdir) / "state"
-        run = Run(FLAGS.batch_size, state=state, save_every=0.0, report=report, should_stop=should_stop)
-        about = _about(generator, spec, label, read, start)
-        found = _invert_all(generator, read.images, spec, run, (about, label, start, features))
-        rows = _rows(generator, read.names, found)
+        run = Run(FLAGS.batch_size, state=state, report=report, should_stop=should_stop)
+        settings = {"label": label, "start": start, "features": features}
+        found, seconds = inverted_batches.invert(generator, read.images, spec, run, **settings)
+        rows = _rows(generator, read.names, found, seconds)
         _write(directory, read, found, rows)
     resume.discard(run)
     print(_table(rows, tables.aligned))
@@ -92,101 +85,24 @@ def _start(name, generator):
     return ("nearest", None) if found is None else (f"encoder {directory}", found)
 
 
-def _about(generator, spec, label, read, start):
-    """Returns everything on which the bits of the result depend."""
-    digest = hashlib.sha256(json.dumps(read.names).encode() + np.ascontiguousarray(read.images).tobytes())
-    return {
-        "fingerprint": zoo.fingerprint(generator),
-        "images": f"{len(read.names)} pictures {digest.hexdigest()[:12]}",
-        "encoder": None
-        if start is None
-        else checksums.of_arrays(checksums.named_arrays(start.params)).tobytes().hex()[:12],
-        "label": label,
-        "batch_size": FLAGS.batch_size,
-        "compute_dtype": FLAGS.compute_dtype,
-        "num_devices": jax.local_device_count(),
-        **dataclasses.asdict(spec),
-    }
-
-
-def _invert_all(generator, images, spec, run, arguments):
-    """Returns the arrays of all pictures by name. Finished batches are read from the
-    state.
-    """
-    about, label, start, features = arguments
-    record = resume.of(run)
-    record.begin_run(about)
-    begin, parts = None if start is None else functools.partial(encoder.encode, start), []
-    for first in range(0, len(images), FLAGS.batch_size):
-        own = images[first : first + FLAGS.batch_size]
-        arrays = record.begin_sweep(_like(generator, len(own)))
-        if arrays is None:
-            inner = dataclasses.replace(run, state=None, report=_report(run, spec, first, len(images)))
-            began = time.monotonic()
-            try:
-                found = inversion.invert(generator, own, spec, inner, label=label, start=begin, features=features)
-            except Interrupted:
-                raise Interrupted(_stopped(run, first, len(images))) from None
-            arrays = _arrays(found, (time.monotonic() - began) / len(own))
-            record.finish_sweep(arrays)
-            if first + len(own) < len(images):
-                record.keep(0, {"nothing": np.zeros(1, np.float32)})
-        parts.append(arrays)
-    return {key: np.concatenate([np.asarray(part[key]) for part in parts]) for key in parts[0]}
-
-
-def _stopped(run, first, total):
-    if not first:
-        return "stopped; this run wrote no results"
-    return f"stopped; {first} of {total} pictures are saved in {run.state}; the same command continues from there"
-
-
-def _report(run, spec, first, total):
-    """Returns a function that reports the steps of a batch as pictures of the run."""
-    steps = max(1, spec.num_steps_shared + spec.num_steps)
-
-    def report(progress):
-        share = progress.done / steps if progress.unit == "step" else 0.0
-        done = min(first + share * min(FLAGS.batch_size, total - first), total)
-        run.report(Progress(round(done), total, "picture", progress.note))
-
-    return report
-
-
-def _like(generator, count):
-    shapes = {
-        "latents": generator.latent_shape,
-        "images": base.image_shape(generator),
-        **dict.fromkeys(("psnr", "distance", "seconds"), ()),
-        **({"label": (generator.num_classes,)} if labels.act_on_images(generator) else {}),
-    }
-    return {key: np.zeros((count, *shape), np.float32) for key, shape in shapes.items()}
-
-
-def _arrays(found, seconds):
-    arrays = {key: value for key, value in found._asdict().items() if value is not None}
-    arrays["seconds"] = np.full(len(found.psnr), seconds)
-    return {key: np.asarray(value, np.float32) for key, value in arrays.items()}
-
-
-def _rows(generator, names, found):
+def _rows(generator, names, found, seconds):
     """Returns one dictionary of figures for each picture."""
     farthest = _farthest(generator)
     rows = []
     for i, name in enumerate(names):
         row = {
             "name": name,
-            "psnr": round(float(found["psnr"][i]), 2),
-            "distance": round(float(found["distance"][i]), 2),
+            "psnr": round(float(found.psnr[i]), 2),
+            "distance": round(float(found.distance[i]), 2),
         }
-        if "label" in found:
-            row["class"] = labels.describe(int(found["label"][i].argmax()), generator).removeprefix("class ")
+        if found.label is not None:
+            row["class"] = labels.describe(int(found.label[i].argmax()), generator).removeprefix("class ")
         remarks = []
         if row["psnr"] < _POOR_PSNR:
             remarks.append("poor: the image differs from the picture")
         if row["distance"] > farthest:
             remarks.append("farther from the mean than 99 % of samples: edits may fail")
-        rows.append({**row, "seconds": round(float(found["seconds"][i]), 2), "remark": "; ".join(remarks)})
+        rows.append({**row, "seconds": round(float(seconds[i]), 2), "remark": "; ".join(remarks)})
     return rows
 
 
@@ -198,12 +114,12 @@ def _farthest(generator):
 
 
 def _write(directory, read, found, rows):
-    latents = {"ws": found["latents"], latent_files.NAMES: np.array(read.names)}
-    _save(directory / "latents.npz", latents | ({"label": found["label"]} if "label" in found else {}))
+    latents = {"ws": found.latents, latent_files.NAMES: np.array(read.names)}
+    _save(directory / "latents.npz", latents | ({"label": found.label} if found.label is not None else {}))
     (directory / "inversion.md").write_text(f"{_table(rows, tables.markdown)}\n\n{_summary(found)}\n")
-    content = {"pictures": rows, "skipped": read.problems, "psnr": _percentiles(found["psnr"])}
+    content = {"pictures": rows, "skipped": read.problems, "psnr": _percentiles(found.psnr)}
     (directory / "inversion.json").write_text(json.dumps(content, indent=2) + "\n")
-    own, made = read.images[:_MOST_ROWS], found["images"][:_MOST_ROWS]
+    own, made = read.images[:_MOST_ROWS], found.images[:_MOST_ROWS]
     difference = 0.5 * (np.clip(made, -1.0, 1.0) - own)
     if own.shape[-1] == 4:
         difference[..., 3] = 1.0
@@ -238,7 +154,7 @@ def _percentiles(psnr):
 
 
 def _summary(found):
-    figures = _percentiles(found["psnr"])
+    figures = _percentiles(found.psnr)
     return f"PSNR: median {figures['median']:.1f} dB, 10th percentile {figures['10th_percentile']:.1f} dB"
 
 

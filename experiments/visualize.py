@@ -12,10 +12,10 @@ Writes into workdir: components.png, from the mean latent, and random.png, the s
 start with random directions, the baseline. Rows of directions in z start from seed 1
 instead: a generator without w has no mean latent, and a mean w has no z that could
 move. The title and the last line of output name the start. For every seed it adds
-components_seedN.png and random_seedN.png; with --animate one GIF per component; and
-visualize.flags, which repeats the run. With --latents=FILE, which experiments.generate
-describes, the rows start from the picture in FILE. For several pictures it adds
-components_NAME.png and random_NAME.png for each.
+components_seedN.png and random_seedN.png; with --animate=webp, gif or mp4 (which needs
+ffmpeg) one animation per component; and visualize.flags, which repeats the run. With
+--latents=FILE, which experiments.generate describes, the rows start from the picture in
+FILE. For several pictures it adds components_NAME.png and random_NAME.png for each.
 """
 
 import pathlib
@@ -26,17 +26,36 @@ from absl import flags
 from ganspace_jax import command_line, shared_flags
 from ganspace_jax.directions import components, edited_images, edits, random_directions
 from ganspace_jax.directions.edited_images import View
+from ganspace_jax.errors import InputError
 from ganspace_jax.files import animations, pictures
 from ganspace_jax.generators import zoo
 from ganspace_jax.sampling import layers
 
 FLAGS = flags.FLAGS
+
+
+class _FormParser(flags.ArgumentParser):
+    """Parser of a flag that names a form of animations, or stands without a value."""
+
+    def parse(self, argument: str) -> str | None:
+        """Returns the form of a value; absl gives true to --animate alone."""
+        text = argument.lower()
+        if text in ("", "false"):
+            return None
+        if text not in ("true", *animations.FORMS):
+            raise ValueError(f"must be {', '.join(animations.FORMS[:-1])} or {animations.FORMS[-1]}")
+        return "gif" if text == "true" else text
+
+
 shared_flags.define("generator", "components", "latent_space")
 flags.DEFINE_integer("num_rows", 10, "Components to draw.", lower_bound=1)
 flags.DEFINE_string("named", None, "Components file of named directions, which are drawn below the components.")
 shared_flags.define("num_columns", "sigma", "seeds", "latents", "mode", "centred")
 shared_flags.define("label", "truncation_psi", "truncation_cutoff")
-flags.DEFINE_bool("animate", False, "Write one GIF per component as well.")
+flags.DEFINE(
+    _FormParser(), "animate", None, "Write one animation per component as well: webp, gif or mp4; gif without a value.",
+    boolean=True,
+)  # fmt: skip
 shared_flags.define("workdir")
 
 _NUM_FRAMES = 25  # of an animation
@@ -45,6 +64,8 @@ _NUM_FRAMES = 25  # of an animation
 def main():
     """Draws all pictures of one components file."""
     edits.check_sigma(FLAGS.sigma, f"--sigma={FLAGS.sigma}")
+    if FLAGS.animate not in (None, *animations.forms()):
+        raise InputError(f"--animate={FLAGS.animate}: ffmpeg is not installed; install it, or choose webp or gif")
     seeds = shared_flags.seeds_from_flags()
     with command_line.outputs("visualize.flags") as directory:
         loaded = command_line.load_components()
@@ -62,7 +83,7 @@ def main():
             title = f"{pathlib.Path(name).name}, {found.spec.layer}, {start.name}; steps in standard deviations"
             for file_name, drawn in bases.items():
                 _draw(directory / f"{file_name}{suffix}.png", (generator, drawn, start, view), file_name, title)
-        if FLAGS.animate:
+        if FLAGS.animate is not None:
             _animate(directory, generator, found, starts[0][1], view)
     print(f"pictures: {FLAGS.workdir} (rows start from {_described(starts[0][1].name)})")
 
@@ -119,7 +140,7 @@ def _animate(directory, generator, basis, start, view):
     count = min(FLAGS.num_rows, len(basis))
     rows = edited_images.component_rows(generator, basis, start, range(count), sigmas, view)
     for k, frames in enumerate(rows):
-        animations.save_gif(directory / f"component{k:02d}.gif", frames)
+        animations.save(directory / f"component{k:02d}.{FLAGS.animate}", pictures.to_uint8(frames))
 
 
 if __name__ == "__main__":

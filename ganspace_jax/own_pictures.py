@@ -17,14 +17,12 @@ from ganspace_jax.files.picture_files import Pictures
 from ganspace_jax.generators import base, zoo
 from ganspace_jax.generators.base import Generator
 from ganspace_jax.run import Run
-from ganspace_jax.sampling import encoder, inversion, inversion_losses
-from ganspace_jax.sampling.inversion import Inversion
+from ganspace_jax.sampling import encoder, inversion_losses, inverted_batches
 from ganspace_jax.sampling.latent_files import Inputs
 from ganspace_jax.scenes.training import discriminator
 
 FLAGS = flags.FLAGS
 NO_ENCODER = "none"
-BATCH_SIZE = 32
 
 
 def read(generator: Generator) -> Pictures:
@@ -92,10 +90,10 @@ def invert(generator_name: str, generator: Generator, label: Any = None) -> Inpu
     Prints how near the image of each picture comes.
     """
     pictures = read(generator)
-    encode = start(load_encoder(generator_name, generator)[1])
+    found_encoder = load_encoder(generator_name, generator)[1]
     with command_line.progress_bar("inverting") as report:
-        run = Run(batch_size=BATCH_SIZE, report=report)
-        found = inversion.invert(generator, pictures.images, Inversion(), run, label=label, start=encode)
+        settings = {"label": label, "start": found_encoder}
+        found, _ = inverted_batches.invert(generator, pictures.images, run=Run(report=report), **settings)
     for name, psnr, distance in zip(pictures.names, found.psnr, found.distance, strict=True):
         print(f"{name}: found with a PSNR of {psnr:.1f} dB, {distance:.1f} standard deviations from the mean latent")
     return Inputs(found.latents, None, found.label, pictures.names)

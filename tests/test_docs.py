@@ -6,8 +6,10 @@ import pathlib
 import re
 import subprocess
 import sys
+import tomllib
 
 import pytest
+from packaging.requirements import Requirement
 
 import ganspace_jax as gs
 from checkpoints_convert import formats
@@ -22,7 +24,10 @@ SPECS = (  # dataclasses of flags
     "sampling/layers.py",
     "sampling/inversion.py",
     "methods/decomposition.py",
+    "methods/direction_spec.py",
     "measures/wanted_attributes.py",
+    "methods/tangents.py",
+    "methods/trajectories.py",
     "scenes/training/adversarial.py",
 )
 OF_EVERY_COMMAND = {"flagfile", "help", "helpfull", "compilation_cache"}
@@ -58,6 +63,10 @@ def _flags(source: pathlib.Path) -> set[str]:
         name = ast.unparse(call.func)
         if name.startswith("flags.DEFINE_") or name == "shared_flags.define":
             flags |= {argument.value for argument in call.args[: None if name == "shared_flags.define" else 1]}
+        if name == "flags.DEFINE":  # of a parser of its own
+            flags.add(call.args[1].value)
+        if name == "parser.add_argument":  # of a benchmark
+            flags.add(call.args[0].value.removeprefix("--"))
         if name.startswith("shared_flags.define"):
             flags |= {keyword.arg for keyword in call.keywords if keyword.arg != "leave_out"}
         if name == "shared_flags.define_spec":
@@ -165,3 +174,14 @@ def test_the_table_of_layouts_lists_every_format_and_its_options():
     )
     listed = {name: tuple(re.findall(r"`(\w+)`", options)) for name, options in rows}
     assert listed == {one.name: one.options for one in formats.FORMATS}
+
+
+def test_the_requirements_of_the_package_name_packages_only():
+    """setuptools refuses lines of pip, such as -r, and with them the whole package."""
+    dynamic = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]["dynamic"]
+    files = [
+        name for one in (dynamic["dependencies"], *dynamic["optional-dependencies"].values()) for name in one["file"]
+    ]
+    assert len(files) >= 5
+    for line in "".join((ROOT / name).read_text() for name in files).splitlines():
+        assert Requirement(line.partition(" #")[0]).specifier, line

@@ -61,6 +61,42 @@ class Linear(nnx.Module):
         return record("features", pixels).reshape(len(latents), side, side, 1), record.finish()
 
 
+class Classes(Linear):
+    """The toy with the layers as chunks of one truncated z, and a bias per class, as in
+    BigGAN.
+    """
+
+    prior: ClassVar = "truncated_normal"
+    num_classes: ClassVar = 3
+    class_names: ClassVar = ("cube", "cone", "ball")
+
+    def __init__(self, config):
+        super().__init__(config)
+        biases = np.random.default_rng(1).normal(size=(self.num_classes, config.resolution**2))
+        self.class_biases = nnx.Param(jnp.asarray(biases, jnp.float32))
+
+    @property
+    def z_dim(self):
+        """Size of z: all layers together."""
+        return self.config.num_layers * self.config.width
+
+    def map_latents(self, z, label=None):
+        """Returns the chunks of z."""
+        return z.reshape(len(z), *self.latent_shape)
+
+    def __call__(self, latents, *, label=None, **settings):
+        """Returns images and the pixels before the bias of the class."""
+        images, activations = super().__call__(latents, **settings)
+        return images + (label @ self.class_biases[...]).reshape(images.shape), activations
+
+
+def classes():
+    """Returns the toy with classes as a Generator. Its z is smaller than the images, so
+    that only the true class gives an image exactly.
+    """
+    return base.split(Classes(Config(width=2, has_mapping=False)))
+
+
 def linear(**settings):
     """Returns the toy as a Generator."""
     return base.split(Linear(Config(**settings)))

@@ -8,6 +8,7 @@ from experiments.explorer import animating, directions, messages, state
 from experiments.explorer.exporting import Origins
 from experiments.explorer.keeping import Shelf
 from experiments.explorer.rendering import Renderer
+from ganspace_jax.files import animations
 from ganspace_jax.generators import base, zoo
 
 _MAX_PSI = 2.0  # of the page's control, where any truncation is possible
@@ -15,7 +16,6 @@ _MAX_PSI = 2.0  # of the page's control, where any truncation is possible
 
 def describe(renderer: Renderer, origins: Origins, shelf: Shelf, *, can_upload: bool) -> dict[str, Any]:
     """Returns JSON values that describe an explorer. Unknown figures are None."""
-    forms = animating.forms()
     return {
         "generator": _generator(renderer, origins.generator),
         "groups": directions.to_json(renderer.directions),
@@ -25,8 +25,7 @@ def describe(renderer: Renderer, origins: Origins, shelf: Shelf, *, can_upload: 
         "why_latent_only": renderer.why_latent_only,
         "can_centre": True,
         "can_upload": can_upload,
-        "animations": list(forms),
-        "has_ffmpeg": "mp4" in forms,
+        "animations": list(animations.forms()),
         "version": _version(),
         "workdir": origins.workdir.name,
         "limits": {

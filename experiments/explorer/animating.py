@@ -2,6 +2,7 @@
 
 import dataclasses
 import pathlib
+import tempfile
 from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
@@ -109,11 +110,14 @@ def _mixed_start(first: Start, second: Start, share: float) -> Start:
     )
 
 
-def forms() -> tuple[str, ...]:
-    """Returns the forms of animations that this machine can write."""
-    return ("gif",)
+def encoded(images: Sequence[np.ndarray], form: str) -> bytes:
+    """Returns the file of an animation that runs through the pictures [h, w, 3 or 4]
+    and back.
 
-
-def save(path: pathlib.Path, images: Sequence[np.ndarray], form: str) -> None:
-    """Writes an animation that runs through the images [h, w, c] and back."""
-    animations.save_gif(path, np.stack(images))
+    Raises:
+        InputError: if ffmpeg fails.
+    """
+    with tempfile.TemporaryDirectory() as directory:
+        path = pathlib.Path(directory) / f"animation.{form}"
+        animations.save(path, images)
+        return path.read_bytes()

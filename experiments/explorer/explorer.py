@@ -38,7 +38,7 @@ from experiments.explorer.turns import Turns
 from experiments.explorer.uploading import Uploads
 from ganspace_jax import errors
 from ganspace_jax.errors import InputError
-from ganspace_jax.files import pictures
+from ganspace_jax.files import animations, pictures
 
 _MAX_STRIP = 400  # images
 _CELL = 64  # pixels of an image in a strip
@@ -244,8 +244,10 @@ class Explorer:
 
     def _animate(self, request: Request) -> Answer:
         form = messages.choice(request.content.get("form", "gif"), "form", tuple(animating.MIME))
-        if form not in animating.forms():
-            raise InputError(f"animate: {form} is not possible here; {', '.join(animating.forms())} are")
+        if form not in animations.forms():
+            raise InputError(
+                f"animate: {form} needs ffmpeg, which is not installed; {', '.join(animations.forms())} do not"
+            )
         count = messages.integer(request.content.get("frames", 48), "frames", 2, animating.MAX_FRAMES)
         which = messages.integer(request.content.get("which", 0), "which", 0, state.MAX_STARTS - 1)
         height, width = self.renderer.generator.image_size
@@ -267,15 +269,11 @@ class Explorer:
         images = []
         for k, frame in enumerate(frames):
             with self._turns.later():
-                images.append(frame())
+                images.append(pictures.to_uint8(frame()))
             job.report(k + 1, count)
-        with self._files:
-            folder = self.origins.workdir / "animations"
-            folder.mkdir(parents=True, exist_ok=True)
-            path = writing.unused_path(folder, name, (f".{form}",))
-            target = path.with_name(f"{path.name}.{form}")
-            animating.save(target, images, form)
-        return Result(target.name, animating.MIME[form], target.read_bytes())
+        data = animating.encoded(images, form)
+        path = self._write(name, f".{form}", data, "animations")
+        return Result(path.name, animating.MIME[form], data)
 
     def _job(self, request: Request) -> Answer:
         return self.jobs.status(messages.text(request.entry("job"), "job", 40)), b""

@@ -66,6 +66,6 @@ def load(*, num_samples: int = 20_000, seed: int = 0, run: Run = Run()) -> Subje
 def _load(name: str, scorer: Scorer, num_samples: int, seed: int, run: Run) -> Subject:
     generator = zoo.load(name)
     layer, label = (None, None) if generator.has_mapping else ("gen_z", "all")
-    spec = Decomposition(layer, None, label, num_samples, NUM_COMPONENTS, seed)
+    spec = Decomposition(layer, label=label, num_samples=num_samples, num_components=NUM_COMPONENTS, seed=seed)
     found = decomposition.decompose(generator, spec, run)
     return Subject(name, generator, scorer, found, latent_prior.estimate(generator, seed=seed))

@@ -41,6 +41,16 @@ def in_chunks(run: Callable[[Any], Tree], batch: Any, bytes_per_row: int) -> Tre
     return lax.platform_dependent(batch, cpu=one_by_one, default=run)
 
 
+def rows_in_cache(bytes_per_row: int) -> int:
+    """Returns how many rows, at least 1, have a largest activation that fits into a
+    CPU's cache together.
+
+    Args:
+        bytes_per_row: size of the largest activation of one row, in bytes.
+    """
+    return max(1, int(_CACHE_BYTES) // max(1, bytes_per_row))
+
+
 def largest_activation(generator: Generator, last: str | None = None) -> int:
     """Returns the bytes of the largest float32 activation [height, width, c] of one
     sample; 0 if there is none.

@@ -152,4 +152,6 @@ def per_device(tree: Any) -> list[Any]:
 
 
 def _sharding(mesh: Mesh, spec: PartitionSpec) -> NamedSharding:
-    return NamedSharding(mesh, spec)
+    # A program returns arrays on one device as whole ones. For arguments that are
+    # placed otherwise, it would be compiled a second time.
+    return NamedSharding(mesh, WHOLE if mesh.size == 1 else spec)

@@ -1,8 +1,9 @@
 """Moves latents until their images are the wanted ones, by Adam.
 
 One step is one jitted program, and a loop in Python calls it: on a CPU, a loop inside
-the program takes four times as long. Targets, weights and rates are arguments of the
-program, so that it is compiled once for all pictures and both stages.
+the program takes four to six times as long. So a CPU gets small batches, and no chunks
+within a batch. Targets, weights and rates are arguments of the program, so that it is
+compiled once for all pictures and both stages.
 """
 
 import functools
@@ -26,6 +27,7 @@ from ganspace_jax.shapes import Array, Float
 
 WARM_UP = 10  # steps in which the rate grows
 _BUSY_IMAGES = 64  # images per device above which throughput no longer grows
+_BUSY_IMAGES_CPU = 16
 _ADAM = optax.scale_by_adam()
 
 
@@ -118,18 +120,27 @@ def descend(
 
 
 def batch_rows(problem: Problem, count: int, run: Run, mesh: Mesh) -> int:
-    """Returns the images per batch: those of the run, or as many as fit.
+    """Returns the images per batch: those of the run, or as many as are useful and fit.
 
-    A CPU computes a batch in chunks, so that every batch fits.
+    The batches are as equal as possible, so that few rows are computed in vain.
     """
-    if run.batch_size is not None or mesh.devices.flat[0].platform == "cpu":
-        rows = run.batch_size or _BUSY_IMAGES * mesh.size
-    else:
+    rows = run.batch_size or most_rows(problem.generator, mesh)
+    if run.batch_size is None and mesh.devices.flat[0].platform != "cpu":
         memory = batch_size.device_memory(mesh)
         rows = mesh.size * batch_size.rows_that_fit(
-            lambda rows: _compile(problem, rows * mesh.size, mesh), memory, mesh, _BUSY_IMAGES
+            lambda rows: _compile(problem, rows * mesh.size, mesh), memory, mesh, rows // mesh.size
         )
-    return math.ceil(min(count, rows) / mesh.size) * mesh.size
+    return math.ceil(math.ceil(count / math.ceil(count / rows)) / mesh.size) * mesh.size
+
+
+def most_rows(generator: Generator, mesh: Mesh) -> int:
+    """Returns the images per batch, over all devices, that are useful at most.
+
+    On a CPU the largest activation of a batch fits into the cache.
+    """
+    if mesh.devices.flat[0].platform != "cpu":
+        return _BUSY_IMAGES * mesh.size
+    return mesh.size * min(_BUSY_IMAGES_CPU, chunks.rows_in_cache(chunks.largest_activation(generator)))
 
 
 def _compile(problem: Problem, rows: int, mesh: Mesh) -> Any:
@@ -141,7 +152,9 @@ def _compile(problem: Problem, rows: int, mesh: Mesh) -> Any:
     constants = devices.abstract(_constants(problem), mesh)
     images = jax.eval_shape(lambda *x: network(x[0], label=x[1])[0], latents, label)
     wanted = jax.eval_shape(functools.partial(inversion_losses.describe, problem.loss), constants.features, images)
-    batch, state = devices.abstract(((latents, label, wanted), jax.eval_shape(_ADAM.init, latents)), mesh)
+    batch, moment = devices.abstract(((latents, label, wanted), latents), mesh, devices.SPLIT)
+    count = devices.abstract(jax.ShapeDtypeStruct((), jnp.int32), mesh)
+    state = optax.ScaleByAdamState(count, moment, moment)
     return _step.lower(_static(problem), constants, batch, state, (float32(()), np.bool_(True))).compile()
 
 
@@ -153,7 +166,7 @@ def _descend_batch(
     wanted = _describe(problem.loss, problem.features, images)
     loss = jnp.full(len(latents), jnp.nan)
     for stage in stages:
-        state = _ADAM.init(latents)
+        state = _begin(latents, mesh)
         for step in range(stage.num_steps):
             pace = np.float32(_rate(step, stage)), np.bool_(stage.shared)
             latents, state, loss = _step(_static(problem), constants, (latents, label, wanted), state, pace)
@@ -177,27 +190,30 @@ def _rate(step: int, stage: Stage) -> float:
 _describe = jax.jit(inversion_losses.describe, static_argnums=0)
 
 
+def _begin(latents: Array, mesh: Mesh) -> optax.ScaleByAdamState:
+    """Returns Adam's first state, placed as `_step` returns it: a state that is placed
+    otherwise would need a second program.
+    """
+    return optax.ScaleByAdamState(
+        devices.replicate(jnp.zeros((), jnp.int32), mesh),
+        devices.ship_rows(jnp.zeros_like(latents), mesh),
+        devices.ship_rows(jnp.zeros_like(latents), mesh),
+    )
+
+
 @functools.partial(jax.jit, static_argnums=0, donate_argnums=3)
 def _step(static, constants, batch, state, pace):
     (definition, loss_name, chunked), (rate, shared) = static, pace
-    network = base.merge(definition, constants.params)
+    network, (latents, label, wanted) = base.merge(definition, constants.params), batch
 
-    def differentiate(batch):
-        latents, label, wanted = batch
+    def total(latents):
+        loss = _loss(network, loss_name, chunked, constants, latents, label, wanted)
+        return loss.sum(), loss
 
-        def total(latents):
-            loss = _loss(network, loss_name, chunked, constants, latents, label, wanted)
-            return loss.sum(), loss
-
-        return jax.grad(total, has_aux=True)(latents)
-
-    # A batch that is split over several CPU devices must not be cut in another way.
-    generator = Generator(definition, constants.params)
-    largest = chunks.largest_activation(generator) if jax.local_device_count("cpu") == 1 else 0
-    gradient, loss = chunks.in_chunks(differentiate, batch, largest)
+    gradient, loss = jax.grad(total, has_aux=True)(latents)
     gradient = jnp.where(shared, gradient.sum(1, keepdims=True), gradient)
     moves, state = _ADAM.update(gradient, state)
-    latents = jnp.clip(batch[0] - rate * moves, -constants.bound, constants.bound)
+    latents = jnp.clip(latents - rate * moves, -constants.bound, constants.bound)
     return latents, state, loss
 
 

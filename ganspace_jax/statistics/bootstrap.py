@@ -20,6 +20,26 @@ class Interval(NamedTuple):
     high: Float[np.ndarray, "*shape"]
 
 
+class Figure(NamedTuple):
+    """A figure with its 95 % bootstrap interval.
+
+    Attributes:
+        value: the figure.
+        low: lower bound.
+        high: upper bound.
+    """
+
+    value: float
+    low: float
+    high: float
+
+
+def figure(statistic: Callable[[np.ndarray], Any], rows: np.ndarray) -> Figure:
+    """Returns a number that a statistic finds in rows, with its interval."""
+    interval = percentile_interval(statistic, [rows])
+    return Figure(float(statistic(rows)), float(interval.low), float(interval.high))
+
+
 def percentile_interval(
     statistic: Callable[..., Any],
     samples: Sequence[np.ndarray],

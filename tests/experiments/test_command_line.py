@@ -44,19 +44,37 @@ def test_its_flagfile_repeats_therun(workdir, tmp_path):
 
 def test_visualize_draws_components_random_directions_and_animations(workdir, tmp_path):
     result = run(
-        "visualize", f"--components={workdir / 'components.npz'}", "--num_rows=2", "--seeds=1", "--animate",
+        "visualize", f"--components={workdir / 'components.npz'}", "--num_rows=2", "--seeds=1", "--animate=webp",
         f"--named={workdir / 'components.npz'}", f"--workdir={tmp_path}",
     )  # fmt: skip
     assert result.returncode == 0, result.stderr
     names = {p.name for p in tmp_path.iterdir()}
-    assert names >= {"components.png", "components_seed1.png", "random.png", "random_seed1.png", "component00.gif"}
+    assert names >= {"components.png", "components_seed1.png", "random.png", "random_seed1.png", "component00.webp"}
     components, random = (np.asarray(Image.open(tmp_path / f"{n}.png")) for n in ("components", "random"))
     assert components.std() > 10 and not np.array_equal(components[: len(random), -100:], random[:, -100:])
     rows = components[42:-6, -100:-6]  # between the labels of the columns and the margin
     assert len(components) == len(random) + 128 and len(rows) == 256
     np.testing.assert_array_equal(rows[:128], rows[128:])  # the same file is drawn twice
-    with Image.open(tmp_path / "component01.gif") as animation:
-        assert animation.n_frames > 20
+    with Image.open(tmp_path / "component01.webp") as animation:
+        assert animation.n_frames == 48
+    assert "--animate=webp\n" in (tmp_path / "visualize.flags").read_text()
+
+
+def test_an_animation_that_is_not_possible_is_refused_in_one_line(workdir, tmp_path, monkeypatch):
+    command = ["visualize", f"--components={workdir / 'components.npz'}", f"--workdir={tmp_path / 'new'}"]
+    monkeypatch.setenv("PATH", str(tmp_path))
+    for form, told in (("avi", "must be webp, gif or mp4"), ("mp4", "--animate=mp4: ffmpeg is not installed")):
+        result = run(*command, f"--animate={form}")
+        assert result.returncode != 0 and told in result.stderr and not (tmp_path / "new").exists()
+
+
+@pytest.mark.parametrize(("given", "names"), [("--animate=True", ["component00.gif"]), ("--noanimate", [])])
+def test_animate_is_still_a_boolean_flag(workdir, tmp_path, given, names):
+    """Flagfiles of earlier runs have True or False."""
+    command = ["visualize", f"--components={workdir / 'components.npz'}", "--num_rows=1", f"--workdir={tmp_path}"]
+    result = run(*command, given)
+    assert result.returncode == 0, result.stderr
+    assert [one.name for one in tmp_path.iterdir() if one.name.startswith("component0")] == names
 
 
 def test_edit_draws_strips(workdir, tmp_path):

@@ -89,7 +89,9 @@ def test_the_steps_start_at_the_encoder_and_improve_on_it(folder, inverted, tmp_
 
 
 def test_a_stopped_run_continues_bit_for_bit(folder, inverted, tmp_path, monkeypatch):
-    """The second of two batches is stopped; the first is not computed again."""
+    """The second of two batches is stopped; the first is not computed again. The last
+    picture fills the second batch.
+    """
     command = ("invert", f"--images={folder}", *FEW, "--batch_size=2", f"--workdir={tmp_path / 'own'}")
     original, counts = inversion.invert, []
 
@@ -105,9 +107,9 @@ def test_a_stopped_run_continues_bit_for_bit(folder, inverted, tmp_path, monkeyp
     assert stopped.stderr.splitlines()[-1].startswith("stopped; 2 of 3 pictures are saved in")
     assert [path.name for path in (tmp_path / "own").iterdir()] == ["state"]
     other = run(*command, "--num_steps=7")
-    assert other.returncode == 1 and "--num_steps" in other.stderr and counts == [2, 1]
+    assert other.returncode == 1 and "--num_steps" in other.stderr and counts == [2, 2]
     again = run(*command)
-    assert again.returncode == 0 and counts == [2, 1, 1], again.stderr
+    assert again.returncode == 0 and counts == [2, 2, 2], again.stderr
     for key, array in _arrays(inverted[0]).items():
         np.testing.assert_array_equal(_arrays(tmp_path / "own")[key], array)
     assert not (tmp_path / "own" / "state").exists()

@@ -62,6 +62,8 @@ function build(app, el, keyTarget, messages) {
   const end = new AbortController();
   const { signal } = end;
   keyTarget.addEventListener("keydown", onkey, { signal });
+  // Otherwise a notebook takes keys of a focused slider, such as the arrows.
+  if (keyTarget === el) el.addEventListener("keydown", (event) => event.stopPropagation(), { signal });
   el.addEventListener("pointerdown", hold, { signal });
   for (const name of ["pointerup", "pointercancel"]) document.addEventListener(name, release, { signal });
   signal.addEventListener("abort", shown.end);

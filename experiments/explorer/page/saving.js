@@ -34,7 +34,9 @@ function animation(app, subject) {
   const text = element("output");
   const hint = element("p", { class: "note" });
   const image = element("img", { alt: "The animation", class: "preview", hidden: true });
+  const video = element("video", { "aria-label": "The animation", class: "preview", hidden: true, autoplay: true, controls: true, loop: true });
   let isCancelled = false;
+  let shown = "";
   const walk = () => app.view.walk.map((name) => app.kept.find((entry) => entry.name === name)?.state).filter(Boolean);
   const make = async () => {
     isCancelled = false;
@@ -45,7 +47,7 @@ function animation(app, subject) {
       const { content } = await app.ask("animate", fields);
       const tell = ({ done, total }) => {
         Object.assign(bar, { max: total, value: done });
-        setText(text, `${done} of ${total} pictures`);
+        setText(text, done < total ? `${done} of ${total} pictures` : "writing the file");
         return !isCancelled;
       };
       if (await follow(app.ask, content.job, tell)) await fetched(content.job);
@@ -57,9 +59,13 @@ function animation(app, subject) {
   const fetched = async (job) => {
     const { content, bytes } = await app.ask("fetch", { job });
     download(bytes, content.filename, content.mime);
-    URL.revokeObjectURL(image.src);
-    image.hidden = !content.mime.startsWith("image/");
-    if (!image.hidden) image.src = URL.createObjectURL(new Blob([bytes], { type: content.mime }));
+    URL.revokeObjectURL(shown);
+    shown = URL.createObjectURL(new Blob([bytes], { type: content.mime }));
+    for (const [node, kind] of [[image, "image/"], [video, "video/"]]) {
+      node.hidden = !content.mime.startsWith(kind);
+      if (node.hidden) node.removeAttribute("src");
+      else node.src = shown;
+    }
     app.say(`${content.filename} was made; it is also in ${app.about.workdir}.`);
   };
   const start = button("Animate", make);
@@ -79,7 +85,7 @@ function animation(app, subject) {
   };
   progress.hidden = true;
   const line = element("div", { class: "line" }, labelled("Animate", what), labelled("as", form), labelled("Frames", frames), start);
-  return { element: element("div", { class: "group" }, line, hint, progress, image), update };
+  return { element: element("div", { class: "group" }, line, hint, progress, image, video), update };
 }
 
 /** Returns {element, update} of the exports of what is shown, or of a kept entry. */

@@ -11,6 +11,7 @@ from PIL import Image
 from experiments.explorer import animating, state
 from experiments.explorer.state import Move
 from ganspace_jax.errors import InputError
+from ganspace_jax.files import animations
 
 MOVE = Move("components", 1, (0, 4), 1.0)
 FIRST = state.read({"psi": 0.5, "edits": [{"group": "components", "number": 0, "sigma": 2}]})
@@ -62,7 +63,7 @@ def test_other_controls_jump_halfway(page):
     np.testing.assert_allclose(frames, [first, first, second, second, second], atol=1e-4)
 
 
-@pytest.mark.parametrize("form", animating.forms())
+@pytest.mark.parametrize("form", animations.forms())
 @pytest.mark.parametrize("what", ["of", "walk"])
 def test_an_animation_is_made_and_fetched(page, what, form):
     entries = {"of": state.move_to_json(MOVE), "state": {}} if what == "of" else {"walk": [state.to_json(FIRST), {}]}
@@ -72,7 +73,15 @@ def test_an_animation_is_made_and_fetched(page, what, form):
     assert answer["mime"] == animating.MIME[form]
     assert (page.explorer.origins.workdir / "animations" / answer["filename"]).read_bytes() == data
     if form != "mp4":
-        assert Image.open(io.BytesIO(data)).n_frames > 2
+        assert Image.open(io.BytesIO(data)).n_frames == 8
+
+
+def test_mp4_without_ffmpeg_is_refused_at_once(page, monkeypatch):
+    monkeypatch.setenv("PATH", "")
+    given = {"state": {}, "of": {"group": "components", "number": 1}}
+    answer = page.ask("animate", form="mp4", **given)[0]
+    assert answer["error"] == "animate: mp4 needs ffmpeg, which is not installed; webp, gif do not"
+    assert page("about")[0]["animations"] == ["webp", "gif"]
 
 
 @pytest.mark.parametrize(

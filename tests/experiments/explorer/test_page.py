@@ -36,6 +36,14 @@ PIXELS = """which => {
     const canvas = document.querySelectorAll('.pictures canvas')[which];
     return [canvas.width, ...canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height).data];
 }"""
+WIDGET = """async () => {
+    const [explorer, { httpModel }] = await Promise.all(
+        ['explorer.js', 'http_model.js'].map(name => import(new URL(name, document.baseURI))));
+    const el = document.body.appendChild(document.createElement('div'));
+    await explorer.default.render({ model: httpModel(new URL('api/message', document.baseURI)), el });
+    window.seen = [];
+    document.addEventListener('keydown', event => window.seen.push(event.key));
+}"""
 MOVE = """([number, values]) => {
     const bar = document.querySelector(`[data-number='${number}'] input[type=range]`);
     for (const value of values) {
@@ -286,6 +294,22 @@ def test_everything_is_reached_by_keyboard(tab, explorer):
         "!node.textContent.trim() && !node.ariaLabel && !node.labels?.length).map(node => node.outerHTML)"
     )
     assert not unnamed
+
+
+def test_keys_in_a_notebook_stay_in_the_widget(tab):
+    """A notebook moves its own focus with the arrows, and cuts cells with X."""
+    page = tab()
+    page.evaluate(WIDGET)
+    own, widget = (slider(page.locator(".explorer").nth(k), 0) for k in range(2))
+    for bar, keys in ((widget, []), (own, ["ArrowRight"])):
+        bar.focus()
+        page.keyboard.press("ArrowRight")
+        assert bar.input_value() == "0.1"
+        assert page.evaluate("window.seen") == keys
+    widget.focus()
+    page.keyboard.press("x")
+    assert (widget.input_value(), own.input_value()) == ("0", "0.1")
+    settled(page)
 
 
 def test_rows_of_pictures_open_their_slider(tab):

@@ -7,23 +7,28 @@ r"""Opens a page on which a person moves the sliders of directions.
 Prints a link when all is ready; Ctrl-C ends the program. Without --components, the
 generator is decomposed first, once, into workdir/components. Further --components, such
 as boundaries or edits of the original's viewer (.pkl), become sliders beside those of
-the first file. --latents=FILE adds own pictures, as experiments.generate reads them.
+the first file.
+
+Own pictures stand beside seeds and the mean latent. --images=me.png,photos finds their
+latents before the page opens, as experiments.invert does, and the page takes more of
+them. --latents=FILE adds latents that were found before.
 
 All that is kept, saved or exported is in workdir. The page opens on this machine only,
 also through an SSH tunnel. With --host of another address, or --token, the link
 contains a random token, and only who has the link can use the page.
 """
 
+import itertools
 import pathlib
 
 from absl import flags
 
-from experiments.explorer import directions, keeping, scoring, sources, writing
+from experiments.explorer import directions, inverting, keeping, scoring, sources, writing
 from experiments.explorer.explorer import Explorer
 from experiments.explorer.exporting import Origins
 from experiments.explorer.keeping import Shelf
 from experiments.explorer.rendering import Renderer
-from ganspace_jax import command_line, shared_flags
+from ganspace_jax import command_line, own_pictures, shared_flags
 from ganspace_jax.command_line import Stopped
 from ganspace_jax.directions import components as components_file
 from ganspace_jax.directions import edited_images, foreign_files
@@ -39,7 +44,7 @@ shared_flags.define("generator")
 flags.DEFINE_multi_string(
     "components", [], "File of directions, of experiments.decompose or of another program. Repeat the flag for several."
 )
-shared_flags.define("latent_space", "latents", "label")
+shared_flags.define("latent_space", "latents", "images", "encoder", "label")
 flags.DEFINE_string(
     "scorer", None, "Reader of the images, which tells what directions change; none; by default the probe for scenes."
 )
@@ -89,13 +94,8 @@ def _explorer(workdir):
     name, generator = command_line.load_generator(files[0][1])
     kept, sentences = keeping.read_folder(workdir / "kept")
     found = _with_moves(name, generator, _directions(name, generator, files, kept))
-    own = {}
-    if FLAGS.latents is not None:
-        own = {
-            start.name: start
-            for start in edited_images.starts_of_file(command_line.load_latents(generator, files[0][1]))
-        }
-    renderer = Renderer(generator, found, own)
+    invert = _inverter(name, generator, files[0][1])
+    renderer = Renderer(generator, found, _own(name, generator, files[0][1]))
     placed = []
     for one in kept:
         try:
@@ -105,7 +105,33 @@ def _explorer(workdir):
     for sentence in sentences:
         print(f"note: {workdir / 'kept'}: {sentence}")
     origins = Origins(name, str(paths[0]), FLAGS.latent_space, workdir)
-    return Explorer(renderer, origins, Shelf(workdir / "kept", placed))
+    return Explorer(renderer, origins, Shelf(workdir / "kept", placed), invert)
+
+
+def _inverter(name, generator, components):
+    """Returns the function that inverts uploaded pictures; None if the directions
+    cannot move them.
+    """
+    try:
+        edited_images.check_layer_latents(components, generator)
+    except InputError:
+        if FLAGS.images:
+            raise
+        return None
+    encode = own_pictures.start(own_pictures.load_encoder(name, generator)[1])
+    return inverting.inverter(generator, encode, FLAGS.label)
+
+
+def _own(name, generator, components):
+    """Returns the own pictures of --images and --latents by name."""
+    inputs = [own_pictures.invert(name, generator, FLAGS.label)] if FLAGS.images else []
+    if FLAGS.latents is not None:
+        inputs.append(command_line.load_latents(generator, components))
+    own = {}
+    for start in itertools.chain.from_iterable(map(edited_images.starts_of_file, inputs)):
+        unique = writing.unique(start.name, {one.lower() for one in own}, " ")
+        own[unique] = start._replace(name=unique)
+    return own
 
 
 def _directions(name, generator, files, kept):

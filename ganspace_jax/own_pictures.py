@@ -4,6 +4,7 @@ A note is printed for each kind of picture. A bad picture is named on standard e
 and the other pictures are finished.
 """
 
+import functools
 import sys
 from typing import Any
 
@@ -61,6 +62,11 @@ def load_encoder(generator_name: str, generator: Generator) -> tuple[str, encode
     if not directory.is_dir():
         return NO_ENCODER, None
     return str(directory), encoder.load(directory, generator)
+
+
+def start(found: encoder.Encoder | None) -> Any:
+    """Returns the start of an inversion: the encoder's function; None without one."""
+    return None if found is None else functools.partial(encoder.encode, found)
 
 
 def features(generator_name: str, loss: str) -> Any:

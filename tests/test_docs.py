@@ -24,6 +24,7 @@ SPECS = (  # dataclasses of flags
     "sampling/layers.py",
     "sampling/inversion.py",
     "methods/decomposition.py",
+    "methods/direction_spec.py",
     "measures/wanted_attributes.py",
     "methods/tangents.py",
     "methods/trajectories.py",

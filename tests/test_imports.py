@@ -100,10 +100,12 @@ RESERVED = (
 )
 ONLY_IN_DIRECTIONS = ("ganspace_jax.generators", "ganspace_jax.sampling")
 LAYER_SPEC = "ganspace_jax.sampling.layers.LayerSpec"
-# Methods, and measures, do not import one another; these they share. wanted_attributes
-# puts measures together.
+# Methods, and measures, do not import one another; these they share. finding puts
+# methods together, wanted_attributes measures.
 INDEPENDENT = {
-    "ganspace_jax.methods": ("ganspace_jax.methods.estimators", "ganspace_jax.methods.image_transforms"),
+    "ganspace_jax.methods": tuple(
+        f"ganspace_jax.methods.{name}" for name in ("estimators", "image_transforms", "direction_spec", "finding")
+    ),
     "ganspace_jax.measures": tuple(
         f"ganspace_jax.measures.{name}" for name in ("answers", "scorers", "purity", "wanted_attributes")
     ),

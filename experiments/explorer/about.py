@@ -4,7 +4,7 @@ import importlib.metadata
 import pathlib
 from typing import Any
 
-from experiments.explorer import animating, directions, state
+from experiments.explorer import animating, directions, messages, state
 from experiments.explorer.exporting import Origins
 from experiments.explorer.keeping import Shelf
 from experiments.explorer.rendering import Renderer
@@ -28,7 +28,12 @@ def describe(renderer: Renderer, origins: Origins, shelf: Shelf, *, can_upload: 
         "animations": list(animations.forms()),
         "version": _version(),
         "workdir": origins.workdir.name,
-        "limits": {"starts": state.MAX_STARTS, "edits": state.MAX_EDITS, "frames": animating.MAX_FRAMES},
+        "limits": {
+            "starts": state.MAX_STARTS,
+            "edits": state.MAX_EDITS,
+            "frames": animating.MAX_FRAMES,
+            "upload": messages.MAX_BYTES - messages.MAX_LINE,
+        },
     }
 
 

@@ -11,7 +11,7 @@ together. The means of centred edits are those of the first file.
 """
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -20,9 +20,10 @@ from experiments.explorer import messages, sources
 from experiments.explorer.sources import Source
 from experiments.explorer.state import Move
 from ganspace_jax import errors
-from ganspace_jax.directions import edited_images
+from ganspace_jax.directions import edited_images, named_directions, readouts
 from ganspace_jax.directions.components import Components
 from ganspace_jax.directions.edits import ALL, Edit
+from ganspace_jax.directions.named_directions import NamedDirection
 from ganspace_jax.errors import InputError
 from ganspace_jax.generators.base import Generator
 
@@ -42,6 +43,7 @@ class Slider(NamedTuple):
         note: sentence about the direction.
         moves_activation: whether the direction is known in the activation of the first
             file's layer.
+        has_name: whether a file or a person named the direction.
     """
 
     name: str
@@ -51,6 +53,7 @@ class Slider(NamedTuple):
     moves: tuple[str, ...] = ()
     note: str = ""
     moves_activation: bool = True
+    has_name: bool = False
 
 
 class Group(NamedTuple):
@@ -72,8 +75,8 @@ class Directions:
     """All groups of sliders.
 
     Attributes:
-        components: the rows of all groups. Its spec, source and means are those of the
-            first file.
+        components: the rows of all groups, each with a name that an edit can contain.
+            Its spec, source and means are those of the first file.
         groups: the groups in the page's order.
     """
 
@@ -94,19 +97,34 @@ class Directions:
             raise InputError(f"{group} {number}: there is none; they go from 0 to {len(sliders) - 1}")
         return sliders[number]
 
+    def has_names(self, rows: Collection[int]) -> bool:
+        """Returns whether one of the rows has the name that a file or a person gave."""
+        return any(one.has_name and one.row in rows for group in self.groups for one in group.sliders)
+
+    def rows(self, rows: Sequence[int]) -> Components:
+        """Returns the components of these rows alone, with their names if one of them
+        has a name.
+        """
+        found = sources.only(self.components, rows)
+        if not self.has_names(rows):
+            return found
+        return dataclasses.replace(found, named=_distinct([self.components.named[row] for row in rows]))
+
     def edits(self, moves: Sequence[Move], mode: str) -> list[Edit]:
         """Returns the edits of sliders, along rows of `components`.
 
         Raises:
-            InputError: if there is no such slider, or if it has no activation in the
-                mode "activation".
+            InputError: if there is no such slider, if its direction sets no value, or
+                if it has no activation in the mode "activation".
         """
         found = []
         for move in moves:
             slider = self.slider(move.group, move.number)
             if mode == "activation" and not slider.moves_activation:
                 raise InputError(f"{slider.name}: its direction in the activation is unknown; use the mode latent")
-            found.append(Edit(slider.row, move.layers or ALL, move.sigma))
+            if mode == "activation" and move.value is not None:
+                raise InputError(f"{slider.name}: a value is set by moving latents; use the mode latent")
+            found.append(Edit(slider.row, move.layers or ALL, move.sigma, move.value))
         return found
 
 
@@ -119,10 +137,13 @@ def combine(given: Sequence[Source], generator: Generator) -> Directions:
     main = given[0].components
     has_layers = any(source.components.latent_components.ndim == 3 for source in given)
     fitted = [_fitted(source, main, generator, has_layers) for source in given]
-    components, keys, sliders, row = sources.joined(fitted), {}, {}, 0
+    components, keys, sliders, row, named = sources.joined(fitted), {}, {}, 0, []
     for source, found in zip(given, fitted, strict=True):
         keys.setdefault(source.key, source.title)
         is_known = _knows_activation(source.components, main)
+        own = source.components.named or tuple(map(NamedDirection, source.names))
+        named += [one._replace(layers=None) if one.read is None else one for one in own]
+        has_name = source.key != sources.RANDOM and bool(source.components.named or source.are_names)
         for k, name in enumerate(source.names):
             sliders.setdefault(source.key, []).append(
                 Slider(
@@ -131,10 +152,20 @@ def combine(given: Sequence[Source], generator: Generator) -> Directions:
                     reach=source.reaches[k] if source.reaches else _RANGE,
                     note=source.notes[k] if source.notes else "",
                     moves_activation=is_known,
+                    has_name=has_name,
                 )
             )  # fmt: skip
         row += len(found)
+    components = dataclasses.replace(components, named=_distinct(named))
     return Directions(components, tuple(Group(key, title, tuple(sliders[key])) for key, title in keys.items()))
+
+
+def _distinct(named: Sequence[NamedDirection]) -> tuple[NamedDirection, ...]:
+    """Returns named directions under names that an edit can contain, all different."""
+    names: list[str] = []
+    for one in named:
+        names.append(named_directions.identifier(one.name, names))
+    return tuple(one._replace(name=name) for one, name in zip(named, names, strict=True))
 
 
 def _knows_activation(components: Components, main: Components) -> bool:
@@ -217,4 +248,13 @@ def _slider_to_json(number: int, slider: Slider, components: Components) -> dict
         "moves": list(slider.moves),
         "note": slider.note,
         "moves_activation": slider.moves_activation,
+        "value": _value_to_json(slider.row, components),
     }
+
+
+def _value_to_json(row: int, components: Components) -> dict[str, Any] | None:
+    """Returns range and unit of the value that a direction sets; None without one."""
+    if not readouts.has_curve(components, row):
+        return None
+    low, high = readouts.reach(components, row)
+    return {"range": [low, high], "unit": components.named[row].unit} if low < high else None

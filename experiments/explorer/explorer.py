@@ -22,12 +22,12 @@ from experiments.explorer import (
     exporting,
     keeping,
     messages,
-    sources,
     state,
     turns,
     writing,
 )
 from experiments.explorer.exporting import Origins
+from experiments.explorer.inverting import Invert
 from experiments.explorer.jobs import Job, Jobs, Result
 from experiments.explorer.keeping import Shelf
 from experiments.explorer.messages import MessageError
@@ -35,7 +35,7 @@ from experiments.explorer.rendering import Renderer
 from experiments.explorer.request import Gone, Request
 from experiments.explorer.state import Move, State
 from experiments.explorer.turns import Turns
-from experiments.explorer.uploading import Invert, Uploads
+from experiments.explorer.uploading import Uploads
 from ganspace_jax import errors
 from ganspace_jax.errors import InputError
 from ganspace_jax.files import animations, pictures
@@ -60,8 +60,8 @@ class Explorer:
 
     def __init__(self, renderer: Renderer, origins: Origins, shelf: Shelf, invert: Invert | None = None):
         self.renderer, self.origins, self.shelf, self.jobs = renderer, origins, shelf, Jobs()
-        self.uploads = Uploads(renderer, origins.workdir / "uploads", invert)
         self._turns = Turns()
+        self.uploads = Uploads(renderer, origins.workdir / "uploads", self._turns, invert)
         self._files = threading.Lock()
         self._answers: dict[str, Callable[[Request], Answer]] = {
             "about": self._about,
@@ -157,7 +157,8 @@ class Explorer:
         come between two of them.
         """
         layers = self.renderer.directions.slider(move.group, move.number).layers or move.layers
-        frames = animating.swept(self.renderer, wanted, which, dataclasses.replace(move, layers=layers), columns)
+        wanted, move = state.with_step(wanted, move), dataclasses.replace(move, layers=layers)
+        frames = animating.swept(self.renderer, wanted, which, move, columns)
         cells = []
         for frame in frames:
             with self._turn(request):
@@ -168,7 +169,7 @@ class Explorer:
         content = request.content
         if "direction" in content:
             given = messages.entries(
-                content["direction"], "direction", ("name", "note", "group", "number", "layers", "sigma")
+                content["direction"], "direction", ("name", "note", "group", "number", "layers", "sigma", "value")
             )
             move = {name: value for name, value in given.items() if name not in ("name", "note")}
             kept = keeping.read_entries(
@@ -179,8 +180,7 @@ class Explorer:
             kept = keeping.read_entries({name: content[name] for name in names if name in content})
         rows = [edit.index for edit in self.renderer.directions.edits(kept.moves, "latent")]
         if rows:
-            found = self.renderer.directions.components
-            kept = dataclasses.replace(kept, rows=sources.only(found, rows))
+            kept = dataclasses.replace(kept, rows=self.renderer.directions.rows(rows))
         name = self.shelf.keep(kept)
         return {"name": name, "kept": self.shelf.list()}, b""
 
@@ -194,8 +194,9 @@ class Explorer:
     def _export(self, request: Request) -> Answer:
         form = messages.choice(request.entry("form"), "form", exporting.FORMS)
         wanted, name = self._named_state(request)
+        is_direction = "kept" in request.content and self.shelf.find(name).direction is not None
         with self._files:
-            made = exporting.export(self.renderer, self.origins, wanted, form, name)
+            made = exporting.export(self.renderer, self.origins, wanted, form, name, is_direction=is_direction)
         text = {} if made.text is None else {"text": made.text}
         return {"filename": made.path.name, "path": str(made.path), **text}, made.data
 
@@ -203,7 +204,7 @@ class Explorer:
         """Returns the state in a message, or the kept one that it names, and a name."""
         if "kept" not in request.content:
             name = messages.text(request.content.get("name", ""), "name", state.MAX_NAME)
-            return request.state(), name or "picture"
+            return request.state(), name
         kept = self.shelf.find(messages.text(request.content["kept"], "kept"))
         return kept.state or State(edits=kept.moves), kept.name
 
@@ -220,7 +221,7 @@ class Explorer:
         pixels = pictures.grid(np.stack(images), len(images))
         scale = max(1, math.ceil(_SMALLEST / images[0].shape[1])) if form == "strip" else 1
         file = encoding.encode(pictures.enlarged(pixels, scale))
-        path = self._write(name, ".png", file.data, "pictures")
+        path = self._write(name or "picture", ".png", file.data, "pictures")
         return {"filename": path.name, "mime": file.mime}, file.data
 
     def _strip_images(self, request: Request, wanted: State) -> list[np.ndarray]:
@@ -228,7 +229,7 @@ class Explorer:
         move = state.read_move(request.entry("of"))
         columns = messages.integer(request.content.get("columns", 7), "columns", 2, 15)
         images = []
-        for frame in animating.swept(self.renderer, wanted, 0, move, columns):
+        for frame in animating.swept(self.renderer, state.with_step(wanted, move), 0, move, columns):
             with self._turn(request):
                 images.append(frame())
         return images
@@ -254,12 +255,12 @@ class Explorer:
             most = animating.MAX_PIXELS // (height * width)
             raise InputError(f"animate: at most {most} frames of {width} x {height} pixels")
         if "walk" in request.content:
-            states = messages.items(request.content["walk"], "walk", 50, state.read)
+            states = messages.items(request.content["walk"], "walk", 50, state.read_steps)
             frames, name = animating.walked(self.renderer, states, which, count), "walk"
         else:
             wanted, move = request.state(), state.read_move(request.entry("of"))
             name = self.renderer.directions.slider(move.group, move.number).name
-            frames = animating.swept(self.renderer, wanted, which, move, count)
+            frames = animating.swept(self.renderer, state.with_step(wanted, move), which, move, count)
         return {"job": self.jobs.start(lambda job: self._animation(job, frames, count, form, name))}, b""
 
     def _animation(self, job: Job, frames: Iterator[animating.Frame], count: int, form: str, name: str) -> Result:

@@ -21,6 +21,7 @@ from ganspace_jax.directions import edits, foreign_files
 from ganspace_jax.directions.components import Components
 from ganspace_jax.directions.edited_images import Start
 from ganspace_jax.directions.edits import ALL, Edit
+from ganspace_jax.directions.named_directions import NamedDirection, identifier
 from ganspace_jax.errors import InputError
 
 FORMS = ("pkl", "edit", "flags", "components")
@@ -61,14 +62,24 @@ class Exported(NamedTuple):
     text: str | None = None
 
 
-def export(renderer: Renderer, origins: Origins, state: State, form: str, name: str) -> Exported:
+def export(
+    renderer: Renderer, origins: Origins, state: State, form: str, name: str, *, is_direction: bool = False
+) -> Exported:
     """Writes a state in one of the FORMS into the work directory.
+
+    Args:
+        renderer: maker of the pictures.
+        origins: where the explorer's files come from.
+        state: the state.
+        form: one of FORMS.
+        name: name of the file.
+        is_direction: whether the state has one edit, whose direction has this name.
 
     Raises:
         InputError: if the state does not fit, or cannot be written in this form.
     """
     chosen = _checked_edits(renderer, state)
-    path = writing.unused_path(origins.folder, name, (".txt", ".flags", ".npz", ".pkl", "_latents.npz"))
+    path = writing.unused_path(origins.folder, name or "picture", (".txt", ".flags", ".npz", ".pkl", "_latents.npz"))
     if form == "flags":
         return _export_flags(renderer, origins, state, path)
     if not chosen:
@@ -78,6 +89,9 @@ def export(renderer: Renderer, origins: Origins, state: State, form: str, name: 
     file, moved = _components(renderer, origins, state, path)
     if form == "components":
         _, rows = _own_rows(renderer, state)
+        if is_direction:
+            one = rows.named[0] if rows.named else NamedDirection(name)
+            rows = dataclasses.replace(rows, named=(one._replace(name=identifier(name)),))
         return _written(path, ".npz", writing.components_bytes(rows, origins.folder))
     lines = [*(f'--edit="{edit}"' for edit in moved), f"--components={file}"]
     return _written_text(path, ".txt", lines)
@@ -108,7 +122,12 @@ def _own_rows(renderer: Renderer, state: State) -> tuple[list[Edit], Components]
     chosen = renderer.edits(state)
     rows = list(dict.fromkeys(edit.index for edit in chosen))
     moved = [dataclasses.replace(edit, component=rows.index(edit.index)) for edit in chosen]
-    return moved, sources.only(renderer.directions.components, rows)
+    return moved, renderer.directions.rows(rows)
+
+
+def _by_name(chosen: Sequence[Edit], rows: Components) -> list[Edit]:
+    """Returns edits that name their directions, if these have names."""
+    return [dataclasses.replace(edit, component=rows.named[edit.index].name) if rows.named else edit for edit in chosen]
 
 
 def _components(renderer: Renderer, origins: Origins, state: State, path: pathlib.Path) -> tuple[str, list[Edit]]:
@@ -119,10 +138,12 @@ def _components(renderer: Renderer, origins: Origins, state: State, path: pathli
     """
     is_main = all(move.group == sources.MAIN for move in state.edits)
     if is_main and origins.latent_space is None:
-        return origins.components, renderer.edits(state)
+        chosen, found = renderer.edits(state), renderer.directions
+        has_names = found.has_names([edit.index for edit in chosen])
+        return origins.components, _by_name(chosen, found.components) if has_names else chosen
     moved, rows = _own_rows(renderer, state)
     written = _written(path, ".npz", writing.components_bytes(rows, origins.folder))
-    return str(written.path), moved
+    return str(written.path), _by_name(moved, rows)
 
 
 def _export_flags(renderer: Renderer, origins: Origins, state: State, path: pathlib.Path) -> Exported:
@@ -191,13 +212,16 @@ def _pkl(renderer: Renderer, origins: Origins, state: State, chosen: Sequence[Ed
         if not np.array_equal(direction, np.broadcast_to(direction[:1], direction.shape)):
             raise InputError("export: a .pkl holds one direction for all layers; this one differs by layer")
         source = dataclasses.replace(source, latent_components=source.latent_components[:, 0])
+    if edit.value is not None:
+        raise InputError("export: a .pkl holds a step; the state sets a value, by another step in each picture")
     slider = next(one for group in renderer.directions.groups for one in group.sliders if one.row == edit.index)
     if not slider.moves_activation:
         source = dataclasses.replace(
             source, activation_components=source.latent_components, activation_stdevs=source.latent_stdevs
         )
     exported = foreign_files.export(
-        source, edit, name=name, num_layers=renderer.generator.latent_shape[0], truncation=state.psi,
+        source, edit, name=name or (slider.name if slider.has_name else "picture"),
+        num_layers=renderer.generator.latent_shape[0], truncation=state.psi,
         seed=next((origin.seed for origin in state.starts if origin.seed is not None), 0),
     )  # fmt: skip
     return foreign_files.edit_bytes(exported)

@@ -124,8 +124,9 @@ def unknown_sources(kept: Iterable[Kept], found: Directions) -> list[Source]:
         for k in range(0 if one.rows is None else len(one.rows)):
             if one.rows is not None and _find(one.rows, k, found) is None:
                 rows = sources.only(one.rows, [k])
+                rows = dataclasses.replace(rows, named=one.rows.named[k : k + 1])
                 unknown[_content(one.rows, k)] = Source(
-                    sources.KEPT, "Kept directions", rows, (one.name,), notes=(one.note,)
+                    sources.KEPT, "Kept directions", rows, (one.name,), notes=(one.note,), are_names=True
                 )
     return list(unknown.values())
 

@@ -12,15 +12,16 @@ from collections.abc import Callable, Iterator
 from typing import cast
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from experiments.explorer.directions import Directions
-from experiments.explorer.state import Move, Origin, State
+from experiments.explorer.state import MAX_EDITS, Move, Origin, State
 from ganspace_jax import errors
-from ganspace_jax.directions import edited_images
+from ganspace_jax.directions import array_moves, edited_images, readouts
 from ganspace_jax.directions.components import Components
 from ganspace_jax.directions.edited_images import Mode, Start, View
-from ganspace_jax.directions.edits import Edit
+from ganspace_jax.directions.edits import Edit, activation_offset
 from ganspace_jax.errors import InputError
 from ganspace_jax.files import pictures
 from ganspace_jax.generators import base, synthesis
@@ -178,7 +179,36 @@ class Renderer:
         states = list(self._states_of_programs())
         for state in states:
             self.image(state)
+        for mode in self.modes:
+            for count in array_moves.sizes(MAX_EDITS):
+                self._move_only(State(edits=states[0].edits[:1] * count, mode=mode))
+        self._compile_values()
         self.sketch = self._chosen_sketch(states[0])
+
+    def _move_only(self, state: State) -> None:
+        """Runs the edits of a state, and those of a centred state, without images."""
+        edits, components = self.edits(state), self.components(state)
+        for centred in (False, True):
+            if state.mode == "latent":
+                view = self.view(dataclasses.replace(state, centred=centred))
+                start = self.start(state.starts[0], view.synthesis)
+                edited_images.move(self.generator, components, start, edits, view)
+            else:
+                before = jnp.zeros((1, *components.activation_components.shape[1:])) if centred else None
+                activation_offset(components, edits, before)
+
+    def _compile_values(self) -> None:
+        """Compiles the programs that set values, as many as there are at once."""
+        components = self._components["latent"]
+        count = sum(readouts.has_curve(components, row) for row in range(len(components)))
+        num_layers, width = self.generator.latent_shape
+        if components.spec.latent_space != self.generator.latent_space:
+            width = self.generator.z_dim
+        zeros = functools.partial(np.zeros, dtype=np.float32)
+        for rows in array_moves.sizes(min(count, MAX_EDITS)) if count else ():
+            dense = zeros((rows, num_layers, width))
+            settings = array_moves.Settings(dense, zeros(rows), zeros((rows, rows)), dense)
+            array_moves.set_coordinates(jnp.zeros((1, num_layers, width)), jnp.zeros((num_layers, width)), settings)
 
     def _chosen_sketch(self, state: State) -> str | None:
         """Returns the largest smaller image that is quick enough; None without one, and

@@ -9,6 +9,7 @@ import numpy as np
 
 from ganspace_jax.directions import edits, published_edits, random_directions
 from ganspace_jax.directions.components import Components
+from ganspace_jax.directions.named_directions import NamedDirection
 from ganspace_jax.generators import zoo
 from ganspace_jax.generators.base import Generator
 
@@ -31,6 +32,7 @@ class Source(NamedTuple):
         layers: layers of each direction; an empty tuple stands for all layers.
         reaches: largest step of each slider; an empty tuple stands for 3.
         notes: a sentence about each direction; an empty tuple stands for none.
+        are_names: whether the names are those of a file or a person, and no numbers.
     """
 
     key: str
@@ -40,6 +42,7 @@ class Source(NamedTuple):
     layers: tuple[tuple[int, int] | None, ...] = ()
     reaches: tuple[float, ...] = ()
     notes: tuple[str, ...] = ()
+    are_names: bool = False
 
 
 def main_source(components: Components, title: str) -> Source:
@@ -77,7 +80,12 @@ def file_sources(files: Sequence[tuple[str, Components]]) -> list[Source]:
         rows = joined([found for _, found in single])
         names = tuple(found.named[0].name if found.named else pathlib.Path(path).stem for path, found in single)
         layers = tuple(found.named[0].layers if found.named else None for _, found in single)
-        sources.append(Source(NAMED, "Named directions", rows, names, layers))
+        if any(found.named for _, found in single):
+            known = [
+                found.named[0] if found.named else NamedDirection(pathlib.Path(path).stem) for path, found in single
+            ]
+            rows = dataclasses.replace(rows, named=tuple(known))
+        sources.append(Source(NAMED, "Named directions", rows, names, layers, are_names=True))
     for number, (path, found) in enumerate((one for one in files if len(one[1]) > 1), start=2):
         stem = pathlib.Path(path).stem
         names = tuple(f"{stem} {k}" for k in range(len(found)))
@@ -108,6 +116,7 @@ def published_source(components: Components, name: str, generator: Generator) ->
         tuple(edits.layer_range(one.edit, num_layers) for one in own),
         tuple(max(_FEWEST_STEPS, abs(one.edit.sigma)) for one in own),
         tuple(f"published edit {one.edit} of {one.data}" for one in own),
+        are_names=True,
     )  # fmt: skip
 
 

@@ -11,11 +11,13 @@ from typing import Any
 from experiments.explorer import messages
 from experiments.explorer.messages import MessageError
 from ganspace_jax.directions.edits import MAX_SIGMA
+from ganspace_jax.errors import InputError
 from ganspace_jax.generators.synthesis import MAX_PSI, NUM_SEEDS
 
 MAX_STARTS = 9  # pictures side by side
 MAX_EDITS = 32
 MODES = ("latent", "activation")
+_MAX_VALUE = 1e9
 MAX_NAME = 80  # characters of the name of a direction or of a picture
 _MAX_LAYERS = 1_000
 _MAX_NUMBER = 1_000_000  # of a slider or of a class
@@ -44,12 +46,14 @@ class Move:
         number: number of the slider in its group.
         layers: [start, stop) of the latents that are moved; None for all layers.
         sigma: length of the step, in standard deviations.
+        value: value to set instead of a step, in the direction's unit; None: a step.
     """
 
     group: str
     number: int
     layers: tuple[int, int] | None = None
     sigma: float = 0.0
+    value: float | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -129,7 +133,7 @@ def read_move(value: Any) -> Move:
     Raises:
         MessageError: if an entry is missing, unknown, of a wrong type or out of range.
     """
-    given = messages.entries(value, "edit", ("group", "number", "layers", "sigma"))
+    given = messages.entries(value, "edit", ("group", "number", "layers", "sigma", "value"))
     for name in ("group", "number"):
         if name not in given:
             raise MessageError(f"edit: has no {name}")
@@ -138,7 +142,30 @@ def read_move(value: Any) -> Move:
         messages.integer(given["number"], "number", 0, _MAX_NUMBER),
         read_layers(given.get("layers")),
         messages.number(given.get("sigma", 0.0), "sigma", MAX_SIGMA),
+        None if given.get("value") is None else messages.number(given["value"], "value", _MAX_VALUE),
     )
+
+
+def read_steps(value: Any) -> State:
+    """Returns the state of JSON values, whose edits are steps.
+
+    Raises:
+        MessageError: as `read` does.
+        InputError: if an edit sets a value, which has no way to another state.
+    """
+    found = read(value)
+    if any(move.value is not None for move in found.edits):
+        raise InputError("walk: a kept picture sets a value; keep it with a step instead")
+    return found
+
+
+def with_step(state: State, move: Move) -> State:
+    """Returns a state in which the slider of a move makes a step and sets no value."""
+    edits = (
+        dataclasses.replace(one, value=None) if (one.group, one.number) == (move.group, move.number) else one
+        for one in state.edits
+    )
+    return dataclasses.replace(state, edits=tuple(edits))
 
 
 def read_layers(value: Any) -> tuple[int, int] | None:
@@ -170,4 +197,5 @@ def _origin_to_json(origin: Mapping[str, Any]) -> dict[str, Any]:
 
 def move_to_json(move: Move) -> dict[str, Any]:
     """Returns the JSON values of a slider's position."""
-    return {**dataclasses.asdict(move), "layers": None if move.layers is None else list(move.layers)}
+    values = {**dataclasses.asdict(move), "layers": None if move.layers is None else list(move.layers)}
+    return {name: value for name, value in values.items() if name != "value" or value is not None}

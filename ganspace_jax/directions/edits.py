@@ -9,10 +9,10 @@ from collections.abc import Sequence
 
 import jax.numpy as jnp
 import numpy as np
-from jax import lax
 
 from ganspace_jax import errors
-from ganspace_jax.directions import edit_texts, readouts
+from ganspace_jax.directions import array_moves, edit_texts, readouts
+from ganspace_jax.directions.array_moves import Steps
 from ganspace_jax.directions.components import Components
 from ganspace_jax.directions.edit_texts import ALL, DEFAULT_SIGMA, Layers, Parts
 from ganspace_jax.directions.readouts import by_layer
@@ -146,21 +146,39 @@ def apply(
         InputError: if an edit does not fit, or a mean that is needed is unknown.
     """
     num_layers, width = latents.shape[1:]
-    moved, resolved = latents, [resolve(edit, components) for edit in edits]
+    resolved = [resolve(edit, components) for edit in edits]
     for edit in resolved:
         check(edit, len(components), num_layers)
-        if edit.value is not None:
-            continue
-        direction = by_layer(components.latent_components[edit.index], num_layers, width)
-        step = edit.sigma * components.latent_stdevs[edit.index] * direction
-        if centred:
-            if components.latent_mean is None:
-                raise InputError("--centred: these components have no mean; leave the flag out")
-            away = latents - by_layer(components.latent_mean, num_layers, width)
-            has_chunks = components.latent_components.ndim == 2 and components.latent_components.shape[1] != width
-            step = step - _coordinate(away, direction, (1, 2) if has_chunks else (2,)) * direction
-        moved = moved + jnp.where(_moves(edit, num_layers), step, 0.0)
+    steps = [edit for edit in resolved if edit.value is None]
+    moved = jnp.asarray(latents)
+    if steps:
+        away = moved - by_layer(_mean(components), num_layers, width) if centred else None
+        has_chunks = components.latent_components.ndim == 2 and components.latent_components.shape[1] != width
+        rows = _steps(steps, components, num_layers, width)
+        moved = array_moves.add(moved, rows, away, (1, 2) if has_chunks else (2,))
     return _with_values(moved, components, [edit for edit in resolved if edit.value is not None])
+
+
+def _mean(components: Components) -> Float[np.ndarray, "*latent"]:
+    """Returns the mean of the latent. Raises InputError if it is unknown."""
+    if components.latent_mean is None:
+        raise InputError("--centred: these components have no mean; leave the flag out")
+    return components.latent_mean
+
+
+def _steps(chosen: Sequence[Edit], components: Components, num_layers: int, width: int) -> Steps:
+    """Returns resolved edits as arrays of steps."""
+    return Steps(
+        np.stack([_direction(edit, components, num_layers, width) for edit in chosen]),
+        np.array([edit.sigma * components.latent_stdevs[edit.index] for edit in chosen], np.float32),
+        np.stack([_moves(edit, num_layers) for edit in chosen]),
+    )
+
+
+def _direction(edit: Edit, components: Components, num_layers: int, width: int) -> Float[np.ndarray, "layers d"]:
+    """Returns each layer's row of an edit's direction."""
+    rows = np.reshape(components.latent_components[edit.index], (-1, width))
+    return np.broadcast_to(rows, (num_layers, width))
 
 
 def _moves(edit: Edit, num_layers: int) -> Bool[np.ndarray, "layers 1"]:
@@ -171,7 +189,7 @@ def _moves(edit: Edit, num_layers: int) -> Bool[np.ndarray, "layers 1"]:
 
 def unit_step(edit: Edit, components: Components, num_layers: int, width: int) -> Float[np.ndarray, "layers d"]:
     """Returns a step of one standard deviation along a resolved edit, in its layers."""
-    direction = np.reshape(components.latent_components[edit.index], (-1, width))
+    direction = _direction(edit, components, num_layers, width)
     return np.where(_moves(edit, num_layers), components.latent_stdevs[edit.index] * direction, 0.0)
 
 
@@ -181,19 +199,12 @@ def _with_values(
     """Returns latents with the values of resolved edits."""
     if not chosen:
         return latents
-    moves = [unit_step(edit, components, *latents.shape[1:]) for edit in chosen]
+    moves = np.stack([unit_step(edit, components, *latents.shape[1:]) for edit in chosen])
     wanted = [(edit.index, edit.value) for edit in chosen if edit.value is not None]
-    multiples = readouts.steps(latents, components, wanted, moves) * jnp.array([edit.share for edit in chosen])
-    whole = jnp.asarray(np.stack(moves), jnp.float32)
-    return latents + jnp.einsum("nm,mld->nld", multiples, whole, precision=lax.Precision.HIGHEST)
-
-
-def _coordinate(away: Array, direction: Array, axes: tuple[int, ...]) -> Array:
-    """Returns the multiple of the direction in each vector. The direction need not have
-    unit length.
-    """
-    square = jnp.sum(direction[None] ** 2, axis=axes, keepdims=True)
-    return jnp.sum(away * direction, axis=axes, keepdims=True) / jnp.where(square > 0, square, 1.0)
+    settings = readouts.settings(components, wanted, moves)
+    settings = settings._replace(solution=settings.solution * np.array([edit.share for edit in chosen]))
+    mean = by_layer(_mean(components), *latents.shape[1:])
+    return array_moves.set_coordinates(latents, mean, settings)
 
 
 def activation_offset(
@@ -211,23 +222,31 @@ def activation_offset(
             is removed first. The coordinate is over the whole activation; the original
             summed over the last axis only, which is wrong for spatial layers.
     """
-    total = jnp.zeros(components.activation_components.shape[1:])
+    shape = components.activation_components.shape[1:]
+    start = jnp.zeros((1, *shape) if activation is None else activation.shape)
     for edit in edits:
         if edit.value is not None:
             raise InputError(
                 f"--edit={edit}: sets a value by moving latents; leave --mode=activation out, or give a step"
             )
-        edit = dataclasses.replace(resolve(edit, components), layers=None)
+    chosen = [dataclasses.replace(resolve(edit, components), layers=None) for edit in edits]
+    for edit in chosen:
         check(edit, len(components), 1)
-        direction = jnp.asarray(components.activation_components[edit.index])
-        amount = edit.sigma * components.activation_stdevs[edit.index]
-        if activation is not None:
-            if components.activation_mean is None:
-                raise InputError("--centred: these components have no mean; leave the flag out")
-            axes = tuple(range(1, activation.ndim))
-            amount = amount - _coordinate(activation - components.activation_mean, direction, axes)
-        total = total + amount * direction
-    return total
+    if chosen:
+        rows = [edit.index for edit in chosen]
+        amounts = [edit.sigma * components.activation_stdevs[edit.index] for edit in chosen]
+        whole = np.ones((len(chosen), *(1 for _ in shape)), bool)
+        steps = Steps(components.activation_components[rows], np.array(amounts, np.float32), whole)
+        away = None if activation is None else activation - _activation_mean(components)
+        start = array_moves.add(start, steps, away, tuple(range(1, start.ndim)))
+    return start[0] if activation is None else start
+
+
+def _activation_mean(components: Components) -> Float[np.ndarray, "*layer"]:
+    """Returns the mean of the layer. Raises InputError if it is unknown."""
+    if components.activation_mean is None:
+        raise InputError("--centred: these components have no mean; leave the flag out")
+    return components.activation_mean
 
 
 def strip(

@@ -13,10 +13,11 @@ from typing import Any
 
 import numpy as np
 
-from ganspace_jax.directions import components, edits, foreign_arrays
+from ganspace_jax.directions import components, edits, foreign_arrays, named_directions
 from ganspace_jax.directions.components import Components
 from ganspace_jax.directions.direction_arrays import Latents
 from ganspace_jax.directions.edits import Edit
+from ganspace_jax.directions.named_directions import NamedDirection
 from ganspace_jax.directions.sources import UNKNOWN, Source
 from ganspace_jax.errors import InputError, printable
 from ganspace_jax.files.inert import array_files, network_pickles
@@ -116,12 +117,14 @@ def edit_of(exported: dict[str, Any]) -> Edit:
 
 
 def components_of(exported: dict[str, Any]) -> Components:
-    """Returns the one component of an exported edit. The file does not contain its
-    mean.
+    """Returns the one component of an exported edit, with its name and its layers. The
+    file does not contain its mean.
     """
     run = exported["decomposition"]
     direction, latent = components.channels_last(exported["act_comp"]), exported["lat_comp"].reshape(1, -1)
     layer = "w" if np.array_equal(direction, latent) else printable(str(run.get("layer", UNKNOWN)))
+    start, stop = int(exported["edit_start"]), int(exported["edit_end"])
+    name = named_directions.identifier(exported["name"] or "edit")
     return foreign_arrays.with_unknowns(
         activation_components=direction,
         activation_mean=None,
@@ -134,6 +137,7 @@ def components_of(exported: dict[str, Any]) -> Components:
             printable(f"{exported['model_name']}-{exported['output_class']}"), "", "decomposition",
             {"estimator": str(run.get("name", UNKNOWN))}, num_samples=int(run.get("samples", 0)),
         ),
+        named=(NamedDirection(name, (start, stop) if 0 <= start < stop else None),),
     )  # fmt: skip
 
 

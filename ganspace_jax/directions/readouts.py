@@ -10,6 +10,7 @@ from collections.abc import Sequence
 import jax.numpy as jnp
 import numpy as np
 
+from ganspace_jax.directions.array_moves import Settings
 from ganspace_jax.directions.components import Components
 from ganspace_jax.errors import InputError
 from ganspace_jax.shapes import Array, Float
@@ -55,10 +56,15 @@ def coordinates(
         InputError: if the component has no read-out, or if the mean is unknown.
     """
     num_layers, width = latents.shape[1:]
+    away = jnp.asarray(latents) - by_layer(_mean(components), num_layers, width)
+    return jnp.sum(away * jnp.asarray(_weights(components, component, num_layers, width), jnp.float32), axis=(1, 2))
+
+
+def _mean(components: Components) -> Float[np.ndarray, "*latent"]:
+    """Returns the mean of the latent. Raises InputError if it is unknown."""
     if components.latent_mean is None:
         raise InputError("--edit: these components have no mean, so no value can be set; give a step such as =2")
-    away = jnp.asarray(latents) - by_layer(components.latent_mean, num_layers, width)
-    return jnp.sum(away * jnp.asarray(_weights(components, component, num_layers, width), jnp.float32), axis=(1, 2))
+    return components.latent_mean
 
 
 def _weights(components: Components, component: int, num_layers: int, width: int) -> Float[np.ndarray, "layers d"]:
@@ -94,19 +100,15 @@ def reach(components: Components, component: int) -> tuple[float, float]:
     return float(curve.values[0]), float(curve.values[-1])
 
 
-def steps(
-    latents: Float[Array, "n layers d"],
-    components: Components,
-    wanted: Sequence[tuple[int, float]],
-    moves: Sequence[Float[np.ndarray, "layers d"]],
-) -> Float[Array, "n m"]:
-    """Returns the multiples of the moves that set each of several values in each image.
+def settings(
+    components: Components, wanted: Sequence[tuple[int, float]], moves: Float[np.ndarray, "m layers d"]
+) -> Settings:
+    """Returns the arrays with which array_moves.set_coordinates sets several values.
 
     A value out of reach is replaced by the nearest end of its range.
 
     Args:
-        latents: per-layer latents.
-        components: components with named directions.
+        components: components with named directions and a mean.
         wanted: index of each component with the value to set, in the scorer's own unit.
         moves: change of the latents for a multiple of 1 of each component.
 
@@ -115,12 +117,11 @@ def steps(
     """
     chosen = [k for k, _ in wanted]
     targets = [monotone_curves.invert(_curve(components, k), np.array([value]))[0] for k, value in wanted]
-    weights = [_weights(components, k, *latents.shape[1:]) for k in chosen]
-    response = np.array([[np.sum(row * np.asarray(move, np.float64)) for move in moves] for row in weights])
+    _mean(components)  # the coordinates are measured from it
+    weights = np.stack([_weights(components, k, *moves.shape[1:]) for k in chosen])
+    response = np.einsum("cld,mld->cm", weights, np.asarray(moves, np.float64))
     _check_response(response, components, chosen)
-    now = jnp.stack([coordinates(latents, components, k) for k in chosen], axis=1)
-    missing = jnp.asarray(np.array(targets), jnp.float32) - now
-    return missing @ jnp.asarray(np.linalg.inv(response).T, jnp.float32)
+    return Settings(weights, np.array(targets), np.linalg.inv(response).T, moves)
 
 
 def _check_response(response: Float[np.ndarray, "m m"], components: Components, chosen: Sequence[int]) -> None:

@@ -13,6 +13,7 @@ from PIL import Image
 from ganspace_jax.shapes import Float, UInt8
 
 _DOTS_PER_INCH = 120
+_COLOURS = ("#4477aa", "#cc6677", "#228833", "#aa7744")
 
 
 @functools.cache
@@ -99,6 +100,58 @@ def layer_response(
         panel.set_xlabel("step (standard deviations)", fontsize=8)
     axes[0, 0].set_ylabel("motion (standard deviations)", fontsize=8)
     axes[0, 0].legend(fontsize=7)
+    _save(figure, path)
+
+
+def tradeoff(
+    path: str | os.PathLike[str],
+    *,
+    gains: Mapping[str, Float[np.ndarray, "v 3"]],
+    cost: Float[np.ndarray, "v 3"],
+    cost_name: str,
+    groups: Sequence[str],
+    labels: Sequence[str],
+    marked: int | None = None,
+    line: float | None = None,
+) -> None:
+    """Draws one figure of several variants against others, one panel for each of the
+    others.
+
+    Args:
+        path: file of the picture.
+        gains: value, lower and upper bound of each variant, by the names of the panels'
+            horizontal axes.
+        cost: value, lower and upper bound of each variant on the vertical axis.
+        cost_name: name of the vertical axis.
+        groups: group of each variant; a line joins the variants of a group.
+        labels: label of each variant.
+        marked: index of the variant with a ring around it.
+        line: height of a horizontal line.
+    """
+    figure, axes = _pyplot().subplots(
+        1, len(gains), figsize=(4.4 * len(gains), 4.2), sharey=True, squeeze=False, layout="constrained"
+    )
+    for panel, (name, gain) in zip(axes[0], gains.items(), strict=True):
+        for number, group in enumerate(dict.fromkeys(groups)):
+            own = [k for k, one in enumerate(groups) if one == group]
+            (x, *xs), (y, *ys) = gain[own].T, cost[own].T
+            errors = {"xerr": np.abs(np.stack(xs) - x), "yerr": np.abs(np.stack(ys) - y)}
+            panel.errorbar(
+                x, y, **errors, color=_COLOURS[number % len(_COLOURS)], marker="o", markersize=5, linewidth=1.2,
+                elinewidth=0.5, label=group,
+            )  # fmt: skip
+        for k, label in enumerate(labels):
+            place = (gain[k, 0], cost[k, 0])
+            panel.annotate(label, place, (5, 5), textcoords="offset points", fontsize=8)
+        if marked is not None:
+            panel.plot(
+                *(values[marked, 0] for values in (gain, cost)), "o", markersize=14, fillstyle="none", color="black"
+            )
+        if line is not None:
+            panel.axhline(line, color="grey", linewidth=0.8, linestyle=":")
+        panel.set_xlabel(name)
+    axes[0, 0].set_ylabel(cost_name)
+    axes[0, 0].legend(frameon=False)
     _save(figure, path)
 
 

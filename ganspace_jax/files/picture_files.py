@@ -160,8 +160,15 @@ def _counted(names: Sequence[str]) -> str:
     return names[0] if len(names) == 1 else f"{names[0]} and {len(names) - 1} more"
 
 
-def read_one(path: pathlib.Path, image_shape: tuple[int, int, int]) -> tuple[Float[np.ndarray, "h w c"], str]:
+def read_one(
+    path: pathlib.Path, image_shape: tuple[int, int, int], max_pixels: int | None = None
+) -> tuple[Float[np.ndarray, "h w c"], str]:
     """Returns a picture as an image in [-1, 1], and what was done to it in words.
+
+    Args:
+        path: the file.
+        image_shape: height, width and channels of the generator's images.
+        max_pixels: largest number of the picture's pixels; None: Pillow's bound.
 
     Raises:
         InputError: The file is no picture, is damaged, or is too large.
@@ -173,7 +180,7 @@ def read_one(path: pathlib.Path, image_shape: tuple[int, int, int]) -> tuple[Flo
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # Pillow warns of strange metadata
-            return _read_one(path, image_shape)
+            return _read_one(path, image_shape, max_pixels)
     except InputError:
         raise
     except Image.UnidentifiedImageError:
@@ -188,12 +195,16 @@ def read_one(path: pathlib.Path, image_shape: tuple[int, int, int]) -> tuple[Flo
         raise InputError(f"{path}: is damaged: {first_line(error)}") from None
 
 
-def _read_one(path: pathlib.Path, image_shape: tuple[int, int, int]) -> tuple[Float[np.ndarray, "h w c"], str]:
+def _read_one(
+    path: pathlib.Path, image_shape: tuple[int, int, int], max_pixels: int | None
+) -> tuple[Float[np.ndarray, "h w c"], str]:
     (height, width, channels), did = image_shape, []
     Image.init()  # imports the readers of all formats; a build of Pillow may lack some
     with Image.open(path, formats=[name for name in FORMATS if name in Image.OPEN]) as opened:
         if getattr(opened, "is_animated", False) and opened.format != "MPO":
             did.append("its first image")
+        if max_pixels is not None and opened.width * opened.height > max_pixels:
+            raise InputError(f"{path}: has {opened.width} x {opened.height} pixels; reduce it to {max_pixels:,} first")
         opened.load()
         picture, size = opened, f"{opened.width} x {opened.height}"
         turn = _TURNS.get(_orientation(opened))

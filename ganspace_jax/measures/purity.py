@@ -17,7 +17,7 @@ from ganspace_jax.measures.scorers import Scorer
 from ganspace_jax.methods.attributes import Choice
 from ganspace_jax.run import Run
 from ganspace_jax.sampling import scored_images
-from ganspace_jax.shapes import Array, Float
+from ganspace_jax.shapes import Array, Bool, Float
 from ganspace_jax.statistics import bootstrap
 
 NUM_RESAMPLES = 500
@@ -130,16 +130,24 @@ def summarize(changes: Float[np.ndarray, "n f"], scorer: Scorer, wanted: int, se
     """
     is_category = np.isin(scorer.names, scorer.categories)
 
-    def figures(rows: np.ndarray) -> np.ndarray:
-        return _figures(rows, wanted, is_category)
+    def statistic(rows: np.ndarray) -> np.ndarray:
+        return figures(rows, wanted, is_category)
 
-    low, high = bootstrap.percentile_interval(figures, [changes], num_resamples=NUM_RESAMPLES, seed=seed)
-    slope, purity, signed_purity, flips = map(float, figures(changes))
+    low, high = bootstrap.percentile_interval(statistic, [changes], num_resamples=NUM_RESAMPLES, seed=seed)
+    slope, purity, signed_purity, flips = map(float, statistic(changes))
     return Purity(slope, purity, signed_purity, flips, tuple(map(float, low)), tuple(map(float, high)))
 
 
-def _figures(changes: np.ndarray, wanted: int, is_category: np.ndarray) -> np.ndarray:
-    """Returns the four figures of changes [n, f]."""
+def figures(
+    changes: Float[np.ndarray, "n f"], wanted: int, is_category: Bool[np.ndarray, "f"]
+) -> Float[np.ndarray, "4"]:
+    """Returns the four figures of FIGURES.
+
+    Args:
+        changes: changes of all scores, from `measure`.
+        wanted: column of the wanted score.
+        is_category: whether each score is a category.
+    """
     seen, filled = np.isfinite(changes), np.nan_to_num(changes)
     mean, square = filled.mean(0), np.square(filled).mean(0)
     total = square[~is_category].sum()

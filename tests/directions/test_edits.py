@@ -6,7 +6,7 @@ import jax
 import numpy as np
 import pytest
 
-from ganspace_jax.directions import edits
+from ganspace_jax.directions import array_moves, edits
 from ganspace_jax.directions.components import Components, Source
 from ganspace_jax.directions.edits import ALL, Edit
 from ganspace_jax.directions.named_directions import NamedDirection
@@ -146,6 +146,38 @@ def test_edits_add_up_in_any_order(basis, latents):
     np.testing.assert_allclose(together, edits.apply(latents, basis, both[::-1]), atol=1e-5)
     one_by_one = edits.apply(edits.apply(latents, basis, both[:1]), basis, both[1:])
     np.testing.assert_allclose(together, one_by_one, atol=1e-5)
+
+
+@pytest.mark.parametrize("centred", [False, True])
+def test_three_edits_are_the_sum_of_the_definition(basis, latents, centred):
+    """The definition in float64; the number of edits is filled up to four."""
+    chosen = [Edit(0, (0, 3), 1.0), Edit(1, ALL, -2.0), Edit(2, (4, 5), 0.5)]
+    expected = np.asarray(latents, np.float64).copy()
+    for edit in chosen:
+        u = np.asarray(basis.latent_components[edit.index], np.float64)
+        layers = slice(*edits.layer_range(edit, 5))
+        own = (np.asarray(latents, np.float64)[:, layers] - basis.latent_mean) @ u / (u @ u) if centred else 0.0
+        expected[:, layers] += (edit.sigma * basis.latent_stdevs[edit.index] - own)[..., None] * u
+    np.testing.assert_allclose(edits.apply(latents, basis, chosen, centred=centred), expected, rtol=1e-5, atol=1e-5)
+
+
+def test_only_a_new_size_compiles(basis, latents):
+    def run(count, sigma, layers, centred=False):
+        chosen = [Edit(k % 3, layers, sigma + k) for k in range(count)]
+        edits.apply(latents, basis, chosen, centred=centred)
+        edits.activation_offset(basis, chosen)
+        return array_moves._add._cache_size()
+
+    first = run(5, 1.0, None)
+    assert [run(count, sigma, (0, count % 4 + 1)) for count, sigma in ((6, -3.0), (7, 0.0), (8, 2.5))] == [first] * 3
+    assert run(9, 1.0, None) == first + 2
+    assert run(5, 1.0, None, centred=True) == run(8, 2.0, (1, 2), centred=True) == first + 3
+
+
+def test_edits_that_fill_up_change_no_bit(basis, latents):
+    one = edits.apply(latents, basis, [Edit(0, (1, 4), 1.7)])
+    nothing = [Edit(k % 3, ALL, 0.0) for k in range(20)]
+    np.testing.assert_array_equal(edits.apply(latents, basis, [Edit(0, (1, 4), 1.7), *nothing]), one)
 
 
 def test_an_activation_offset_moves_along_the_component(basis):

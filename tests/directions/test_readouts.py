@@ -6,7 +6,7 @@ import jax
 import numpy as np
 import pytest
 
-from ganspace_jax.directions import edits, latent_directions, readouts
+from ganspace_jax.directions import array_moves, edits, latent_directions, readouts
 from ganspace_jax.directions.edits import ALL, Edit
 from ganspace_jax.directions.named_directions import NamedDirection
 from ganspace_jax.directions.sources import Source
@@ -102,6 +102,16 @@ def test_setting_a_value_runs_inside_jit(found, latents):
     chosen = [Edit("early", value=0.5), Edit("everywhere", sigma=1.0)]
     jitted = jax.jit(lambda latents: edits.apply(latents, found, chosen))
     np.testing.assert_allclose(jitted(latents), edits.apply(latents, found, chosen), atol=1e-5)
+
+
+def test_no_value_compiles(found, latents):
+    def run(*chosen):
+        edits.apply(latents, found, chosen)
+        return array_moves._set._cache_size()
+
+    first = run(Edit("early", value=0.5), Edit("everywhere", value=1.0))
+    assert run(Edit("by_layer", (1, 2), value=2.0), Edit("early", ALL, value=-0.5, share=0.5)) == first
+    assert run(*(Edit(name, value=0.25) for name in ("everywhere", "early", "by_layer"))) == first + 1
 
 
 def test_a_centred_edit_sets_the_same_value(found, latents):

@@ -1,8 +1,8 @@
 // The state as text for the address after #, such as
 // starts=1,mean&psi=0.7&edits=components:3:2.5:0-4. Fields with their usual value are
-// left out, so that the first state has an empty text.
+// left out, so that the first state has an empty text. named:0:=0.5 sets a value.
 
-import { EMPTY, MAX_EDITS, MAX_SEED, MAX_SIGMA, MAX_STARTS, bounded } from "./state.js";
+import { EMPTY, MAX_EDITS, MAX_SEED, MAX_SIGMA, MAX_STARTS, MAX_VALUE, bounded, isSet } from "./state.js";
 
 /** Returns the text of a range of layers, the last layer included. */
 export function layersText(layers) {
@@ -30,16 +30,17 @@ function startFromText(text) {
 }
 
 function editText(edit) {
-  const fields = [edit.group, edit.number, +edit.sigma.toPrecision(6)];
+  const fields = [edit.group, edit.number, isSet(edit) ? `=${+edit.value.toPrecision(6)}` : +edit.sigma.toPrecision(6)];
   return [...fields, ...(edit.layers === undefined ? [] : [layersText(edit.layers)])].join(":");
 }
 
 function editFromText(text) {
-  const match = /^([a-z][a-z0-9]{0,19}):(\d{1,6}):(-?[\d.]{1,12})(?::([\w-]{1,9}))?$/.exec(text);
+  const match = /^([a-z][a-z0-9]{0,19}):(\d{1,6}):(=?)(-?[\d.]{1,12}(?:e-?\d{1,2})?)(?::([\w-]{1,9}))?$/.exec(text);
   if (!match) return null;
-  const sigma = bounded(match[3], -MAX_SIGMA, MAX_SIGMA);
-  const layers = match[4] === undefined ? undefined : layersFromText(match[4]);
-  return { group: match[1], number: Number(match[2]), layers, sigma };
+  const layers = match[5] === undefined ? undefined : layersFromText(match[5]);
+  const edit = { group: match[1], number: Number(match[2]), layers };
+  if (match[3]) return { ...edit, sigma: 0, value: bounded(match[4], -MAX_VALUE, MAX_VALUE) };
+  return { ...edit, sigma: bounded(match[4], -MAX_SIGMA, MAX_SIGMA) };
 }
 
 function decoded(text) {

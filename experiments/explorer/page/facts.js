@@ -43,9 +43,10 @@ export function sigmaText(sigma) {
   return `${sigma < 0 ? "−" : sigma > 0 ? "+" : ""}${+Math.abs(sigma).toFixed(2)}`;
 }
 
-/** Returns an edit as in the paper, such as E(v3, 0-4) = +2.5. */
-export function editLabel(name, layers, sigma) {
-  return `${name}${layers === null ? "" : ` (${layersText(layers)})`} ${sigmaText(sigma)}`;
+/** Returns an edit in a few words, such as "v3 (0-4) +2.5" or "light := 0.5". */
+export function editLabel(name, layers, { sigma, value }) {
+  const amount = value === undefined || value === null ? sigmaText(sigma) : `:= ${+value.toPrecision(4)}`;
+  return `${name}${layers === null ? "" : ` (${layersText(layers)})`} ${amount}`;
 }
 
 /** Returns a duration as text. */

@@ -6,7 +6,7 @@ import { adopted, resolved, startName } from "./state.js";
 
 /** Returns what a kept entry does, in a few words. */
 export function summary(entry, nameOf) {
-  const label = (edit) => editLabel(nameOf(edit.group, edit.number), edit.layers ?? null, edit.sigma);
+  const label = (edit) => editLabel(nameOf(edit.group, edit.number), edit.layers ?? null, edit);
   if (!entry.state) return label(entry.direction);
   const { starts, edits } = entry.state;
   return [starts.map(startName).join(", "), ...edits.map(label)].join(" · ");
@@ -45,9 +45,9 @@ export function keptList(app) {
   const nameOf = (group, number) => app.slider(group, number)?.name ?? `${group} ${number}`;
   const apply = (entry) => {
     if (entry.state) return app.set(adopted(entry.state));
-    const { group, number, sigma, layers } = entry.direction;
+    const { group, number, sigma, value, layers } = entry.direction;
     if (!app.slider(group, number)) return app.report(new Error(`${entry.name}: has no slider yet; start the explorer anew.`));
-    return app.move(group, number, { sigma, layers });
+    return app.move(group, number, { sigma, value, layers });
   };
   const item = (entry) => {
     const walk = element("input", { type: "checkbox", onchange: () => app.show({ walk: toggled(app.view.walk, entry.name, walk.checked) }) });

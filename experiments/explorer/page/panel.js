@@ -16,7 +16,7 @@ function movedList(app) {
   const reset = button("Reset all", () => app.set({ ...app.state, edits: [] }), { class: "quiet" });
   const chip = (edit) => {
     const name = app.slider(edit.group, edit.number)?.name ?? `${edit.group} ${edit.number}`;
-    const text = editLabel(name, layersOf(app.state, edit), edit.sigma);
+    const text = editLabel(name, layersOf(app.state, edit), edit);
     const open = button(text, () => app.open(edit.group, edit.number), { class: "quiet", title: "Open this slider" });
     const off = button("×", () => app.drop(edit.group, edit.number), { class: "quiet", "aria-label": `Take back ${name}` });
     return element("li", { class: "chip" }, open, off);

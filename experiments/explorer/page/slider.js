@@ -16,8 +16,9 @@ const share = (value, low, high) => (100 * (bounded(value, low, high) - low)) / 
  *   zero: value at which the bar's filled part begins, and value of a double click.
  *   onmove: receives the value while the slider moves.
  *   onoff: called when Delete is pressed; optional.
+ *   onzero: called by 0 and a double click, instead of a move to zero; optional.
  */
-export function slider({ label, range, limits, step, zero, onmove, onoff }) {
+export function slider({ label, range, limits, step, zero, onmove, onoff, onzero = () => move(zero) }) {
   const [low, high] = range;
   const bar = element("input", { type: "range", min: low, max: high, step, "aria-label": label });
   const number = element("input", { type: "number", step, min: limits[0], max: limits[1], "aria-label": `${label}, number` });
@@ -33,7 +34,7 @@ export function slider({ label, range, limits, step, zero, onmove, onoff }) {
     onmove(value);
   };
   bar.addEventListener("input", () => move(Number(bar.value)));
-  bar.addEventListener("dblclick", () => move(zero));
+  bar.addEventListener("dblclick", () => onzero());
   bar.addEventListener("keydown", (event) => {
     if (event.ctrlKey || event.metaKey || event.altKey) return;
     const isReset = event.key === "0";
@@ -41,7 +42,7 @@ export function slider({ label, range, limits, step, zero, onmove, onoff }) {
     if (!isReset && !isOff) return;
     event.preventDefault();
     event.stopPropagation();
-    if (isReset) move(zero);
+    if (isReset) onzero();
     else onoff();
   });
   number.addEventListener("input", () => {
@@ -55,11 +56,14 @@ export function slider({ label, range, limits, step, zero, onmove, onoff }) {
   return {
     element: element("div", { class: "slider" }, bar, number),
     focus: () => bar.focus(),
-    update(value, isDisabled = false) {
+    /** Shows a value; null is one that is not set. */
+    update(given, isDisabled = false) {
+      const value = given ?? zero;
       shown = value;
       bar.disabled = number.disabled = isDisabled;
+      bar.classList.toggle("unset", given === null);
       setValue(bar, bounded(value, low, high));
-      setValue(number, +value.toPrecision(6));
+      setValue(number, given === null ? "" : +value.toPrecision(6));
       fill(value);
     },
   };

@@ -23,12 +23,30 @@ function keepForm(app, group, known, edit) {
   const note = element("input", { type: "text", maxlength: "2000", autocomplete: "off" });
   const keep = async (event) => {
     event.preventDefault();
-    const { layers, sigma } = edit();
-    const direction = { name: name.value, note: note.value, group, number: known.number, layers, sigma };
+    const { layers, sigma, value } = edit();
+    const direction = { name: name.value, note: note.value, group, number: known.number, layers, sigma, value };
     if (await app.keep({ direction })) name.value = note.value = "";
   };
   const send = element("button", { type: "submit" }, "Keep");
   return element("form", { class: "keep", onsubmit: keep }, labelled("Name", name), labelled("Note", note), send);
+}
+
+/** Returns {element, update} of the control that sets a direction's value. */
+function valueControl(app, key, known) {
+  const { range, unit } = known.value;
+  const [low, high] = range;
+  const off = () => app.move(...key, { value: undefined }, known);
+  const control = slider({
+    label: `Value of ${known.name}`, range, limits: range, step: 10 ** Math.floor(Math.log10((high - low) / 50)), zero: (low + high) / 2,
+    onmove: (value) => app.move(...key, { value, sigma: 0 }, known),
+    onoff: off, onzero: off,
+  });
+  const text = element("span", { class: "caption", title: "Sets the value that the read-out predicts. Double click: the step again." }, "Set value");
+  const measure = unit ? element("span", { class: "caption" }, unit) : null;
+  return {
+    element: element("div", { class: "value" }, text, control.element, measure),
+    update: (edit, isDisabled) => control.update(edit.value ?? null, isDisabled),
+  };
 }
 
 /** Returns {element, update, focus} of one slider's row. */
@@ -37,9 +55,10 @@ function row(app, group, known) {
   const key = [group, known.number];
   const control = slider({
     label: known.name, range: known.range, limits: [-10000, 10000], step: 0.1, zero: 0,
-    onmove: (sigma) => app.move(...key, { sigma }, known),
+    onmove: (sigma) => app.move(...key, { sigma, value: undefined }, known),
     onoff: () => app.drop(...key),
   });
+  const setter = known.value ? valueControl(app, key, known) : null;
   const bar = layerBar({ label: `Layers of ${known.name}`, count, onchange: (layers) => app.move(...key, { layers }, known) });
   const follow = button("As for all", () => app.move(...key, { layers: undefined }, known));
   const off = button("×", () => app.drop(...key), { class: "quiet off", title: "Take this slider back (Delete)", "aria-label": `Take back ${known.name}` });
@@ -59,7 +78,7 @@ function row(app, group, known) {
   const layerLine = element("div", { class: "line" }, element("span", { class: "caption" }, "Layers"), bar.element, follow);
   const note = known.note ? element("p", { class: "note" }, known.note) : null;
   const details = element("div", { class: "details" }, layerLine, note, keepForm(app, group, known, now), strip);
-  const item = element("li", { class: "row", "data-number": known.number }, head, control.element, details);
+  const item = element("li", { class: "row", "data-number": known.number }, head, control.element, ...(setter ? [setter.element] : []), details);
   return {
     element: item,
     focus: control.focus,
@@ -67,6 +86,7 @@ function row(app, group, known) {
       const edit = now();
       const isMoved = editOf(app.state, ...key) !== null;
       control.update(edit.sigma, app.state.mode === "activation" && known.moves_activation === false);
+      setter?.update(edit, app.state.mode === "activation");
       bar.update(edit.layers, app.state.mode === "activation");
       follow.disabled = edit.own === undefined;
       setText(range, edit.own === undefined || edit.own === null ? "" : `layers ${layersText(edit.own)}`);

@@ -41,7 +41,7 @@ export function stage(app) {
     const { state } = app;
     room.dataset.moving = String(app.isMoving);
     const name = (edit) => app.slider(edit.group, edit.number)?.name ?? `${edit.group} ${edit.number}`;
-    const edits = state.edits.map((edit) => editLabel(name(edit), layersOf(state, edit), edit.sigma));
+    const edits = state.edits.map((edit) => editLabel(name(edit), layersOf(state, edit), edit));
     slots.forEach(({ canvas, caption }, which) => {
       if (!state.starts[which]) return;
       const start = startName(state.starts[which]);

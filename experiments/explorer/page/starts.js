@@ -11,7 +11,7 @@ export function startList(app) {
   const list = element("ul", { class: "chips", "aria-label": "Pictures" });
   const random = button("Random", () => app.set(withRandomSeeds(app.state)), { title: "New seeds (R)" });
   const file = element("input", { type: "file", accept: "image/*", class: "file", "aria-label": "Upload a picture", onchange: () => upload(file.files[0]) });
-  const progress = element("output", { class: "quiet" });
+  const waiting = element("ul", { class: "chips", "aria-label": "Pictures that are sought" });
   const add = (value) => {
     if (value === "seed") app.set(withStart(app.state, { seed: nextSeed(app.state) }));
     if (value === "mean") app.set(withStart(app.state, { mean: true }));
@@ -35,18 +35,33 @@ export function startList(app) {
   async function upload(picture) {
     file.value = "";
     if (!picture) return;
+    const most = app.about.limits.upload;
+    if (picture.size > most) return app.report(new Error(`${picture.name} is too large; at most ${Math.floor(most / 1e6)} MB are read.`));
+    let isCancelled = false;
+    const text = element("output", {}, `sending ${picture.name}`);
+    const cancel = button("×", () => (isCancelled = true), { class: "quiet", "aria-label": `Cancel ${picture.name}` });
+    const line = element("li", { class: "chip quiet", role: "status" }, text, cancel);
+    waiting.append(line);
     try {
       const { content } = await app.ask("upload", { name: picture.name }, await picture.arrayBuffer());
-      const tell = ({ done, total }) => setText(progress, `finding latents, ${done} of ${total}`);
+      const tell = ({ done, total }) => {
+        setText(text, `finding ${picture.name}${total ? `, ${Math.floor((100 * done) / total)} %` : ""}`);
+        return !isCancelled;
+      };
       const end = await follow(app.ask, content.job, tell);
-      const name = end.picture ?? picture.name;
-      app.about.pictures = [...new Set([...app.about.pictures, name])];
-      newAdding();
-      app.set(withStart(app.state, { picture: name }));
+      if (end) added(end);
     } catch (error) {
       app.report(error);
     }
-    setText(progress, "");
+    line.remove();
+  }
+
+  /** Shows a picture whose latents were found. */
+  function added({ picture, told }) {
+    app.about.pictures = [...new Set([...app.about.pictures, picture])];
+    newAdding();
+    app.set(withStart(app.state, { picture }));
+    app.say(`${picture}: ${told}.`);
   }
 
   function chip(start, which) {
@@ -65,7 +80,7 @@ export function startList(app) {
     starts: app.state.starts.map((start, i) => (i === which ? { seed: Math.round(seed) } : start)),
   });
 
-  const line = element("div", { class: "line starts" }, list, random, adding, file, progress);
+  const line = element("div", { class: "line starts" }, list, random, adding, file, waiting);
   newAdding();
   return {
     element: line,

@@ -2,12 +2,14 @@
 // are pure; a state is never changed in place.
 //
 // An edit whose `layers` is undefined follows `state.layers`, the range for all sliders.
-// null stands for all layers, and [start, stop) for a range.
+// null stands for all layers, and [start, stop) for a range. An edit with a `value` sets
+// it, and its sigma is not used.
 
 export const MAX_STARTS = 9;
 export const MAX_EDITS = 32;
 export const MAX_SEED = 2 ** 32 - 1;
 export const MAX_SIGMA = 10000;
+export const MAX_VALUE = 1e9;
 
 export const EMPTY = Object.freeze({
   starts: [{ seed: 1 }],
@@ -56,6 +58,11 @@ export function bounded(value, low, high, otherwise = 0) {
   return Number.isFinite(number) ? Math.min(high, Math.max(low, number)) : otherwise;
 }
 
+/** Returns whether an edit sets a value instead of a step. */
+export function isSet(edit) {
+  return edit.value !== undefined && edit.value !== null;
+}
+
 /** Returns the layers that an edit moves: null for all, or [start, stop). */
 export function layersOf(state, edit) {
   return edit.layers === undefined ? state.layers : edit.layers;
@@ -68,8 +75,11 @@ export function layersOf(state, edit) {
 export function resolved(state) {
   const { layers: _, ...fields } = state;
   const edits = state.edits
-    .filter((edit) => edit.sigma !== 0 || state.centred)
-    .map((edit) => ({ group: edit.group, number: edit.number, layers: layersOf(state, edit), sigma: edit.sigma }));
+    .filter((edit) => edit.sigma !== 0 || state.centred || isSet(edit))
+    .map((edit) => ({
+      group: edit.group, number: edit.number, layers: layersOf(state, edit), sigma: edit.sigma,
+      ...(isSet(edit) ? { value: edit.value } : {}),
+    }));
   return { ...fields, edits };
 }
 

@@ -262,7 +262,7 @@ test("texts of steps, durations and ages", () => {
   assert.deepEqual([0, 2.5, -1].map(facts.sigmaText), ["0", "+2.5", "−1"]);
   assert.deepEqual([0.0004, 0.031, 0.5, 12.3].map(facts.seconds), ["1 ms", "31 ms", "0.5 s", "12 s"]);
   assert.deepEqual([0, 12.9, 125, 7300].map(facts.age), ["just now", "12 s ago", "2 min ago", "2 h ago"]);
-  assert.equal(facts.editLabel("v3", [0, 5], 2.5), "v3 (0-4) +2.5");
+  assert.equal(facts.editLabel("v3", [0, 5], { sigma: 2.5 }), "v3 (0-4) +2.5");
   const state = { ...EMPTY, edits: [edit(3, 2, null)] };
   assert.equal(summary({ name: "x", state, direction: null }, (_, number) => `v${number}`), "seed 1 · v3 +2");
   assert.equal(summary({ name: "x", state: null, direction: edit(3, 2, [1, 2]) }, (_, number) => `v${number}`), "v3 (1) +2");

@@ -17,6 +17,7 @@ from ganspace_jax.directions.edits import Edit
 from ganspace_jax.directions.named_directions import NamedDirection
 from ganspace_jax.files import pictures
 from ganspace_jax.generators import base, stylegan2, zoo
+from ganspace_jax.statistics.monotone_curves import Curve
 from tests.commands import run
 from tests.experiments.explorer.conftest import Page, make_components, open_explorer
 
@@ -123,9 +124,9 @@ def test_the_flags_repeat_noise(noise_page, noise):
 
 def test_named_directions_move_the_layers_on_the_page(tmp_path):
     """The page's layers hold, whatever range the file gives a direction."""
-    named = tuple(
-        NamedDirection(name, layers) for name, layers in zip("abcd", [(0, 2), None, (3, 5), (1, 8)], strict=True)
-    )
+    ranges, read = zip("abcd", [(0, 2), None, (3, 5), (1, 8)], strict=True), np.ones(64)
+    curve = Curve(np.array([-99.0, 99.0]), np.array([-1.0, 1.0]))
+    named = tuple(NamedDirection(name, layers, read, curve, "turns") for name, layers in ranges)
     page = Page(open_explorer(tmp_path, [make_components(tmp_path / "named.npz", named=named)]))
     sliders = page("about")[0]["groups"][0]["sliders"]
     assert [(one["name"], one["layers"]) for one in sliders] == [
@@ -138,7 +139,13 @@ def test_named_directions_move_the_layers_on_the_page(tmp_path):
     whole = _on_screen(page, state)
     np.testing.assert_array_equal(_of_edit(page, state), whole)
     state["edits"][0]["layers"] = sliders[2]["layers"]
-    assert (_on_screen(page, state) != whole).any()
+    state["edits"].append({"group": "components", "number": 3, "layers": [0, 8], "value": 0.0625})
+    assert (_on_screen(page, state) != whole).any() and sliders[3]["value"] == {"range": [-1.0, 1.0], "unit": "turns"}
+    text = page("export", state=state, form="edit")[0]["text"].splitlines()
+    assert text[:2] == ['--edit="E(c, 3-4)=2"', '--edit="E(d, 0-7):=0.0625"']
+    file = page("export", state=state, form="components")[0]["path"]
+    assert [one.name for one in foreign_files.load_components(file).named] == ["c", "d"]
+    assert "a .pkl holds a step" in page.ask("export", state={"edits": state["edits"][1:]}, form="pkl")[0]["error"]
     np.testing.assert_array_equal(_of_edit(page, state), _on_screen(page, state))
 
 

@@ -12,11 +12,14 @@ from experiments.explorer.rendering import Renderer
 from experiments.explorer.state import Move, Origin, State
 from ganspace_jax.directions import foreign_arrays
 from ganspace_jax.directions.edited_images import Start
+from ganspace_jax.directions.named_directions import NamedDirection
 from ganspace_jax.directions.sources import Source
 from ganspace_jax.errors import InputError
 from ganspace_jax.generators import base, biggan_deep, stylegan2
 from ganspace_jax.sampling.layers import LayerSpec
+from ganspace_jax.statistics.monotone_curves import Curve
 
+CURVE = Curve(np.array([-9.0, 9.0]), np.array([-90.0, 90.0]))
 STATE = State(edits=(Move("components", 0, None, 2.0),))
 
 
@@ -30,6 +33,7 @@ def _components(generator, layer=None):
         activation_stdevs=np.ones(3, np.float32), latent_components=latent, latent_mean=np.zeros(size, np.float32),
         latent_stdevs=np.ones(3, np.float32), spec=LayerSpec(layer or generator.latent_space, generator.latent_space),
         source=Source("test"),
+        named=tuple(NamedDirection(name, None, read, CURVE) for name, read in zip("abc", latent, strict=True)),
     )  # fmt: skip
 
 
@@ -70,7 +74,21 @@ CHANGES = {
     "noise": [{"noise": noise} for noise in ("none", 7, 8)],
     "centred": [{"centred": True}, {"centred": True, "edits": (Move("components", 1, None, 1.0),)}],
     "mode": [{"mode": "activation"}, {"mode": "activation", "centred": True}],
-    "number": [{"edits": tuple(Move("components", k % 3, None, 1.0 + k) for k in range(count))} for count in (3, 10)],
+    "value": [
+        {"edits": tuple(Move("components", k, (0, 3), value=value) for k in range(count))}
+        for value, count in ((20.0, 1), (-30.5, 1), (5.0, 2), (6.0, 3))
+    ],
+    "number": [
+        {"edits": tuple(Move("components", k % 3, None, 1.0 + k) for k in range(count))} for count in (3, 10, 32)
+    ],
+    "number centred": [
+        {"centred": True, "edits": tuple(Move("components", k % 3, (0, 2), 1.0 + k) for k in range(count))}
+        for count in (5, 6)
+    ],
+    "number of an activation": [
+        {"mode": "activation", "edits": tuple(Move("components", k % 3, None, 0.1 + k / 9) for k in range(count))}
+        for count in (5, 20)
+    ],
 }
 
 

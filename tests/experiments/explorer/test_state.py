@@ -9,10 +9,11 @@ from experiments.explorer import state
 from experiments.explorer.messages import MessageError
 from experiments.explorer.state import Move, Origin, State
 from ganspace_jax.directions.edits import Edit
+from ganspace_jax.errors import InputError
 
 FULL = State(
     starts=(Origin(seed=7), Origin(), Origin(picture="me")), label=3, psi=0.7, cutoff=4, noise=12, mode="activation",
-    centred=True, edits=(Move("components", 3, (0, 5), 2.5), Move("random", 1, None, -1.25)),
+    centred=True, edits=(Move("components", 3, (0, 5), 2.5), Move("random", 1, None, -1.25), Move("named", 0, value=0.5)),
 )  # fmt: skip
 
 
@@ -24,6 +25,14 @@ def test_a_state_comes_back_from_json(one):
 def test_missing_entries_have_defaults():
     assert state.read({}) == State(starts=(Origin(seed=1),))
     assert state.read_move({"group": "named", "number": 0}) == Move("named", 0, None, 0.0)
+
+
+def test_a_walk_has_steps_and_a_sweep_replaces_a_value():
+    values = State(edits=(Move("named", 0, None, 1.0, 0.5), Move("named", 1, None, 0.0, 0.5)))
+    with pytest.raises(InputError, match="walk: a kept picture sets a value"):
+        state.read_steps(state.to_json(values))
+    steps = state.with_step(values, Move("named", 0))
+    assert steps.edits == (Move("named", 0, None, 1.0), values.edits[1])
 
 
 @pytest.mark.parametrize("sigma", [2.123456789, 1e-7, -3, 1234.56789])
@@ -54,6 +63,7 @@ def test_a_step_is_what_the_text_of_an_edit_repeats(sigma):
         ({"edits": [{"number": 1}]}, "edit: has no group"),
         ({"edits": [{"group": "components", "number": 1}] * 33}, "edits: must be a list of at most 32"),
         ({"edits": [{"group": "components", "number": 1, "sigma": 1e5}]}, "sigma: must be a number"),
+        ({"edits": [{"group": "components", "number": 1, "value": "1"}]}, "value: must be a number"),
         ({"edits": [{"group": "components", "number": 1, "layers": [3, 3]}]}, "layers: must be a first layer"),
         ({"edits": [{"group": "components", "number": 1, "layers": [3]}]}, "layers: must be a first layer"),
         ({"edits": [{"group": "components", "number": 1, "layers": "0-3"}]}, "layers: must be a list"),

@@ -1,8 +1,8 @@
-"""Weakness: nobody can ask GANSpace for a wanted semantic.
+"""Weakness: GANSpace finds components, but not a wanted semantic.
 
-For each factor that is not circular, the purest direction is computed from Jacobians of
-the factor, and the best of 20 components and of 20 random directions stand beside it.
-Each has the layers in which it is purest. Real steps in new images measure all three.
+For each factor that is not circular, Jacobians of the factor give the purest direction.
+Beside it stand the best of 20 components, and of 20 random directions. Each has the
+layers in which it is purest. Real steps in new images measure all three.
 """
 
 import numpy as np

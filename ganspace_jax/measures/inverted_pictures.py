@@ -192,10 +192,9 @@ def _centre(values: Float[np.ndarray, "m"], period: float | None) -> float:
 def editability(instruments: Instruments, own: Edited, samples: Edited) -> dict[str, Figure]:
     """Returns how well the edits act, by the names of the figures.
 
-    With i, s and m the mean changes of the inverted images, of one half of the samples
-    and of the other half, the amplitude is <i, m> / <s, m> over directions and scores.
-    It is 1 if the edits act as on samples. The purity is the mean over the named
-    directions.
+    Let i be the mean changes of the images, and s and m those of the two halves of the
+    samples. The amplitude is <i, m> / <s, m> over directions and scores. It is 1 if the
+    edits act as on samples. The purity is the mean over the named directions.
 
     Args:
         instruments: the scorer and the directions.

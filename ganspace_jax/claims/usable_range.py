@@ -2,8 +2,8 @@
 
 A step is usable while the images look like the generator's own samples. The renderer
 redraws the scene that the probe reads. In at least half of the images, the PSNR of
-image and redrawing must reach the 10th percentile of unedited samples. The range is the largest usable step, in standard deviations of the component and, for
-all components alike, in standard deviations of the first.
+image and redrawing must reach the 10th percentile of unedited samples. The range is
+the largest usable step, in standard deviations of the component.
 """
 
 import numpy as np

@@ -21,6 +21,7 @@ from ganspace_jax.sampling.inversion import Inverted
 from ganspace_jax.sampling.inversion_losses import psnr
 from ganspace_jax.shapes import Array, Float, Int
 from ganspace_jax.statistics import bootstrap
+from ganspace_jax.statistics.bootstrap import Figure
 
 LOW_PERCENTILE = 10  # of the PSNR, which tells of the pictures that fail
 APART = "rotation"  # a score whose R2 is a figure of its own, because few images show it
@@ -47,20 +48,6 @@ _TITLES = {
 
 Images = Float[Array | np.ndarray, "n h w c"]
 Inputs = tuple[Float[Array | np.ndarray, "n layers d"], Float[Array | np.ndarray, "n classes"] | None]
-
-
-class Figure(NamedTuple):
-    """A figure with its 95 % interval.
-
-    Attributes:
-        value: the figure; NaN if the images do not determine it.
-        low: lower bound.
-        high: upper bound.
-    """
-
-    value: float
-    low: float
-    high: float
 
 
 class Instruments(NamedTuple):

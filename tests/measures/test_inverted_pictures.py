@@ -14,6 +14,7 @@ from ganspace_jax.measures.inverted_pictures import Instruments
 from ganspace_jax.measures.scorers import Scorer
 from ganspace_jax.sampling import inversion, random_samples
 from ganspace_jax.sampling.inversion import Inversion
+from ganspace_jax.statistics import bootstrap
 from tests import toy_generators
 
 COUNT = 6
@@ -130,7 +131,7 @@ def test_redrawing_is_the_psnr_after_two_standard_deviations(toy):
 
 
 def test_tables_leave_out_what_is_unknown():
-    known, unknown = inverted_pictures.Figure(0.95, 0.9, 1.0), inverted_pictures.Figure(np.nan, 0.0, 1.0)
+    known, unknown = bootstrap.Figure(0.95, 0.9, 1.0), bootstrap.Figure(np.nan, 0.0, 1.0)
     rows = {"samples": {"within": known}, "w": {"within": unknown, "seconds": inverted_pictures.known(0.1234)}}
     assert inverted_pictures.table(rows, inverted_pictures.RECOVERY).splitlines() == [
         "| | within 95 % of samples | CPU s an image |",

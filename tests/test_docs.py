@@ -25,6 +25,7 @@ SPECS = (  # dataclasses of flags
     "sampling/inversion.py",
     "methods/decomposition.py",
     "methods/direction_spec.py",
+    "measures/compared_methods.py",
     "measures/wanted_attributes.py",
     "methods/tangents.py",
     "methods/trajectories.py",

@@ -101,13 +101,14 @@ RESERVED = (
 ONLY_IN_DIRECTIONS = ("ganspace_jax.generators", "ganspace_jax.sampling")
 LAYER_SPEC = "ganspace_jax.sampling.layers.LayerSpec"
 # Methods, and measures, do not import one another; these they share. finding puts
-# methods together, wanted_attributes measures.
+# methods together, wanted_attributes and compared_methods measures.
 INDEPENDENT = {
     "ganspace_jax.methods": tuple(
         f"ganspace_jax.methods.{name}" for name in ("estimators", "image_transforms", "direction_spec", "finding")
     ),
     "ganspace_jax.measures": tuple(
-        f"ganspace_jax.measures.{name}" for name in ("answers", "scorers", "purity", "wanted_attributes")
+        f"ganspace_jax.measures.{name}"
+        for name in ("answers", "scorers", "purity", "wanted_attributes", "compared_methods")
     ),
 }
 

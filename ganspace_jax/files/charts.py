@@ -201,6 +201,38 @@ def curves(
     return _pixels(figure)
 
 
+def intervals(
+    path: str | os.PathLike[str], panels: Mapping[str, Mapping[str, Float[np.ndarray, "m 3"]]], labels: Sequence[str]
+) -> None:
+    """Draws figures with their intervals, one panel per figure and one row per label.
+
+    Args:
+        path: file of the picture.
+        panels: value, lower and upper bound of each row, by the name of the series, by
+            the title of the panel. NaN is left out.
+        labels: names of the rows, the uppermost first.
+    """
+    figure, axes = _pyplot().subplots(
+        1, len(panels), figsize=(1.6 + 2.2 * len(panels), 1.2 + 0.32 * len(labels)), sharey=True, squeeze=False,
+        layout="constrained",
+    )  # fmt: skip
+    for panel, (title, series) in zip(axes[0], panels.items(), strict=True):
+        for number, (name, figures) in enumerate(series.items()):
+            values, low, high = figures.T
+            heights = np.arange(len(labels)) + 0.24 * (number - (len(series) - 1) / 2)
+            errors = np.maximum([values - low, high - values], 0.0)  # a bound may lie on the other side
+            panel.errorbar(
+                values, heights, xerr=errors, fmt="o", markersize=4, elinewidth=1, color=_COLOURS[number], label=name
+            )
+        panel.set_title(title, fontsize=9)
+        panel.grid(axis="x", linewidth=0.4)
+        if len(series) > 1:
+            panel.legend(fontsize=7, loc="upper center", bbox_to_anchor=(0.5, -0.08), frameon=False)
+    axes[0, 0].set_yticks(range(len(labels)), labels)
+    axes[0, 0].invert_yaxis()
+    _save(figure, path)
+
+
 def _pixels(figure: Any) -> UInt8[np.ndarray, "h w 3"]:
     """Returns the pixels of a figure, and closes it."""
     buffer = io.BytesIO()

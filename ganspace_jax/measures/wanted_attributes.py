@@ -128,7 +128,7 @@ def find(
         Interrupted: if run.should_stop returned True.
     """
     columns = wanted_columns(scorer, spec.attribute)
-    label = _label(generator, spec)
+    label = resolved_label(generator, spec)
     methods = list(dict.fromkeys([spec.method, *(METHODS if spec.compare else ()), *BASELINES]))
     stages = (spec.num_samples, _num_jacobian_images(generator, scorer, spec), len(columns) * len(methods))
     run_scores, run_jacobians, run_steps = _in_stages(run, (*stages[:2], stages[2] * 4 * spec.num_measured))
@@ -211,14 +211,14 @@ def _with_yes_no(scorer: Scorer, values: Float[np.ndarray, "n f"]) -> Scorer:
 
 def _basis(generator: Generator, scorer: Scorer, spec: WantedAttributes, labelled: Labelled, run: Run) -> Basis:
     """Returns the Jacobians at new images, and GANSpace's and random directions."""
-    label, covariance = _label(generator, spec), labelled.prior.covariance
+    label, covariance = resolved_label(generator, spec), labelled.prior.covariance
     count = min(spec.num_components, generator.latent_size)
     settings = Decomposition(
         label=label, num_samples=max(spec.num_samples, 2 * count + 16), num_components=count, seed=spec.seed
     )
     found = decomposition.decompose(generator, settings, dataclasses.replace(run, report=Run().report))
     components = attributes.in_deviations(found.latent_components.astype(np.float64), covariance)
-    jacobians, span = _jacobians(generator, scorer, spec, labelled, components, run)
+    jacobians, span = measure_jacobians(generator, scorer, spec, labelled, components, run)
     num_layers, half = generator.latent_shape[0], len(jacobians) // 2
     return Basis(
         jacobians[:half], jacobians[half:], labelled.prior, labelled.readouts_by_column(),
@@ -228,14 +228,14 @@ def _basis(generator: Generator, scorer: Scorer, spec: WantedAttributes, labelle
     )  # fmt: skip
 
 
-def _jacobians(
+def measure_jacobians(
     generator: Generator, scorer: Scorer, spec: WantedAttributes, labelled: Labelled,
     components: Float[np.ndarray, "k l"], run: Run,
 ) -> tuple[score_jacobians.Jacobians, Float[np.ndarray, "k l"] | None]:  # fmt: skip
     """Returns the Jacobians of all scores, and the orthonormal rows of their span; None
     if they are whole.
     """
-    label, is_category = _label(generator, spec), np.isin(scorer.names, scorer.categories)
+    label, is_category = resolved_label(generator, spec), np.isin(scorer.names, scorer.categories)
     if scorer.differentiable is not None:
         at = random_samples.draw(generator, 0, spec.num_images, seed=spec.seed + 1, label=label)
         values, jacobians = score_jacobians.measure(generator, scorer.differentiable, at.layers, at.weights, run)
@@ -283,9 +283,12 @@ def _components(
                     compute_dtype=getattr(generator.config, "compute_dtype", "float32"))  # fmt: skip
     return latent_directions.of_directions(
         rows / np.where(lengths > 0, lengths, 1.0)[:, None], lengths, basis.prior.mean,
-        spec=LayerSpec(space, space, _label(generator, spec)), source=source, named=named,
+        spec=LayerSpec(space, space, resolved_label(generator, spec)), source=source, named=named,
     )  # fmt: skip
 
 
-def _label(generator: Generator, spec: WantedAttributes) -> labels.Label:
+def resolved_label(generator: Generator, spec: WantedAttributes) -> labels.Label:
+    """Returns the class of the samples; by default all classes of a conditional
+    generator.
+    """
     return labels.resolve("all" if spec.label is None and generator.num_classes else spec.label, generator)

@@ -75,5 +75,38 @@ def percentile_interval(
     return Interval(np.asarray(low), np.asarray(high))
 
 
+def nested_interval(
+    statistic: Callable[..., Any],
+    groups: Sequence[Sequence[np.ndarray]],
+    *,
+    num_resamples: int = 1000,
+    level: float = 0.95,
+    seed: int = 0,
+) -> Interval:
+    """Returns the percentile interval of a statistic's mean over groups.
+
+    A resample draws groups with replacement, then rows of every array of each drawn
+    group (Davison and Hinkley 1997, section 3.8). With S groups, the variance between
+    groups comes out too small by the factor (S - 1) / S.
+
+    Args:
+        statistic: function of one group's resampled arrays. It returns a number or an
+            array of fixed shape.
+        groups: arrays of each group, whose first axis counts the samples.
+        num_resamples: number of resamples.
+        level: nominal probability that the interval contains the true value.
+        seed: seed of the random draws.
+    """
+    random = np.random.default_rng(seed)
+
+    def replicate() -> Any:
+        drawn = [groups[number] for number in random.integers(0, len(groups), len(groups))]
+        return np.mean([statistic(*(_resample(one, random) for one in arrays)) for arrays in drawn], axis=0)
+
+    replicates = [replicate() for _ in range(num_resamples)]
+    low, high = np.percentile(replicates, (50 - 50 * level, 50 + 50 * level), axis=0)
+    return Interval(np.asarray(low), np.asarray(high))
+
+
 def _resample(sample: np.ndarray, random: np.random.Generator) -> np.ndarray:
     return sample[random.integers(0, len(sample), len(sample))]

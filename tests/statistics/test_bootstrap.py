@@ -80,3 +80,27 @@ def test_the_seed_alone_decides_the_interval():
     )
     np.testing.assert_array_equal(first, again)
     assert (first.low != other.low).all()
+
+
+def test_a_nested_interval_draws_groups_then_rows():
+    draws, random = [], np.random.default_rng(3)
+    groups = [[np.arange(5.0), np.ones(2)], [10.0 + np.arange(4.0), np.ones(3)]]
+    for _ in range(40):
+        means = []
+        for number in random.integers(0, 2, 2):
+            first, second = (one[random.integers(0, len(one), len(one))] for one in groups[number])
+            means.append(first.mean() * second.sum())
+        draws.append(np.mean(means))
+    low, high = bootstrap.nested_interval(lambda x, y: x.mean() * y.sum(), groups, num_resamples=40, seed=3)
+    np.testing.assert_allclose([low, high], np.percentile(draws, [2.5, 97.5]))
+
+
+def test_a_nested_interval_counts_the_variance_between_groups_and_within():
+    random = np.random.default_rng(0)
+    offsets = 3 * random.standard_normal(60)
+    groups = [[offset + random.standard_normal(8)] for offset in offsets]
+    low, high = bootstrap.nested_interval(np.mean, groups)
+    np.testing.assert_allclose((high - low) / 2, 1.96 * math.sqrt((9 + 1 / 8) / 60), rtol=0.25)
+    flat = [[np.full(8, 2.0) + np.arange(8)]]  # one group: the plain bootstrap
+    low, high = bootstrap.nested_interval(np.mean, flat)
+    np.testing.assert_allclose((high - low) / 2, 1.96 * np.arange(8).std() / math.sqrt(8), rtol=0.1)

@@ -19,7 +19,7 @@ import multiprocessing
 import pathlib
 import resource
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import jax
@@ -87,16 +87,15 @@ def measure_network(batch: int) -> dict[str, str]:
     }
 
 
-def network() -> list[dict[str, str]]:
-    """Returns the rows of batches of 1 and 4, each from a process of its own."""
+def network() -> Iterator[dict[str, str]]:
+    """Yields the rows of batches of 1 and 4, each from a process of its own."""
     context = multiprocessing.get_context("spawn")
     with concurrent.futures.ProcessPoolExecutor(1, context, max_tasks_per_child=1) as pool:
-        return list(pool.map(measure_network, (1, 4)))
+        yield from pool.map(measure_network, (1, 4))
 
 
-def scenes() -> list[dict[str, str]]:
-    """Returns one row for each shipped generator, with labels unknown."""
-    rows = []
+def scenes() -> Iterator[dict[str, str]]:
+    """Yields one row for each shipped generator, with labels unknown."""
     for name in SHIPPED:
         generator = zoo.load(name)
         begin = encoder.load(zoo.resolve(name) / "encoder", generator)
@@ -106,19 +105,16 @@ def scenes() -> list[dict[str, str]]:
         began = time.process_time()
         found, _ = inverted_batches.invert(generator, images, start=begin)
         spent = time.process_time() - began
-        rows.append({"generator": name, f"CPU s, {NUM_SCENES} images": f"{spent:.1f}", **_nearness(found.psnr)})
-    return rows
+        yield {"generator": name, f"CPU s, {NUM_SCENES} images": f"{spent:.1f}", **_nearness(found.psnr)}
 
 
-def batches() -> list[dict[str, str]]:
-    """Returns one row for each shipped generator and one column for each batch size."""
-    rows = []
+def batches() -> Iterator[dict[str, str]]:
+    """Yields one row for each shipped generator and batch size."""
     for name in SHIPPED:
-        generator, row = zoo.load(name), {"CPU ms per image and step": name}
+        generator = zoo.load(name)
         for size in BATCH_SIZES:
-            row[f"batch {size}"] = f"{1000 * step_seconds(generator, size, NUM_TIMED['batches']):.1f}"
-        rows.append(row)
-    return rows
+            spent = 1000 * step_seconds(generator, size, NUM_TIMED["batches"])
+            yield {"generator": name, "batch": str(size), "CPU ms per image and step": f"{spent:.1f}"}
 
 
 def faces(directory: str, picture: str | None, spec: Inversion) -> list[dict[str, str]]:
@@ -173,7 +169,11 @@ def main():
     for name in flags.only.split(","):
         if name == "faces" and flags.faces is None:
             parser.error("--only=faces needs --faces=DIR")
-        print(f"\n{name}\n{machine.table(parts[name]())}", flush=True)
+        rows = []
+        for row in parts[name]():
+            rows.append(row)
+            print(row, flush=True)
+        print(f"\n{name}\n{machine.table(rows)}\n", flush=True)
 
 
 if __name__ == "__main__":

@@ -125,9 +125,16 @@ def _table(arrivals):
     for path, ways in arrivals.items():
         for share, way, one in ways:
             figures = (one.arrived, one.purity, one.others, one.flips)
-            cells = [f"{x:.2f} ({a:.2f} to {b:.2f})" for x, a, b in zip(figures, one.low, one.high, strict=True)]
+            cells = [_cell(*bounds) for bounds in zip(figures, one.low, one.high, strict=True)]
             rows.append([path.replace("_", " "), f"{share:g}", way, *cells])
     return tables.markdown(header, rows)
+
+
+def _cell(value, low, high):
+    """Returns a figure, with its interval if enough images arrive."""
+    if not np.isfinite(value):
+        return "unknown"
+    return f"{value:.2f} ({low:.2f} to {high:.2f})" if np.isfinite([low, high]).all() else f"{value:.2f}"
 
 
 if __name__ == "__main__":

@@ -19,13 +19,35 @@ from absl import flags
 from PIL import Image
 
 from ganspace_jax import command_line, shared_flags
-from ganspace_jax.claims import findings, layer_ranges, subjects
+from ganspace_jax.claims import (
+    class_transfer,
+    component_order,
+    entanglement,
+    findings,
+    layer_ranges,
+    linear_regression,
+    other_spaces,
+    source_dependence,
+    subjects,
+    usable_range,
+    wanted_semantics,
+)
 from ganspace_jax.errors import InputError, nearest
 from ganspace_jax.files import outputs, pictures, reports, tables
 from ganspace_jax.run import Progress, Run
 
 FLAGS = flags.FLAGS
-CLAIMS = {"layer_ranges": layer_ranges.find}
+CLAIMS = {
+    "component_order": component_order.find,
+    "class_transfer": class_transfer.find,
+    "layer_ranges": layer_ranges.find,
+    "source_dependence": source_dependence.find,
+    "usable_range": usable_range.find,
+    "entanglement": entanglement.find,
+    "other_spaces": other_spaces.find,
+    "wanted_semantics": wanted_semantics.find,
+    "linear_regression": linear_regression.find,
+}
 flags.DEFINE_list("claims", [], "Claims to test, such as layer_ranges; by default all of them.")
 flags.DEFINE_integer("num_images", 256, "Images per measurement.", lower_bound=8, upper_bound=100_000)
 shared_flags.define("seed", "workdir")

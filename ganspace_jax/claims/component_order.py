@@ -113,7 +113,7 @@ def mean_frequency(difference: Float[np.ndarray, "n h w c"]) -> Float[np.ndarray
 def _trend(name: str, bases: list[Float[np.ndarray, "c n"]], seed: int) -> Figure:
     """Returns the rank correlation of the mean over images with the direction's number.
 
-    Of two bases, returns the first's correlation less the second's, in the same images.
+    If there are two bases, the second's correlation is subtracted from the first's.
     """
     values = np.stack(bases, axis=-1).transpose(1, 0, 2)  # [n, c, bases]
 

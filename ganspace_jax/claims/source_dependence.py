@@ -112,8 +112,10 @@ def varying(effect: Float[np.ndarray, "n"]) -> float:
 def by_group(effect: Float[np.ndarray, "n"], group: Int[np.ndarray, "n"]) -> float:
     """Returns omega squared, the share of the variance between groups.
 
-    With k groups of n effects in all, squares B between and W within the groups, and
-    m = W / (n - k), it is (B - (k - 1) m) / (B + W + m).
+    There are n effects in k groups. B is the sum of squares between the groups, and W
+    within them:
+
+        (B - (k - 1) m) / (B + W + m),  m = W / (n - k).
     """
     names = np.unique(group)
     within = sum(float(np.square(effect[group == one] - effect[group == one].mean()).sum()) for one in names)

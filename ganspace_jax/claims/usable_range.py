@@ -1,10 +1,9 @@
 """Claim: later components have a larger usable range.
 
-A step is usable while the images look like the generator's own samples. The scene that
-the probe reads is drawn again by the renderer, and the PSNR of image and redrawing must
-not fall below the 10th percentile of unedited samples in more than half of the images.
-The range is the largest usable step, in standard deviations of the component and, for
-all components alike, in standard deviations of the first.
+A step is usable while the images look like the generator's own samples. The renderer
+redraws the scene that the probe reads. In at least half of the images, the PSNR of
+image and redrawing must reach the 10th percentile of unedited samples. The range is
+the largest usable step, in standard deviations of the component.
 """
 
 import numpy as np

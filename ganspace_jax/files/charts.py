@@ -142,7 +142,8 @@ def tradeoff(
             )  # fmt: skip
         for k, label in enumerate(labels):
             place = (gain[k, 0], cost[k, 0])
-            panel.annotate(label, place, (5, 5), textcoords="offset points", fontsize=8)
+            offset = (5, -11 if k == list(groups).index(groups[k]) else 5)  # the first two are often near each other
+            panel.annotate(label, place, offset, textcoords="offset points", fontsize=8)
         if marked is not None:
             panel.plot(
                 *(values[marked, 0] for values in (gain, cost)), "o", markersize=14, fillstyle="none", color="black"

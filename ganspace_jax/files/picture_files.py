@@ -165,11 +165,6 @@ def read_one(
 ) -> tuple[Float[np.ndarray, "h w c"], str]:
     """Returns a picture as an image in [-1, 1], and what was done to it in words.
 
-    Args:
-        path: the file.
-        image_shape: height, width and channels of the generator's images.
-        max_pixels: largest number of the picture's pixels; None: Pillow's bound.
-
     Raises:
         InputError: The file is no picture, is damaged, or is too large.
     """

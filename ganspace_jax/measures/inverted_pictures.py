@@ -21,6 +21,7 @@ from ganspace_jax.sampling.inversion import Inverted
 from ganspace_jax.sampling.inversion_losses import psnr
 from ganspace_jax.shapes import Array, Float, Int
 from ganspace_jax.statistics import bootstrap
+from ganspace_jax.statistics.bootstrap import Figure
 
 LOW_PERCENTILE = 10  # of the PSNR, which tells of the pictures that fail
 APART = "rotation"  # a score whose R2 is a figure of its own, because few images show it
@@ -47,20 +48,6 @@ _TITLES = {
 
 Images = Float[Array | np.ndarray, "n h w c"]
 Inputs = tuple[Float[Array | np.ndarray, "n layers d"], Float[Array | np.ndarray, "n classes"] | None]
-
-
-class Figure(NamedTuple):
-    """A figure with its 95 % interval.
-
-    Attributes:
-        value: the figure; NaN if the images do not determine it.
-        low: lower bound.
-        high: upper bound.
-    """
-
-    value: float
-    low: float
-    high: float
 
 
 class Instruments(NamedTuple):
@@ -192,10 +179,9 @@ def _centre(values: Float[np.ndarray, "m"], period: float | None) -> float:
 def editability(instruments: Instruments, own: Edited, samples: Edited) -> dict[str, Figure]:
     """Returns how well the edits act, by the names of the figures.
 
-    With i, s and m the mean changes of the inverted images, of one half of the samples
-    and of the other half, the amplitude is <i, m> / <s, m> over directions and scores.
-    It is 1 if the edits act as on samples. The purity is the mean over the named
-    directions.
+    Let i be the mean changes of the images, and s and m those of the two halves of the
+    samples. The amplitude is <i, m> / <s, m> over directions and scores. It is 1 if the
+    edits act as on samples. The purity is the mean over the named directions.
 
     Args:
         instruments: the scorer and the directions.

@@ -55,9 +55,8 @@ class TrajectorySearch:
             otherwise each starts from the image's own latent.
         loss: compared differences: "blurred" or "pixels".
         clip: whether latents stay within the norm sqrt(d), or within that of their
-            start.
-        penalty: weight of the squared Mahalanobis distance, relative to the mean
-            squared error.
+            start, as in the paper. In w that moves objects to wrong places.
+        penalty: weight of the squared Mahalanobis distance, relative to the mean error.
         num_steps: number of steps of Adam for each amount.
         rate: learning rate.
         traverse: direction to move along: mean "displacement" of a unit of t, or the
@@ -73,8 +72,8 @@ class TrajectorySearch:
     latent_space: Literal["w", "z"] | str | None = None
     recursive: bool = True
     loss: Literal["blurred", "pixels"] = "blurred"
-    clip: bool = True
-    penalty: float = 0.0
+    clip: bool = False
+    penalty: float = 1e-3
     num_steps: int = 25
     rate: float = 0.05
     traverse: Literal["displacement", "readout"] = "displacement"

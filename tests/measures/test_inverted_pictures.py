@@ -2,6 +2,8 @@
 definitions.
 """
 
+from typing import Any
+
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -12,6 +14,7 @@ from ganspace_jax.measures.inverted_pictures import Instruments
 from ganspace_jax.measures.scorers import Scorer
 from ganspace_jax.sampling import inversion, random_samples
 from ganspace_jax.sampling.inversion import Inversion
+from ganspace_jax.statistics import bootstrap
 from tests import toy_generators
 
 COUNT = 6
@@ -20,7 +23,7 @@ COUNT = 6
 @pytest.fixture(scope="module")
 def toy():
     """The linear generator, so faint that its images are within [-1, 1]."""
-    network = toy_generators.linear().merge()
+    network: Any = toy_generators.linear().merge()
     for part in (network.matrices, network.bias):
         part[...] = 0.03 * part[...]
     return base.split(network)
@@ -128,7 +131,7 @@ def test_redrawing_is_the_psnr_after_two_standard_deviations(toy):
 
 
 def test_tables_leave_out_what_is_unknown():
-    known, unknown = inverted_pictures.Figure(0.95, 0.9, 1.0), inverted_pictures.Figure(np.nan, 0.0, 1.0)
+    known, unknown = bootstrap.Figure(0.95, 0.9, 1.0), bootstrap.Figure(np.nan, 0.0, 1.0)
     rows = {"samples": {"within": known}, "w": {"within": unknown, "seconds": inverted_pictures.known(0.1234)}}
     assert inverted_pictures.table(rows, inverted_pictures.RECOVERY).splitlines() == [
         "| | within 95 % of samples | CPU s an image |",

@@ -140,12 +140,12 @@ def test_the_class_of_a_picture_is_found_and_z_stays_within_the_cut():
     generator = toy_generators.classes()
     images, _, weights = _images(generator, 12)
     assert (weights.sum(0) > 0).all()
-    spec = Inversion(num_steps_shared=0, num_steps=30, num_nearest=60)
-    found = inversion.invert(generator, images, spec)
+    unmoved, moved = (Inversion(num_steps_shared=0, num_steps=steps, num_nearest=60) for steps in (0, 30))
+    found = inversion.invert(generator, images, unmoved)
     right = (found.label == weights).all(1).sum()
     nearest = nearest_samples.find(generator, images, num_samples=60).error.argmin(1)
     assert right >= 11 and (nearest == weights.argmax(1)).sum() < right  # the nearest sample alone tells fewer
-    named = inversion.invert(generator, 2.0 * images, spec, label="cone")
+    named = inversion.invert(generator, 2.0 * images, moved, label="cone")
     assert np.abs(named.latents).max() == 2.0
     np.testing.assert_array_equal(named.label, np.eye(3)[np.ones(12, int)])
 

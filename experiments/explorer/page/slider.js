@@ -18,7 +18,7 @@ const share = (value, low, high) => (100 * (bounded(value, low, high) - low)) / 
  *   onoff: called when Delete is pressed; optional.
  *   onzero: called by 0 and a double click, instead of a move to zero; optional.
  */
-export function slider({ label, range, limits, step, zero, onmove, onoff, onzero = () => move(zero) }) {
+export function slider({ label, range, limits, step, zero, onmove, onoff, onzero }) {
   const [low, high] = range;
   const bar = element("input", { type: "range", min: low, max: high, step, "aria-label": label });
   const number = element("input", { type: "number", step, min: limits[0], max: limits[1], "aria-label": `${label}, number` });
@@ -33,8 +33,9 @@ export function slider({ label, range, limits, step, zero, onmove, onoff, onzero
     shown = value;
     onmove(value);
   };
+  const reset = onzero ?? (() => move(zero));
   bar.addEventListener("input", () => move(Number(bar.value)));
-  bar.addEventListener("dblclick", () => onzero());
+  bar.addEventListener("dblclick", reset);
   bar.addEventListener("keydown", (event) => {
     if (event.ctrlKey || event.metaKey || event.altKey) return;
     const isReset = event.key === "0";
@@ -42,7 +43,7 @@ export function slider({ label, range, limits, step, zero, onmove, onoff, onzero
     if (!isReset && !isOff) return;
     event.preventDefault();
     event.stopPropagation();
-    if (isReset) onzero();
+    if (isReset) reset();
     else onoff();
   });
   number.addEventListener("input", () => {

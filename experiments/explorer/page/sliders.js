@@ -1,6 +1,6 @@
 // The list of a group's sliders: pages of rows, of which one may be open.
 
-import { editOf, layersOf } from "./state.js";
+import { editOf, isSet, layersOf } from "./state.js";
 import { button, element, labelled, setAttributes, setText } from "./elements.js";
 import { figures } from "./facts.js";
 import { layersText } from "./address.js";
@@ -85,7 +85,7 @@ function row(app, group, known) {
     update() {
       const edit = now();
       const isMoved = editOf(app.state, ...key) !== null;
-      control.update(edit.sigma, app.state.mode === "activation" && known.moves_activation === false);
+      control.update(isSet(edit) ? null : edit.sigma, app.state.mode === "activation" && known.moves_activation === false);
       setter?.update(edit, app.state.mode === "activation");
       bar.update(edit.layers, app.state.mode === "activation");
       follow.disabled = edit.own === undefined;

@@ -2,17 +2,27 @@
 tests.
 """
 
+import dataclasses
 import pathlib
 import shutil
 import threading
 
+import jax.numpy as jnp
 import numpy as np
 import pytest
+from PIL import Image
+
+from ganspace_jax.directions import components as components_file
+from ganspace_jax.directions import foreign_files
+from ganspace_jax.directions.edited_images import Start
+from ganspace_jax.directions.named_directions import NamedDirection
+from ganspace_jax.files import picture_files
+from ganspace_jax.statistics.monotone_curves import Curve
 
 pytest.importorskip("uvicorn", reason="the packages of requirements-explore.txt are not installed")
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 
-from experiments.explorer import server, state  # noqa: E402 - after the packages that they need
+from experiments.explorer import server, sources, state  # noqa: E402 - after the packages that they need
 from tests.experiments.explorer.conftest import open_explorer  # noqa: E402
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
@@ -44,8 +54,21 @@ MOVE = """([number, values]) => {
 
 
 @pytest.fixture(scope="module")
-def explorer(workdir, components_path):
-    opened = open_explorer(workdir, [components_path])
+def explorer(workdir, components_path, tmp_path_factory):
+    """An explorer with one named direction, whose latents of a picture are its mean."""
+    light = NamedDirection("light", (0, 6), np.ones(64), Curve(np.array([-50.0, 50.0]), np.array([0.0, 1.0])), "turns")
+    path = tmp_path_factory.mktemp("named") / "light.npz"
+    foreign = sources.only(foreign_files.load_components(components_path), [1])
+    components_file.save(path, dataclasses.replace(foreign, named=(light,)))
+    opened = open_explorer(workdir, [components_path, path])
+
+    def invert(file, report):
+        picture, done = picture_files.read_one(file, (32, 32, 3))
+        for step in range(3):
+            report(step + 1, 3)
+        return Start("", jnp.full(opened.renderer.generator.latent_shape, float(picture.mean()))), done
+
+    opened.uploads.invert = invert
     yield opened
     opened.stop()
 
@@ -301,6 +324,45 @@ def test_rows_of_pictures_open_their_slider(tab):
     page.get_by_role("button", name="Open v2").click()
     assert page.locator("[data-number='2'] .details").is_visible()
     assert page.evaluate("document.activeElement.ariaLabel") == "v2"
+
+
+def test_a_value_is_set_and_repeated_by_the_text_of_the_edit(tab, explorer):
+    page = tab()
+    page.get_by_role("tab", name="Named 1").click()
+    bar = page.get_by_role("slider", name="Value of light", exact=True)
+    bar.focus()
+    page.keyboard.press("End")
+    np.testing.assert_array_equal(pixels(settled(page)), expected(explorer, ("named", 0, (0, 6), 0.0, 1.0)))
+    assert page.url.endswith("edits=named:0:=1:0-5") and "light (0-5) := 1" in page.locator(".moved-list").inner_text()
+    page.get_by_label("Value of light, number").fill("0.25")
+    shown = pixels(settled(page))
+    np.testing.assert_array_equal(shown, expected(explorer, ("named", 0, (0, 6), 0.0, 0.25)))
+    page.reload()
+    np.testing.assert_array_equal(pixels(settled(page)), shown)
+    page.get_by_role("tab", name="Save").click()
+    page.get_by_role("button", name="text for --edit").click()
+    page.get_by_label("Exported text").wait_for()
+    assert '--edit="E(light, 0-5):=0.25"' in page.get_by_label("Exported text").input_value()
+    page.get_by_role("tab", name="Named 1").click()
+    bar.dblclick()
+    np.testing.assert_array_equal(pixels(settled(page)), expected(explorer))
+    assert page.get_by_label("Value of light, number").input_value() == ""
+
+
+def test_an_uploaded_picture_is_shown_beside_seeds(tab, explorer, tmp_path):
+    page, path = tab(), tmp_path / "my face.png"
+    Image.new("RGB", (40, 50), (200, 90, 30)).save(path)
+    page.get_by_label("Upload a picture").set_input_files(path)
+    page.get_by_text("cropped to the middle 40 x 40").wait_for()
+    starts = (state.Origin(1), state.Origin(picture="my_face"))
+    for which in (0, 1):
+        np.testing.assert_array_equal(pixels(settled(page), which), expected(explorer, starts=starts, which=which))
+    assert page.locator(".start-name").inner_text() == "my_face" and page.url.endswith("#starts=1,picture:my_face")
+    assert not page.get_by_label("Pictures that are sought").locator("li").count()
+    path.write_text("no picture")
+    page.get_by_label("Upload a picture").set_input_files(path)
+    page.get_by_role("alert").wait_for()
+    assert "is no picture" in page.get_by_role("alert").inner_text()
 
 
 @pytest.mark.parametrize("width", [320, 400])

@@ -1,6 +1,7 @@
 """Figures that compare methods: closed forms, and planted directions of a toy."""
 
 import functools
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,7 +16,7 @@ from ganspace_jax.run import Interrupted, Run
 from ganspace_jax.sampling.layers import LayerSpec
 from tests import toy_generators
 
-FEW = {"num_samples": 200, "num_images": 8, "num_measured": 8, "num_components": 2}
+FEW: dict[str, Any] = {"num_samples": 200, "num_images": 8, "num_measured": 8, "num_components": 2}
 TOY = toy_generators.linear(num_layers=1)
 
 
@@ -53,9 +54,10 @@ def quadratic():
 
 def test_all_dimensions_explain_all_changes(quadratic):
     rows = np.random.default_rng(1).normal(size=(6, 5))
-    inside, total = comparison.explained(*quadratic, rows).T
+    grams, covariance = quadratic
+    inside, total = comparison.explained(grams, covariance, rows).T
     np.testing.assert_allclose(inside, total, rtol=1e-8)
-    np.testing.assert_allclose(total, [np.trace(gram @ quadratic[1]) for gram in quadratic[0]])
+    np.testing.assert_allclose(total, [np.trace(gram @ covariance) for gram in grams])
 
 
 def test_the_share_explained_is_that_of_the_projected_covariance(quadratic):
@@ -163,7 +165,7 @@ def test_tables_have_a_row_per_method_and_a_cell_per_figure():
 @pytest.mark.parametrize(
     "settings", [{"methods": "pca,sefe"}, {"num_seeds": 0}, {"num_images": 7}, {"seed": -1}, {"num_measured": 1}]
 )
-def test_a_wrong_spec_is_refused(settings):
+def test_a_wrong_spec_is_refused(settings: dict[str, Any]):
     name, value = next(iter(settings.items()))
     with pytest.raises(InputError, match=f"--{name}={str(value).rpartition(',')[2]}: "):
         Comparison(**settings)

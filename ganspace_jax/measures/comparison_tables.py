@@ -55,7 +55,7 @@ def csv_rows(summaries: Mapping[str, Summary], scores: Sequence[str]) -> list[li
 
 
 def panels(summaries: Mapping[str, Summary]) -> dict[str, dict[str, Float[np.ndarray, "m 3"]]]:
-    """Returns the figures of a picture: of all methods, by series, by panel."""
+    """Returns the panels of a picture, with the figures of all methods."""
 
     def mean(figure: str) -> np.ndarray:
         return np.stack([one.means[OF_SCORES.index(figure)] for one in summaries.values()])

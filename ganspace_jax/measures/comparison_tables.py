@@ -55,7 +55,7 @@ def csv_rows(summaries: Mapping[str, Summary], scores: Sequence[str]) -> list[li
 
 
 def panels(summaries: Mapping[str, Summary]) -> dict[str, dict[str, Float[np.ndarray, "m 3"]]]:
-    """Returns the figures of all methods, by the name of the series, by the panel.
+    """Returns the panels of a picture, with the figures of all methods.
 
     Panels without a known figure are left out: angles of one seed, flips without kinds.
     """

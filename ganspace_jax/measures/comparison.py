@@ -187,7 +187,7 @@ def stability(steps: Float[np.ndarray, "s w layers d"]) -> Figure:
 
     Angles are between lines: from 0 to 90. Steps in different layers are orthogonal.
     The interval is over seeds. Resamples with one seed alone have no pair and are left
-    out. All are NaN for one seed.
+    out. The bounds are NaN for two seeds, which have one angle, and all for one seed.
     """
     rows = steps.reshape(*steps.shape[:2], -1).astype(np.float64)
     rows = rows / np.maximum(np.linalg.norm(rows, axis=2, keepdims=True), 1e-300)
@@ -200,6 +200,8 @@ def stability(steps: Float[np.ndarray, "s w layers d"]) -> Figure:
 
     if len(steps) < 2:
         return Figure(np.nan, np.nan, np.nan)
+    if len(steps) == 2:
+        return Figure(mean(range(2)), np.nan, np.nan)
     draws = np.random.default_rng(0).integers(0, len(steps), (1000, len(steps)))
     low, high = np.nanpercentile([mean(one) for one in draws], (2.5, 97.5))
     return Figure(mean(range(len(steps))), float(low), float(high))

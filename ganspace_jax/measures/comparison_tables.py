@@ -86,4 +86,6 @@ def _cells(figure: Float[np.ndarray, "3"]) -> list[str]:
 
 def _text(figure: Float[np.ndarray, "3"], digits: int = 2) -> str:
     value, low, high = (f"{number:.{digits}f}" for number in figure)
-    return "" if math.isnan(figure[0]) else f"{value} ({low}-{high})"
+    if math.isnan(figure[0]):
+        return ""
+    return value if math.isnan(figure[1]) else f"{value} ({low}-{high})"

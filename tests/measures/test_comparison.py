@@ -76,6 +76,8 @@ def test_stability_is_the_mean_angle_between_seeds():
     value, low, high = comparison.stability(turned)
     assert value == pytest.approx(30.0)  # of 45, 0 and 45 degrees
     assert low == pytest.approx(0.0, abs=1e-6) and high == pytest.approx(45.0)
+    value, low, high = comparison.stability(turned[:2])
+    assert value == pytest.approx(45.0) and np.isnan(low) and np.isnan(high)  # one angle has no interval
     assert np.isnan(comparison.stability(turned[:1])).all()
 
 

@@ -40,7 +40,7 @@ shared_flags.define_spec(Comparison)
 shared_flags.define("batch_size", "workdir")
 
 _NUM_REFERENCE = 256  # images that give the standard deviations of a scorer
-_EVERY_RUN = ("workdir", "methods", "num_seeds", "seed", "batch_size", "compute_dtype")  # do not change a measurement
+_EVERY_RUN = ("workdir", "methods", "num_seeds", "seed", "batch_size")  # do not change a measurement
 
 
 def main():
@@ -70,7 +70,7 @@ def main():
 
 
 def _reference(generator, spec):
-    at = random_samples.draw(generator, 0, _NUM_REFERENCE, seed=spec.seed, label=spec.label)
+    at = random_samples.draw(generator, 0, _NUM_REFERENCE, seed=0, label=spec.label)
     return np.concatenate(list(scored_images.images(generator, at.layers, at.weights)))
 
 
@@ -78,7 +78,7 @@ def _measured(generator, scorer, spec, wanted):
     """Returns what each method found with each seed, from files where they exist."""
     directory = pathlib.Path(FLAGS.workdir) / "measured"
     about = json.dumps([command_line.settings(leave_out=_EVERY_RUN), zoo.fingerprint(generator)], sort_keys=True)
-    found = {method: [] for method in spec.names()}
+    found = {method: [] for method in compared_methods.method_names(generator, spec)}
     with (
         command_line.stop_on_signals() as should_stop,
         command_line.progress_bar("compare") as report,

@@ -108,7 +108,7 @@ INDEPENDENT = {
     ),
     "ganspace_jax.measures": tuple(
         f"ganspace_jax.measures.{name}"
-        for name in ("answers", "scorers", "purity", "wanted_attributes", "compared_methods")
+        for name in ("answers", "scorers", "purity", "wanted_attributes", "comparison", "compared_methods")
     ),
 }
 

@@ -125,6 +125,15 @@ class Ground(NamedTuple):
     jacobian_seconds: float
 
 
+def method_names(generator: Generator, spec: Comparison) -> list[str]:
+    """Returns the names of the compared methods. With "all", a generator of one layer
+    has no method for its first two.
+    """
+    names = list(dict.fromkeys(spec.names()))
+    single = spec.methods == "all" and generator.latent_shape[0] < 2
+    return [name for name in names if not (single and "moved_layers" in UNSUPERVISED.get(name, {}))]
+
+
 def wanted_columns(scorer: Scorer, attribute: str) -> list[int]:
     """Returns the columns of the wanted scores.
 

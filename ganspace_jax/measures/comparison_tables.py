@@ -55,7 +55,10 @@ def csv_rows(summaries: Mapping[str, Summary], scores: Sequence[str]) -> list[li
 
 
 def panels(summaries: Mapping[str, Summary]) -> dict[str, dict[str, Float[np.ndarray, "m 3"]]]:
-    """Returns the panels of a picture, with the figures of all methods."""
+    """Returns the panels of a picture, with the figures of all methods.
+
+    Panels without a known figure are left out: angles of one seed, flips without kinds.
+    """
 
     def mean(figure: str) -> np.ndarray:
         return np.stack([one.means[OF_SCORES.index(figure)] for one in summaries.values()])
@@ -67,12 +70,14 @@ def panels(summaries: Mapping[str, Summary]) -> dict[str, dict[str, Float[np.nda
         title: {"all layers": mean(figure), "best layers": mean(f"{figure} in layers")}
         for title, figure in (("purity", "purity"), ("effect (stdevs)", "slope"), ("shapes that flip", "flips"))
     }
-    return {
+    angles = np.stack([np.array(one.stability) for one in summaries.values()])
+    drawn = {
         **by_layers,
         "DCI": {name: own(name) for name in ("disentanglement", "completeness")},
         "image change explained": {"": own("explained")},
-        "angle between seeds (degrees)": {"": np.stack([np.array(one.stability) for one in summaries.values()])},
+        "angle between seeds (degrees)": {"": angles},
     }
+    return {title: series for title, series in drawn.items() if not np.isnan([*series.values()]).all()}
 
 
 def _cells(figure: Float[np.ndarray, "3"]) -> list[str]:

@@ -60,7 +60,7 @@ def images(
         InputError: if an image is not finite.
         Interrupted: if run.should_stop returned True.
     """
-    size = run.batch_size or max(1, _BATCH_PIXELS // math.prod(generator.image_size))
+    size = run.batch_size or max(1, min(len(latents), _BATCH_PIXELS // math.prod(generator.image_size)))
     for rows, count in batches(len(latents), size):
         own = None if weights is None else jnp.asarray(weights[rows])
         made = np.asarray(synthesis.synthesize(generator, jnp.asarray(latents[rows]), label=own), np.float32)[:count]

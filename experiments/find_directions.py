@@ -26,7 +26,7 @@ import json
 from absl import flags
 
 from ganspace_jax import command_line, shared_flags
-from ganspace_jax.directions import components
+from ganspace_jax.directions import component_tables, components
 from ganspace_jax.methods import finding
 from ganspace_jax.methods.direction_spec import DirectionSpec
 
@@ -45,8 +45,8 @@ def main():
             run = shared_flags.run_from_flags(report=report, should_stop=should_stop)
             found = finding.find(generator, spec, run, name=name)
         components.save(directory / "components.npz", found)
-        (directory / "summary.json").write_text(json.dumps(components.summary(found), indent=2) + "\n")
-    print(components.table(found))
+        (directory / "summary.json").write_text(json.dumps(component_tables.summary(found), indent=2) + "\n")
+    print(component_tables.table(found))
     print(f"written: {FLAGS.workdir}; draw them with experiments.visualize")
 
 

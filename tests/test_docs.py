@@ -71,8 +71,8 @@ def _flags(source: pathlib.Path) -> set[str]:
         if name.startswith("shared_flags.define"):
             flags |= {keyword.arg for keyword in call.keywords if keyword.arg != "leave_out"}
         if name == "shared_flags.define_spec":
-            flags |= _fields(ast.unparse(call.args[0]))
-            flags -= {part for keyword in call.keywords if keyword.arg == "leave_out" for part in _texts(keyword.value)}
+            left_out = {part for word in call.keywords if word.arg == "leave_out" for part in _texts(word.value)}
+            flags |= _fields(ast.unparse(call.args[0])) - left_out
     return flags
 
 

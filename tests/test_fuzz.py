@@ -66,7 +66,7 @@ def _own_components(directory):
     spec = LayerSpec("b8", "w", None, 0.7, 3)
     options = {**dataclasses.asdict(spec), "num_samples": 9, "seed": 4, "estimator": "exact"}
     source = Source("g", "0a1b", "decomposition", options, 9, 2, "float32", ("a sentence",))
-    figures = [draw(3) for _ in range(5)]
+    figures = [draw(3) for _ in range(6)]
     curve = Curve(np.arange(1, 5, dtype=np.float32), np.sort(draw(4)))
     named = (NamedDirection("a", (0, 2), draw(6), curve, "m"), NamedDirection("b"), NamedDirection("c", None, draw(6)))
     own = Components(

@@ -207,7 +207,7 @@ def test_files_are_short():
     [
         ("ganspace_jax.statistics.pca", "import experiments.decompose"),
         ("ganspace_jax.statistics.pca", "from ganspace_jax.generators import base"),
-        ("ganspace_jax.statistics.moments", "from ganspace_jax.sampling.sweeps import Samples"),
+        ("ganspace_jax.statistics.moments", "from ganspace_jax.sampling.sweep_parts import Samples"),
         ("ganspace_jax.files.pictures", "def f():\n    from checkpoints_convert import stylegan2_pytorch"),
         ("ganspace_jax.files.charts", "from ganspace_jax.measures.effects import Effects"),
         ("ganspace_jax.files.inert.unpickler", "from ganspace_jax.files import checkpoints"),

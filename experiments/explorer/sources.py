@@ -17,7 +17,7 @@ MAIN, NAMED, KEPT, RANDOM = "components", "named", "kept", "random"  # keys of g
 _FEWEST_STEPS = 1.0  # smallest range of a slider whose step is known
 _ROW_FIELDS = (
     "activation_components", "activation_stdevs", "latent_components", "latent_stdevs",
-    "variance_ratio", "random_stdevs", "r2", "stability", "variance_error",
+    "variance_ratio", "random_stdevs", "r2", "stability", "latent_uncertainty", "variance_error",
 )  # fmt: skip
 
 
@@ -62,7 +62,9 @@ def random_source(components: Components) -> Source:
     """Returns random directions of equal size, the baseline."""
     made = random_directions.random_like(components, seed=0)
     unknown = np.full(len(made), np.nan, np.float32)
-    made = dataclasses.replace(made, variance_ratio=unknown, r2=unknown, stability=unknown, variance_error=unknown)
+    made = dataclasses.replace(
+        made, variance_ratio=unknown, r2=unknown, stability=unknown, latent_uncertainty=unknown, variance_error=unknown
+    )
     names = tuple(f"random {k}" for k in range(len(made)))
     return Source(RANDOM, "Random directions", made, names, tuple(one.layers for one in made.named))
 

@@ -3,8 +3,8 @@ file.
 
 The file has the keys, shapes and signs of the original GANSpace's .npz, with spatial
 layers channels first. So each program reads the other's files. The keys `r2`,
-`stability`, `variance_error`, `about` and `checksum` are additions, and so are
-`readouts`, `curve_knots` and `curve_values` of named directions.
+`stability`, `latent_uncertainty`, `variance_error`, `about` and `checksum` are
+additions, and so are `readouts`, `curve_knots` and `curve_values` of named directions.
 """
 
 import contextlib
@@ -20,13 +20,13 @@ from ganspace_jax.directions import about_text, array_checks, named_directions
 from ganspace_jax.directions.named_directions import NamedDirection
 from ganspace_jax.directions.sources import UNKNOWN, Source
 from ganspace_jax.errors import InputError
-from ganspace_jax.files import checksums, tables
+from ganspace_jax.files import checksums
 from ganspace_jax.files.inert import numpy_files
 from ganspace_jax.sampling.layers import LayerSpec
 from ganspace_jax.shapes import Float
 
 _KEYS = ("act_comp", "act_mean", "act_stdev", "lat_comp", "lat_mean", "lat_stdev", "var_ratio", "random_stdevs", "r2",
-         "stability", "variance_error", *named_directions.ARRAYS)  # fmt: skip
+         "stability", "latent_uncertainty", "variance_error", *named_directions.ARRAYS)  # fmt: skip
 CHECKSUM = "checksum"  # name of the array that stores the checksum of all other arrays
 
 
@@ -49,7 +49,9 @@ class Components:
             the baseline.
         r2: share of the component's variance that is linear in the latent; 1 if the
             layer is the latent space itself.
-        stability: jackknife standard error of the direction, in degrees.
+        stability: jackknife standard error of the direction in the layer, in degrees.
+        latent_uncertainty: jackknife standard error of the direction in latent space,
+            in degrees.
         variance_error: jackknife standard error of the variance, relative to it.
         spec: which layer and which samples the components belong to.
         source: how they were found.
@@ -66,6 +68,7 @@ class Components:
     random_stdevs: Float[np.ndarray, "c"]
     r2: Float[np.ndarray, "c"]
     stability: Float[np.ndarray, "c"]
+    latent_uncertainty: Float[np.ndarray, "c"]
     variance_error: Float[np.ndarray, "c"]
     spec: LayerSpec
     source: Source
@@ -88,6 +91,7 @@ def save(path: str | os.PathLike[str], components: Components) -> None:
         "random_stdevs": components.random_stdevs,
         "r2": components.r2,
         "stability": components.stability,
+        "latent_uncertainty": components.latent_uncertainty,
         "variance_error": components.variance_error,
         **named_directions.to_arrays(components.named),
     }
@@ -166,6 +170,7 @@ def from_arrays(arrays: Any) -> Components:
         random_stdevs=arrays["random_stdevs"],
         r2=arrays["r2"],
         stability=arrays["stability"],
+        latent_uncertainty=arrays.get("latent_uncertainty", np.full_like(arrays["stability"], np.nan)),
         variance_error=arrays["variance_error"],
         spec=spec,
         source=source,
@@ -238,32 +243,6 @@ def channels_last(x: np.ndarray) -> np.ndarray:
     return np.moveaxis(x, 1, -1) if x.ndim == 4 else x
 
 
-def summary(components: Components) -> dict[str, Any]:
-    """Returns the figures of every component, its name and their source, for JSON.
-    Unknown figures are None.
-    """
-    figures = {
-        "variance_ratio": components.variance_ratio,
-        "activation_stdev": components.activation_stdevs,
-        "latent_stdev": components.latent_stdevs,
-        "variance_error": components.variance_error,
-        "stability_degrees": components.stability,
-        "r2": components.r2,
-    }
-    rows = [
-        {"component": k, **{name: _known(values[k]) for name, values in figures.items()}}
-        for k in range(len(components))
-    ]
-    for row, entry in zip(rows, named_directions.to_entries(components.named), strict=False):
-        row.update(entry)
-    about = {**dataclasses.asdict(components.source), **dataclasses.asdict(components.spec)}
-    return {"source": about, "components": rows}
-
-
-def _known(value: np.floating) -> float | None:
-    return None if np.isnan(value) else float(value)
-
-
 def figure(value: float | np.floating, form: str) -> str:
     """Returns a number as text, or "unknown" for NaN."""
     return UNKNOWN if np.isnan(value) else format(value, form)
@@ -272,24 +251,3 @@ def figure(value: float | np.floating, form: str) -> str:
 def label(components: Components, component: int) -> str:
     """Returns the name of a component, or v and its index if it has none."""
     return components.named[component].name if components.named else f"v{component}"
-
-
-def table(components: Components) -> str:
-    """Returns the figures of every component as a table for a terminal."""
-    header = ["component", "variance", "cumulative", "variance error", "uncertain by", "r2"]
-    cumulative, rows = np.cumsum(components.variance_ratio), []
-    for k in range(len(components)):
-        angle = figure(components.stability[k], ".1f")
-        rows.append([
-            str(k),
-            figure(components.variance_ratio[k], ".2%"),
-            figure(cumulative[k], ".2%"),
-            figure(components.variance_error[k], ".1%"),
-            angle if angle == UNKNOWN else f"{angle} deg",
-            figure(components.r2[k], ".3f"),
-        ])  # fmt: skip
-    if components.named:
-        header.insert(1, "name")
-        header.insert(2, "layers")
-        rows = [[row[0], one.name, one.range_text(), *row[1:]] for row, one in zip(rows, components.named, strict=True)]
-    return tables.aligned(header, rows)

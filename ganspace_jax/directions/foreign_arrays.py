@@ -41,7 +41,7 @@ _FILE_NAMES = [
     )
     for layer in (rf"{_LAYERS}.*", ".+")
 ]
-_FIGURES = ("variance_ratio", "random_stdevs", "r2", "stability", "variance_error")
+_FIGURES = ("variance_ratio", "random_stdevs", "r2", "stability", "latent_uncertainty", "variance_error")
 _SPACE_IN_NAME = re.compile(r"(^|[-_. ])(?P<space>[wz])(p|plus|\+)?([-_. ]boundary|$)")
 _MAX_LISTED = 100  # names of directions
 _BASES, _MEANS, _STDEVS = ("comp", "components", "components_"), ("mean", "mean_"), ("std", "stdev", "stdevs")

@@ -12,7 +12,7 @@ from ganspace_jax.directions.sources import Source
 from ganspace_jax.sampling.layers import LayerSpec
 from ganspace_jax.shapes import Float
 
-FIGURES = ("variance_ratio", "random_stdevs", "r2", "stability", "variance_error")
+FIGURES = ("variance_ratio", "random_stdevs", "r2", "stability", "latent_uncertainty", "variance_error")
 
 
 def of_directions(

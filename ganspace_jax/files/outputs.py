@@ -48,9 +48,18 @@ def outputs(workdir: Directory, names: Iterable[str] = ()) -> Iterator[pathlib.P
                 made = sorted(scratch.iterdir())
                 check_files(target, (path.name for path in made if not path.is_dir()))
                 for path in made:
-                    os.replace(path, target / path.name)
+                    _move(path, target / path.name)
         finally:
             shutil.rmtree(scratch, ignore_errors=True)
+
+
+def _move(path: pathlib.Path, target: pathlib.Path) -> None:
+    """Moves a file or directory; files of a directory go into an existing one."""
+    if not (path.is_dir() and target.is_dir()):
+        os.replace(path, target)
+        return
+    for inner in sorted(path.iterdir()):
+        _move(inner, target / inner.name)
 
 
 def check_files(target: pathlib.Path, names: Iterable[str]) -> None:

@@ -60,7 +60,7 @@ def check(directory: pathlib.Path, saved: About, own: About, in_words: Callable[
         own: what the file of this run would contain.
         in_words: function that returns the name of an entry for the message.
     """
-    for name in sorted(own.keys() | saved.keys()):
+    for name in dict.fromkeys([*own, *saved]):  # causes come before their consequences, such as the batch size
         if own.get(name) != saved.get(name):
             raise InputError(
                 f"{directory}: holds an unfinished run with {saved.get(name)} for {in_words(name)}, this run has "

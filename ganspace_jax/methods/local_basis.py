@@ -26,7 +26,7 @@ from ganspace_jax.methods.direction_spec import DirectionSpec, Layer
 from ganspace_jax.run import Progress, Run
 from ganspace_jax.sampling import latent_jacobians, scored_images
 from ganspace_jax.sampling.latent_jacobians import Points, Target
-from ganspace_jax.sampling.sweeps import NUM_GROUPS
+from ganspace_jax.sampling.sample_groups import NUM_GROUPS
 from ganspace_jax.shapes import Float
 from ganspace_jax.statistics import jackknife, quadratic_forms
 from ganspace_jax.statistics.pca import PrincipalComponents

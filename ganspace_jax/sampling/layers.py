@@ -4,6 +4,7 @@ samples.
 
 import dataclasses
 import math
+from collections.abc import Sequence
 from typing import Any, Literal, TypeVar
 
 import jax.numpy as jnp
@@ -142,20 +143,29 @@ def read(generator: Generator, spec: LayerSpec, key: PRNGKey, indices: Array) ->
 
     If the layer is the latent space itself, the latent has no columns.
     """
-    network = generator.merge()
+    return read_together(generator, [spec], key, indices)[0]
+
+
+def read_together(
+    generator: Generator, specs: Sequence[LayerSpec], key: PRNGKey, indices: Array
+) -> list[tuple[Array, Array]]:
+    """Returns what `read` returns, for several specs that differ in the layer only. The
+    samples pass the network once.
+    """
+    network, spec = generator.merge(), specs[0]
     z = latents.sample(key, indices, network.z_dim, network.prior, spec.truncation_psi)
     label = labels.sample(key, indices, spec.label, network.num_classes)
     mapped = network.map_latents(z, label)
-    if spec.layer == MAPPED_LATENT and network.has_mapping:
-        activation = mapped[:, 0]
-    else:
+    names = [str(one.layer) for one in specs if not (one.layer == MAPPED_LATENT and network.has_mapping)]
+    values: dict[str, Array] = {MAPPED_LATENT: mapped[:, 0]}
 
-        def run(batch: Any) -> Array:
-            psi, cutoff = spec.truncation_psi, spec.truncation_cutoff
-            activations = network(batch[0], label=batch[1], truncation_psi=psi, truncation_cutoff=cutoff)[1]
-            return activations[str(spec.layer)].reshape(len(batch[0]), -1).astype(jnp.float32)
+    def run(batch: Any) -> dict[str, Array]:
+        psi, cutoff = spec.truncation_psi, spec.truncation_cutoff
+        activations = network(batch[0], label=batch[1], truncation_psi=psi, truncation_cutoff=cutoff)[1]
+        return {name: activations[name].reshape(len(batch[0]), -1).astype(jnp.float32) for name in names}
 
-        largest = chunks.largest_activation(generator, spec.layer)
-        activation = chunks.in_chunks(run, (mapped, label), largest)
+    if names:
+        largest = max(chunks.largest_activation(generator, name) for name in names)
+        values |= chunks.in_chunks(run, (mapped, label), largest)
     latent: Float[Array, "n l"] = z if spec.latent_space == "z" else mapped[:, 0]
-    return activation, latent[:, :0] if spec.is_latent else latent
+    return [(values[str(one.layer)], latent[:, :0] if one.is_latent else latent) for one in specs]

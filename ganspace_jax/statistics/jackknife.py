@@ -7,7 +7,7 @@ standard error is
     se^2 = (G - 1) / G sum_g difference_g^2.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -43,15 +43,23 @@ def jackknife(
         components: principal components of `total`'s covariance within `block`.
         block: rows of the moments that the components belong to.
     """
+    return stability(components, [one for one, _ in replicates(total, groups, components, block)])
+
+
+def replicates(
+    total: Float64Moments, groups: Sequence[Float64Moments], components: PrincipalComponents, block: slice
+) -> Iterator[tuple[PrincipalComponents, Float[np.ndarray, "d d"]]]:
+    """Yields, without one group at a time, the components and the covariance of all
+    dimensions. Arguments are those of `jackknife`.
+    """
     num_components, dimension = components.directions.shape
     start = None
     if uses_lanczos(dimension, num_components):
         start = exact(covariance(total)[block, block], 2 * num_components + _OVERSAMPLING).directions.T
-    replicates = []
     for group in groups:
-        matrix = covariance(remove(total, group))[block, block]
-        replicates.append(exact(matrix, num_components) if start is None else _refine(matrix, start, num_components))
-    return stability(components, replicates)
+        whole = covariance(remove(total, group))
+        matrix = whole[block, block]
+        yield (exact(matrix, num_components) if start is None else _refine(matrix, start, num_components)), whole
 
 
 def stability(components: PrincipalComponents, replicates: Sequence[PrincipalComponents]) -> Stability:
@@ -67,10 +75,23 @@ def stability(components: PrincipalComponents, replicates: Sequence[PrincipalCom
     """
     factor = (len(replicates) - 1) / len(replicates)
     variances = np.array([replicate.variances for replicate in replicates])
-    angles = np.array([_angles(components.directions, replicate.directions) for replicate in replicates])
-    angle = np.degrees(np.sqrt(factor * np.square(angles).sum(0)))
     scatter = np.square(variances - variances.mean(0)).sum(0)
-    return Stability(np.sqrt(factor * scatter), np.minimum(angle, 90.0))
+    angles = angle_errors(components.directions, [replicate.directions for replicate in replicates])
+    return Stability(np.sqrt(factor * scatter), angles)
+
+
+def angle_errors(
+    directions: Float[np.ndarray, "c d"], replicates: Sequence[Float[np.ndarray, "c d"]]
+) -> Float[np.ndarray, "c"]:
+    """Returns the standard errors of unit rows, in degrees, at most 90.
+
+    Args:
+        directions: unit rows, computed from all samples.
+        replicates: the same rows without one group, one item per group.
+    """
+    factor = (len(replicates) - 1) / len(replicates)
+    angles = np.array([_angles(directions, replicate) for replicate in replicates])
+    return np.minimum(np.degrees(np.sqrt(factor * np.square(angles).sum(0))), 90.0)
 
 
 def _refine(

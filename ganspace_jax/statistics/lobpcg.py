@@ -10,8 +10,8 @@ LOBPCG needs a fraction of the passes of subspace iteration (Halko, Martinsson a
 in float64 on the host.
 """
 
-from collections.abc import Callable
-from typing import NamedTuple
+from collections.abc import Callable, Generator
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -69,13 +69,28 @@ class Subspace(NamedTuple):
     error: float
 
 
+Search = Generator[Block, Block, Subspace]  # yields blocks, receives C @ block
+
+
 def random_block(dimension: int, width: int, seed: int = 0) -> Block:
     """Returns min(width, dimension) random orthonormal columns as a first block."""
     return np.linalg.qr(np.random.default_rng(seed).standard_normal((dimension, min(width, dimension))))[0]
 
 
-def leading_subspace(
-    apply: Apply,
+def leading_subspace(apply: Apply, start: Block, num_components: int, **settings: Any) -> Subspace:
+    """Returns the leading subspace of the covariance that `apply` multiplies blocks
+    with; further arguments are those of `search`.
+    """
+    passes = search(start, num_components, **settings)
+    try:
+        block = next(passes)
+        while True:
+            block = passes.send(apply(block))
+    except StopIteration as end:
+        return end.value
+
+
+def search(
     start: Block,
     num_components: int,
     *,
@@ -83,8 +98,9 @@ def leading_subspace(
     tolerance: float = 2e-4,
     max_passes: int = 40,
     on_pass: Callable[[float], object] = lambda error: None,
-) -> Subspace:
-    """Iterates until the error of the leading subspace is at most `tolerance`.
+) -> Search:
+    """Yields blocks, receives their products with the covariance, and returns the
+    leading subspace when its error is at most `tolerance`.
 
     The error is the residual length divided by the spectral gap (Davis and Kahan's
     theorem). The gap separates the components' variances from the smallest Ritz value.
@@ -92,13 +108,12 @@ def leading_subspace(
     also ends if only rounding is left in the residuals.
 
     Args:
-        apply: function that returns C @ block, for a symmetric positive semi-definite C
-            that is equal in all passes.
         start: orthonormal columns of the first block. The block is wider than
             `num_components`, so that directions beyond the last component do not slow
             down the convergence.
         num_components: number of leading directions that must converge.
-        image: C @ start if it has been computed already.
+        image: C @ start if it has been computed already. C is the covariance,
+            symmetric, positive semi-definite, and equal in all passes.
         tolerance: largest accepted error, in radians.
         max_passes: largest number of passes.
         on_pass: function that is called with the error of `start`, then with the error
@@ -106,7 +121,7 @@ def leading_subspace(
     """
     dimension, width = start.shape
     passes = 0 if image is not None else 1
-    ritz, step = _rayleigh_ritz(_Pair(start, apply(start) if image is None else image), width), None
+    ritz, step = _rayleigh_ritz(_Pair(start, (yield start) if image is None else image), width), None
     length = _residual_length(ritz, num_components)
     error = 0.0 if width == dimension else _gap_angle(length, ritz.variances, num_components)
     on_pass(error)
@@ -116,7 +131,7 @@ def leading_subspace(
         residuals = _orthonormal(_residuals(ritz), known.vectors)
         if not residuals.shape[1]:
             return Subspace(ritz.block.vectors, passes, 0.0)
-        ritz, step = _search(_beside(known, _Pair(residuals, apply(residuals))), width)
+        ritz, step = _best_block(_beside(known, _Pair(residuals, (yield residuals))), width)
         passes += 1
         previous_length, length = length, _residual_length(ritz, num_components)
         is_rounding = previous_length / 2 < length < _ROUNDING * ritz.variances[0]
@@ -125,7 +140,7 @@ def leading_subspace(
     return Subspace(ritz.block.vectors, passes, error)
 
 
-def _search(span: _Pair, width: int) -> tuple[_Ritz, _Pair]:
+def _best_block(span: _Pair, width: int) -> tuple[_Ritz, _Pair]:
     """Returns the best block within a span, and the step towards it.
 
     The step is the part of the new block that lies outside the previous block. The

@@ -9,13 +9,13 @@ import jaxtyping
 import numpy as np
 import pytest
 
-from ganspace_jax.directions import array_checks, components, foreign_files
+from ganspace_jax.directions import array_checks, component_tables, components, foreign_files
 from ganspace_jax.directions.components import Components, Source
 from ganspace_jax.errors import InputError
 from ganspace_jax.sampling.layers import LayerSpec
 
 KEYS = ("act_comp", "act_mean", "act_stdev", "lat_comp", "lat_mean", "lat_stdev", "var_ratio", "random_stdevs", "r2",
-        "stability", "variance_error")  # fmt: skip
+        "stability", "latent_uncertainty", "variance_error")  # fmt: skip
 USED = KEYS[:6]  # the arrays that make images
 
 
@@ -36,7 +36,7 @@ def _components():
     options = {**dataclasses.asdict(spec), "num_samples": 9, "seed": 4, "estimator": "exact"}
     source = Source("g", "0a1b", "decomposition", options, 9, 2, "float32", ("a sentence",))
     return Components(
-        draw(3, 2, 2, 5), draw(2, 2, 5), draw(3), draw(3, 6), draw(6), draw(3), draw(3), draw(3), draw(3), draw(3),
+        draw(3, 2, 2, 5), draw(2, 2, 5), draw(3), draw(3, 6), draw(6), draw(3), draw(3), draw(3), draw(3), draw(3), draw(3),
         draw(3), spec, source,
     )  # fmt: skip
 
@@ -64,6 +64,17 @@ def test_files_without_a_checksum_load(tmp_path, arrays):
     _assert_same(components.load(tmp_path / "old.npz"))
 
 
+def test_files_from_before_the_latent_uncertainty_load_and_tell_it_as_unknown(tmp_path):
+    own = _components()
+    components.save(tmp_path / "new.npz", own)
+    with np.load(tmp_path / "new.npz") as file:
+        np.savez(tmp_path / "old.npz", **{n: a for n, a in file.items() if n not in ("latent_uncertainty", "checksum")})
+    loaded = components.load(tmp_path / "old.npz")
+    assert np.isnan(loaded.latent_uncertainty).all() and np.array_equal(loaded.stability, own.stability)
+    assert all(row.count("unknown") == 1 for row in component_tables.table(loaded).splitlines()[1:])
+    assert component_tables.summary(loaded)["components"][0]["latent_uncertainty_degrees"] is None
+
+
 @pytest.mark.parametrize("name", KEYS)
 def test_plausible_numbers_that_differ_from_the_checksum_are_refused(tmp_path, arrays, name):
     changed = np.where(arrays[name] == arrays[name].max(), np.float32(0.95), arrays[name])
@@ -73,8 +84,8 @@ def test_plausible_numbers_that_differ_from_the_checksum_are_refused(tmp_path, a
     components.load(tmp_path / "c.npz")
 
 
-@pytest.mark.parametrize("name", ["act_mean", "lat_mean"])
-def test_a_mean_that_is_gone_is_refused(tmp_path, arrays, name):
+@pytest.mark.parametrize("name", ["act_mean", "lat_mean", "latent_uncertainty"])
+def test_an_optional_array_that_is_gone_is_refused(tmp_path, arrays, name):
     del arrays[name]
     _assert_refused(tmp_path / "c.npz", arrays, "differs from its checksum")
 
@@ -113,8 +124,8 @@ def test_an_unknown_mean_stays_unknown_and_unknown_figures_are_never_nan(tmp_pat
     components.save(tmp_path / "c.npz", own)
     loaded = components.load(tmp_path / "c.npz")
     assert loaded.latent_mean is None and loaded.activation_mean is None
-    assert json.loads(json.dumps(components.summary(loaded), allow_nan=False))["components"][0]["r2"] is None
-    assert "unknown" in components.table(loaded) and "nan" not in components.table(loaded)
+    assert json.loads(json.dumps(component_tables.summary(loaded), allow_nan=False))["components"][0]["r2"] is None
+    assert "unknown" in component_tables.table(loaded) and "nan" not in component_tables.table(loaded)
 
 
 @pytest.mark.parametrize("oldest", [False, True])
@@ -175,7 +186,7 @@ def test_nan_is_refused_in_the_arrays_that_make_images(tmp_path, arrays, name):
     _assert_refused(tmp_path / "c.npz", {**arrays, name: changed}, "NaN")
 
 
-@pytest.mark.parametrize("name", [key for key in (*KEYS, "about") if not key.endswith("_mean")])
+@pytest.mark.parametrize("name", [key for key in (*KEYS, "about") if not key.endswith(("_mean", "_uncertainty"))])
 def test_a_missing_array_is_refused(tmp_path, arrays, name):
     del arrays[name]
     np.savez(tmp_path / "c.npz", **arrays)

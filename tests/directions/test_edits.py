@@ -30,6 +30,7 @@ def basis():
         random_stdevs=stdevs,
         r2=stdevs,
         stability=stdevs,
+        latent_uncertainty=stdevs,
         variance_error=stdevs,
         spec=LayerSpec("layer", "w"),
         source=Source("g", "f", num_samples=10),

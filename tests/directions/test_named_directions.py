@@ -9,7 +9,7 @@ import jaxtyping
 import numpy as np
 import pytest
 
-from ganspace_jax.directions import components, foreign_files, latent_directions, named_directions
+from ganspace_jax.directions import component_tables, components, foreign_files, latent_directions, named_directions
 from ganspace_jax.directions.named_directions import NamedDirection
 from ganspace_jax.directions.random_directions import random_like
 from ganspace_jax.directions.sources import Source
@@ -169,11 +169,11 @@ def test_as_many_names_as_components():
 
 
 def test_tables_show_the_names():
-    lines = components.table(_components()).splitlines()
+    lines = component_tables.table(_components()).splitlines()
     for line, one, layers in zip(lines[1:], NAMED, ("0-1", "all", "1-1", "all"), strict=True):
         assert line.split()[1:3] == [one.name, layers]
-    assert "name" not in components.table(_components(()))
-    rows = json.loads(json.dumps(components.summary(_components()), allow_nan=False))["components"]
+    assert "name" not in component_tables.table(_components(()))
+    rows = json.loads(json.dumps(component_tables.summary(_components()), allow_nan=False))["components"]
     assert [row["name"] for row in rows] == [one.name for one in NAMED]
     assert (rows[0]["layers"], rows[1]["period"]) == ([0, 2], 1.0)
 

@@ -11,15 +11,14 @@ import pathlib
 import signal
 
 import jax
+import numpy as np
 import pytest
 
 from checkpoints_convert import formats
-from ganspace_jax.directions import edited_images
+from ganspace_jax.directions import components, edited_images
 from ganspace_jax.files import pictures
 from ganspace_jax.generators import base, stylegan2, zoo
 from ganspace_jax.measures import effects
-from ganspace_jax.methods import decomposition
-from ganspace_jax.run import Run
 from ganspace_jax.sampling import sweeps
 from tests.commands import run
 
@@ -110,50 +109,71 @@ def _linearity(model, workdir):
     return run(*LINEARITY, f"--generator={model}", f"--workdir={workdir}")
 
 
-@pytest.mark.parametrize("at", [20, 33])  # within the second layer, and at the first step of the third one
-def test_a_stopped_linearity_is_resumed(tmp_path, monkeypatch, model, at):
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory, model):
+    """Returns linearity.json of a run that is not stopped."""
+    directory = tmp_path_factory.mktemp("whole")
+    result = _linearity(model, directory)
+    assert result.returncode == 0, result.stderr
+    return json.loads((directory / "linearity.json").read_text())
+
+
+def _stopped_linearity(monkeypatch, model, workdir, at):
     monkeypatch.setattr(sweeps, "STEP_SECONDS", 0.0)
-    whole = _linearity(model, tmp_path / "whole")
-    assert whole.returncode == 0, whole.stderr
     with monkeypatch.context() as patch:
         patch.setattr(sweeps, "_run_step", _signalled(signal.SIGINT, sweeps._run_step, at=at))
-        result = _linearity(model, tmp_path / "work")
+        result = _linearity(model, workdir)
     assert result.returncode == 130 and result.stderr.splitlines()[-1].startswith("stopped; saved in "), result.stderr
-    assert not (tmp_path / "work" / "linearity.json").exists()
+    assert {path.name for path in workdir.iterdir()} == {"state"}
+
+
+@pytest.mark.parametrize("at", [3, 16])  # within a group, and at the last step
+def test_a_stopped_linearity_is_resumed(tmp_path, monkeypatch, model, whole, at):
+    _stopped_linearity(monkeypatch, model, tmp_path, at)
     steps = []
     run_step = sweeps._run_step
     with monkeypatch.context() as patch:
         patch.setattr(sweeps, "_run_step", lambda *args: steps.append(1) or run_step(*args))
-        again = _linearity(model, tmp_path / "work")
-    assert again.returncode == 0 and len(steps) == 48 - at, again.stderr
-    names = {path.name for path in (tmp_path / "work").iterdir()}
-    assert names == {"linearity.json", "linearity.md", "run.flags"}
-    first, second = (json.loads((tmp_path / name / "linearity.json").read_text()) for name in ("whole", "work"))
-    assert first == second
+        again = _linearity(model, tmp_path)
+    assert again.returncode == 0 and len(steps) == 16 - at, again.stderr  # three layers in one sweep
+    assert {path.name for path in tmp_path.iterdir()} == {"linearity.json", "linearity.md", "run.flags"}
+    assert json.loads((tmp_path / "linearity.json").read_text()) == whole
 
 
-def test_results_of_another_linearity_are_refused_and_damaged_ones_set_aside(tmp_path, monkeypatch, model):
-    decompose = decomposition.decompose
-
-    def stop(generator, spec, run_: Run, **options):
-        if spec.layer == "b8.conv0":
-            signal.raise_signal(signal.SIGTERM)
-        return decompose(generator, spec, run_, **options)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(decomposition, "decompose", stop)
-        assert _linearity(model, tmp_path).returncode == 143
-    saved = tmp_path / "state-b4.conv1.npz"
-    data = saved.read_bytes()
-    other = run(*LINEARITY, "--seed=1", f"--generator={model}", f"--workdir={tmp_path}")
-    assert other.returncode == 1 and f"error: {saved}: is of a run with other flags; repeat them" in other.stderr
-    assert saved.read_bytes() == data
-    saved.write_bytes(data[:-300])
+def test_states_of_another_linearity_are_refused_and_damaged_ones_set_aside(
+    tmp_path, monkeypatch, caplog, model, whole
+):
+    _stopped_linearity(monkeypatch, model, tmp_path, at=5)
+    saved = _files(tmp_path)
+    for flag, found in (("--seed=1", "0 for --seed"), ("--layers=b8.conv0", "b4.conv1,b8.conv0,b8.conv1 for --layer")):
+        other = run(*LINEARITY, flag, f"--generator={model}", f"--workdir={tmp_path}")
+        assert other.returncode == 1 and f"holds an unfinished run with {found}" in other.stderr, other.stderr
+        assert _files(tmp_path) == saved
+    about = tmp_path / "state" / "about.json"
+    about.write_bytes(about.read_bytes()[:-9])
     again = _linearity(model, tmp_path)
-    assert again.returncode == 0 and f"moved to {saved}.damaged" in again.stdout, again.stderr
-    assert {path.name for path in tmp_path.iterdir()} == {
-        "linearity.json", "linearity.md", "run.flags", f"{saved.name}.damaged",
-    }  # fmt: skip
+    assert again.returncode == 0 and "state.damaged; this run starts again" in caplog.text, again.stderr
+    names = {path.name for path in tmp_path.iterdir()}
+    assert names == {"linearity.json", "linearity.md", "run.flags", "state.damaged"}
+    assert json.loads((tmp_path / "linearity.json").read_text()) == whole
+
+
+def test_all_layers_are_decomposed_in_one_run_that_can_be_repeated(tmp_path, model):
+    """One directory per layer with enough dimensions, each with the components of a run
+    for itself.
+    """
+    flags = (f"--generator={model}", "--num_samples=64", "--num_components=4")
+    for _ in range(2):
+        result = run("decompose", *flags, "--layer=all", f"--workdir={tmp_path / 'all'}")
+        assert result.returncode == 0, result.stderr
+    directories = {path.name for path in (tmp_path / "all").iterdir() if path.is_dir()}
+    assert {"w", "b4.conv1", "b8.conv1"} <= directories and "state" not in directories
+    rows = (tmp_path / "all" / "layers.md").read_text().splitlines()[2:]
+    assert {row.split("|")[1].strip() for row in rows} == directories
+    assert run("decompose", *flags, "--layer=b8.conv1", f"--workdir={tmp_path / 'one'}").returncode == 0
+    one, among_all = (components.load(tmp_path / name / "components.npz") for name in ("one", "all/b8.conv1"))
+    np.testing.assert_allclose(among_all.latent_components, one.latent_components, atol=1e-4)
+    assert among_all.source.options["layer"] == "b8.conv1"
 
 
 def _files(directory):

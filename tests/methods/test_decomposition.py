@@ -1,5 +1,7 @@
 """The pipeline against float64 NumPy on the same samples."""
 
+import dataclasses
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -14,7 +16,7 @@ from ganspace_jax.methods.decomposition import Decomposition
 from ganspace_jax.methods.estimators import choice
 from ganspace_jax.sampling import latents
 from ganspace_jax.sampling.layers import LayerSpec
-from ganspace_jax.sampling.sweeps import Samples
+from ganspace_jax.sampling.sweep_parts import Samples
 from tests import calls
 
 SAMPLES = 3001  # not a multiple of any batch size
@@ -50,13 +52,20 @@ def test_it_equals_float64_numpy_on_the_same_samples(generator, layer):
     found = calls.decompose(
         generator, layer=layer, latent_space="z", num_samples=SAMPLES, num_components=4, batch_size=1000, seed=7
     )
+    published = calls.decompose(
+        generator, layer=layer, latent_space="z", num_samples=SAMPLES, num_components=4, batch_size=1000, seed=7,
+        latent_rule="published",
+    )  # fmt: skip
     variances, rows, coordinates = _reference(w if layer == "w" else activation, 4)
     np.testing.assert_allclose(np.square(found.activation_stdevs), variances, rtol=1e-5)
     assert _angle(found.activation_components.reshape(4, -1), rows) < 1e-3
-    slopes = np.linalg.lstsq(coordinates, z - z.mean(0), rcond=None)[0]
-    slopes /= np.linalg.norm(slopes, axis=1, keepdims=True)
-    slopes *= np.sign(np.sum(slopes * found.latent_components, axis=1, keepdims=True))
-    np.testing.assert_allclose(found.latent_components, slopes, atol=1e-3)
+    backward = np.linalg.lstsq(coordinates, z - z.mean(0), rcond=None)[0]
+    gradients = np.linalg.lstsq(z - z.mean(0), coordinates, rcond=None)[0].T
+    for directions, expected in ((published.latent_components, backward), (found.latent_components, gradients)):
+        expected = expected / np.linalg.norm(expected, axis=1, keepdims=True)
+        expected *= np.sign(np.sum(expected * directions, axis=1, keepdims=True))
+        np.testing.assert_allclose(directions, expected, atol=1e-3)
+    assert np.abs(published.latent_components - found.latent_components).max() > 0.01
 
 
 def test_the_randomized_estimator_agrees_with_the_exact_one(generator):
@@ -80,7 +89,7 @@ def test_the_randomized_estimator_agrees_with_the_exact_one(generator):
     np.testing.assert_allclose(found.latent_components, exact.latent_components, atol=2e-3)
     for name in ("variance_ratio", "random_stdevs", "r2"):
         np.testing.assert_allclose(getattr(found, name), getattr(exact, name), rtol=1e-3)
-    for name in ("stability", "variance_error"):
+    for name in ("stability", "variance_error", "latent_uncertainty"):
         np.testing.assert_allclose(getattr(found, name), getattr(exact, name), rtol=0.05)
 
 
@@ -94,6 +103,7 @@ def test_the_incremental_estimator_is_near_the_exact_one(generator):
     np.testing.assert_allclose(found.random_stdevs, exact.random_stdevs, rtol=1e-4)
     np.testing.assert_allclose(found.r2, exact.r2, rtol=0.02)
     np.testing.assert_allclose(found.stability, exact.stability, rtol=0.2)
+    np.testing.assert_allclose(found.latent_uncertainty, exact.latent_uncertainty, rtol=0.2)
     with pytest.raises(InputError, match="--until_stable=1.0: the incremental estimator uses all samples"):
         calls.decompose(generator, estimator="incremental", until_stable=1.0, **settings)
 
@@ -197,6 +207,7 @@ def test_published_seeds_are_those_of_the_original():
         ({"label": 1}, "--label=1"),
         ({"truncation_psi": 0.0}, "--truncation_psi=0.0"),
         ({"truncation_psi": 1.5}, "--truncation_psi=1.5"),
+        ({"latent_rule": "guess"}, "--latent_rule=guess: there are: auto, gradient, published"),
         ({"estimator": "guess"}, "--estimator=guess: there are: auto, exact, randomized, incremental, analytic"),
     ],
 )
@@ -217,8 +228,11 @@ def test_the_file_gives_the_components_back(generator, tmp_path):
     again = components.load(tmp_path / "c.npz")
     assert (again.source, again.spec) == (found.source, found.spec)
     assert Decomposition.of(again) == Decomposition(
-        "b8.conv0", "w", num_samples=200, num_components=3, estimator="exact"
+        "b8.conv0", "w", num_samples=200, num_components=3, estimator="exact", latent_rule="published"
     )
+    options = {name: value for name, value in found.source.options.items() if name != "latent_rule"}
+    earlier = dataclasses.replace(found, source=dataclasses.replace(found.source, options=options))
+    assert Decomposition.of(earlier).latent_rule == "published"
     for name, value in vars(found).items():
         np.testing.assert_array_equal(getattr(again, name), value)
     with np.load(tmp_path / "c.npz") as file:

@@ -12,7 +12,7 @@ from ganspace_jax.run import Run
 from ganspace_jax.sampling import batch_size as batch_sizes
 from ganspace_jax.sampling import devices, image_batches, latent_files, sweeps
 from ganspace_jax.sampling.layers import LayerSpec
-from ganspace_jax.sampling.sweeps import Execution, Samples
+from ganspace_jax.sampling.sweep_parts import Execution, Part, Samples
 
 
 @pytest.fixture(scope="module")
@@ -70,10 +70,10 @@ def test_the_batch_of_a_decomposition_fits(generator, estimator):
     mesh = devices.own_devices()
     execution = Execution(mesh, 8 * mesh.size)
     step = ESTIMATORS[estimator].largest_step(samples, 3)
-    limit = batch_sizes.program_memory(sweeps.compile_step(samples, execution, step)) + 3_000_000
-    fitting = sweeps.fit_batch(samples, execution, step, limit)
+    limit = batch_sizes.program_memory(sweeps.compile_step([Part(samples, step)], execution)) + 3_000_000
+    fitting = sweeps.fit_batch([Part(samples, step)], execution, limit)
     assert 8 < fitting.rows_per_device(100_000) < 1024
-    assert batch_sizes.program_memory(sweeps.compile_step(samples, fitting, step)) <= limit
+    assert batch_sizes.program_memory(sweeps.compile_step([Part(samples, step)], fitting)) <= limit
 
 
 def test_the_batch_of_a_decomposition_leaves_little_padding(generator):
@@ -82,9 +82,9 @@ def test_the_batch_of_a_decomposition_leaves_little_padding(generator):
     samples, execution = Samples(generator, LayerSpec("w", "w"), 100_000, 0), Execution(mesh, 1)
     step = ESTIMATORS["exact"].largest_step(samples, 3)
     assert batch_sizes.busy_rows(mesh) == 2048
-    assert sweeps.fit_batch(samples, execution, step, 10**9).batch_size == 1792
+    assert sweeps.fit_batch([Part(samples, step)], execution, 10**9).batch_size == 1792
     few = samples._replace(num_samples=800)
-    assert sweeps.fit_batch(few, execution, step, 10**9).rows_per_device(800) == 100
+    assert sweeps.fit_batch([Part(few, step)], execution, 10**9).rows_per_device(800) == 100
 
 
 def test_images_do_not_depend_on_how_many_fit(generator, monkeypatch):

@@ -11,7 +11,7 @@ from ganspace_jax.errors import InputError
 from ganspace_jax.generators import base, stylegan2, synthesis
 from ganspace_jax.generators.synthesis import Synthesis
 from ganspace_jax.methods import decomposition
-from ganspace_jax.sampling import devices, latents, sweeps
+from ganspace_jax.sampling import devices, latents, sweep_parts, sweeps
 from ganspace_jax.sampling.layers import LayerSpec
 from ganspace_jax.statistics import moments
 
@@ -75,9 +75,9 @@ def _generator():
 
 
 def _samples(generator, seed):
-    samples = sweeps.Samples(generator, LayerSpec("w", "w"), 16, seed)
-    step = sweeps.Step(lambda *args: args[0], moments.init(4))
-    return sweeps.sweep(samples, sweeps.Execution(devices.own_devices(), 8), moments, step, 0, 16)
+    samples = sweep_parts.Samples(generator, LayerSpec("w", "w"), 16, seed)
+    step = sweep_parts.Step(lambda *args: args[0], moments.init(4))
+    return sweeps.sweep(samples, sweep_parts.Execution(devices.own_devices(), 8), moments, step, 0, 16)
 
 
 def _image(generator, noise):

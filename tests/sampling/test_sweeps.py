@@ -19,9 +19,9 @@ from ganspace_jax.directions import components
 from ganspace_jax.errors import InputError
 from ganspace_jax.generators import base, stylegan2, synthesis
 from ganspace_jax.run import Run
-from ganspace_jax.sampling import devices, latents, sweeps
+from ganspace_jax.sampling import devices, latents, sample_groups, sweeps
 from ganspace_jax.sampling.layers import LayerSpec
-from ganspace_jax.sampling.sweeps import Execution, Samples, Step
+from ganspace_jax.sampling.sweep_parts import Execution, Part, Samples, Step
 from ganspace_jax.statistics import moments
 
 ROOT = pathlib.Path(__file__).parents[2]
@@ -85,10 +85,10 @@ def test_batches_of_one_step_are_those_of_many(monkeypatch, seconds):
 def test_devices_do_not_communicate_while_they_sweep():
     """So the traffic of a step does not depend on the batch: there is none."""
     samples, execution = _samples(), Execution(_mesh(2), 100)
-    states = devices.one_each(moments.init(sum(samples.sizes())), execution.mesh)
-    program = sweeps._program(samples, execution, _step(samples))
+    states = devices.one_each((moments.init(sum(samples.sizes())),), execution.mesh)
+    program = sweeps._program([Part(samples, _step(samples))], execution)
     span = sweeps._Span(0, 100, 100, 1)
-    lowered = sweeps._run_step.lower(program, samples.generator.params, jax.random.key(0), states, span, ())
+    lowered = sweeps._run_step.lower(program, samples.generator.params, jax.random.key(0), states, span, ((),))
     text = lowered.compile().as_text()
     collectives = r"all-reduce|all-gather|all-to-all|collective-permute|reduce-scatter"
     assert not re.search(collectives, text)
@@ -124,12 +124,12 @@ def test_eight_devices_agree_with_one():
 
 def test_sets_double_and_their_groups_nest():
     for num_samples, smallest in ((1000, 1000), (64_000, 1000), (12_345, 100), (16, 16)):
-        sets = sweeps.doubling_group_bounds(num_samples, smallest)
-        assert sets[-1] == sweeps.group_bounds(num_samples) and sets[0][-1] >= smallest
+        sets = sample_groups.doubling_bounds(num_samples, smallest)
+        assert sets[-1] == sample_groups.bounds(num_samples) and sets[0][-1] >= smallest
         assert len(sets) == 1 or sets[0][-1] < 2 * smallest + 1
         for small, large in itertools.pairwise(sets):
             assert large[:5] == small[::2]
-        assert all(len(bounds) == sweeps.NUM_GROUPS + 1 and bounds == sorted(set(bounds)) for bounds in sets)
+        assert all(len(bounds) == sample_groups.NUM_GROUPS + 1 and bounds == sorted(set(bounds)) for bounds in sets)
 
 
 def test_two_processes_of_four_devices_agree_with_one(tmp_path):

@@ -22,7 +22,7 @@ from ganspace_jax.methods.estimators.choice import ESTIMATORS
 from ganspace_jax.sampling import batch_size as batch_sizes
 from ganspace_jax.sampling import devices, image_batches, sweeps
 from ganspace_jax.sampling.layers import LayerSpec
-from ganspace_jax.sampling.sweeps import Execution, Samples
+from ganspace_jax.sampling.sweep_parts import Execution, Part, Samples
 
 MEMORY = 16_000_000_000  # bytes of a v5e chip
 LIMIT = int(0.75 * MEMORY)  # what a run there takes batches for
@@ -77,7 +77,7 @@ def _step(name, samples):
 
 def _compile(name, chips, batch_size):
     samples = _samples(name)
-    return sweeps.compile_step(samples, Execution(chips, batch_size), _step(name, samples))
+    return sweeps.compile_step([Part(samples, _step(name, samples))], Execution(chips, batch_size))
 
 
 @pytest.mark.parametrize("name", STEPS)
@@ -87,7 +87,7 @@ def test_steps_of_a_decomposition_fit_at_the_default_batch(name):
     """
     few = _slice("2x2")
     samples = _samples(name)
-    execution = sweeps.fit_batch(samples, Execution(few, few.size), _step(name, samples), LIMIT)
+    execution = sweeps.fit_batch([Part(samples, _step(name, samples))], Execution(few, few.size), LIMIT)
     rows = execution.rows_per_device(samples.num_samples)
     assert rows >= 256
     for chips in (few, _slice("16x16")):

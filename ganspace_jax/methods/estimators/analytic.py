@@ -18,12 +18,14 @@ from ganspace_jax.errors import InputError
 from ganspace_jax.generators import synthesis
 from ganspace_jax.generators.base import MAPPED_LATENT, Generator
 from ganspace_jax.generators.synthesis import Synthesis
-from ganspace_jax.methods.estimators.estimate import Estimate, Estimator, Task
+from ganspace_jax.methods.estimators.estimate import Estimate, Estimation, Estimator, Task
+from ganspace_jax.run import Run
 from ganspace_jax.sampling import latents
 from ganspace_jax.sampling.layers import LayerSpec
-from ganspace_jax.sampling.sweeps import Execution, Samples
+from ganspace_jax.sampling.sweep_parts import Samples
 from ganspace_jax.shapes import Array, Float
 from ganspace_jax.statistics import jackknife, pca
+from ganspace_jax.statistics.regression import CoordinateMoments
 
 _TOLERANCE = 1e-4  # of the largest value
 _NUM_PROBES = 8  # random latents at which the layer is compared with the affine function
@@ -94,13 +96,14 @@ def factor(layer: AffineLayer, latent_variance: float) -> Float[np.ndarray, "d k
     return np.concatenate([slopes, deviations.T], axis=1)
 
 
-def estimate(samples: Samples, task: Task, execution: Execution) -> Estimate:
+def estimate(samples: Samples, task: Task, run: Run) -> Estimation:
     """Computes the limit of the sampling estimators for infinitely many samples.
 
     Raises:
         InputError: if the layer is not an affine function of z.
     """
-    del execution
+    del run
+    yield from ()  # it needs no sweeps
     generator, spec = samples.generator, samples.spec
     layer = read(generator, spec)
     variance = latents.variance(generator.prior, spec.truncation_psi)
@@ -113,8 +116,10 @@ def estimate(samples: Samples, task: Task, execution: Execution) -> Estimate:
         mean=layer.offsets.mean(0),
         random_variances=np.square(task.random_directions @ columns).sum(1),
         latent_mean=np.zeros(generator.z_dim),
-        cross_covariance=variance * components.directions @ layer.slopes,
-        latent_covariance=variance * np.eye(generator.z_dim),
+        moments=CoordinateMoments(
+            components.variances, variance * components.directions @ layer.slopes, variance * np.eye(generator.z_dim)
+        ),
+        replicates=(),
         num_samples=0,
         num_sweeps=0,
     )

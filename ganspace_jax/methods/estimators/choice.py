@@ -9,7 +9,8 @@ from ganspace_jax.methods.estimators import analytic, exact, incremental, random
 from ganspace_jax.methods.estimators.estimate import Estimator
 from ganspace_jax.sampling import layers
 from ganspace_jax.sampling.layers import LayerSpec
-from ganspace_jax.sampling.sweeps import NUM_GROUPS, Samples
+from ganspace_jax.sampling.sample_groups import NUM_GROUPS
+from ganspace_jax.sampling.sweep_parts import Samples
 
 ESTIMATORS: dict[str, Estimator] = {
     "exact": exact.ESTIMATOR,
@@ -55,15 +56,16 @@ def _choose(samples: Samples, num_components: int, memory_gb: float) -> str:
         return "randomized"
     if size <= _SMALL:
         return "exact"
-    costs = exact_cost(samples, num_components), randomized_cost(samples, num_components)
-    return "exact" if costs[0] <= costs[1] else "randomized"
+    cost = sample_cost(samples)
+    is_cheaper = exact_cost(samples, num_components, cost) <= randomized_cost(samples, num_components, cost)
+    return "exact" if is_cheaper else "randomized"
 
 
 def _is_first_layer(generator: Generator, spec: LayerSpec) -> bool:
     return spec.latent_space == "z" and spec.layer == generator.default_layer
 
 
-def exact_cost(samples: Samples, num_components: int) -> float:
+def exact_cost(samples: Samples, num_components: int, cost: float) -> float:
     """Returns about how many operations the exact estimator needs.
 
     One sweep computes each sample and its D x D products. On the host, Lanczos
@@ -71,19 +73,19 @@ def exact_cost(samples: Samples, num_components: int) -> float:
     """
     size, latent_size = samples.sizes()
     width = 2 * num_components + 10
-    sweep = samples.num_samples * (sample_cost(samples) + 1.25 * (size + latent_size) ** 2)
+    sweep = samples.num_samples * (cost + 1.25 * (size + latent_size) ** 2)
     host = 2.0 * size**2 * width * (3 * NUM_GROUPS + 10)
     return sweep + _HOST_FLOPS * host
 
 
-def randomized_cost(samples: Samples, num_components: int) -> float:
+def randomized_cost(samples: Samples, num_components: int, cost: float) -> float:
     """Returns about how many operations the randomized estimator needs: a few sweeps
     with products of D x width.
     """
     size, latent_size = samples.sizes()
     width = randomized.block_width(num_components, size)
     products = 2.0 * size * (2 * width + num_components + latent_size)
-    sweeps = _TYPICAL_SWEEPS * samples.num_samples * (sample_cost(samples) + products)
+    sweeps = _TYPICAL_SWEEPS * samples.num_samples * (cost + products)
     host = 2.0 * size * (3 * width) ** 2 * (NUM_GROUPS + _TYPICAL_SWEEPS)
     return sweeps + _HOST_FLOPS * host
 

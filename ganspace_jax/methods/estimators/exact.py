@@ -1,20 +1,20 @@
 """The exact estimator: all D x D moments of the layer and the latent, in one sweep."""
 
 import functools
-import itertools
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ganspace_jax.methods.estimators.estimate import Estimate, Estimator, Task
-from ganspace_jax.run import Progress
-from ganspace_jax.sampling import sweeps
-from ganspace_jax.sampling.sweeps import NUM_GROUPS, Execution, Samples, Step
+from ganspace_jax.methods.estimators.estimate import Estimate, Estimation, Estimator, Sweeps, Task
+from ganspace_jax.run import Progress, Run
+from ganspace_jax.sampling.sample_groups import NUM_GROUPS
+from ganspace_jax.sampling.sweep_parts import Samples, Step
 from ganspace_jax.statistics import jackknife, moments, pca
+from ganspace_jax.statistics.regression import CoordinateMoments
 
 
-def estimate(samples: Samples, task: Task, execution: Execution) -> Estimate:
+def estimate(samples: Samples, task: Task, run: Run) -> Estimation:
     """Computes the joint moments of (layer, latent), one set for each group of the
     jackknife.
     """
@@ -22,11 +22,8 @@ def estimate(samples: Samples, task: Task, execution: Execution) -> Estimate:
     step = Step(_add_to_moments, moments.init(sum(sizes)))
     for bounds in task.sample_sets(samples.num_samples):
         groups = [moments.merge(a, b) for a, b in zip(groups[::2], groups[1::2], strict=True)]
-        for start, stop in list(itertools.pairwise(bounds))[len(groups) :]:
-            groups.append(sweeps.sweep(samples, execution, moments, step, start, stop))
-        execution.run.report(
-            Progress(bounds[-1], samples.num_samples, "sample", "eigenvectors, and their jackknife errors")
-        )
+        groups += yield Sweeps(moments, step, bounds[len(groups) :])
+        run.report(Progress(bounds[-1], samples.num_samples, "sample", "eigenvectors, and their jackknife errors"))
         result = _from_groups(groups, sizes[0], task)
         if task.is_stable(result):
             break
@@ -39,14 +36,23 @@ def _from_groups(groups: list[moments.Float64Moments], size: int, task: Task) ->
     total = functools.reduce(moments.merge, groups)
     covariance = moments.covariance(total)
     components = pca.exact(covariance[layer, layer], task.num_components)
+
+    def of_coordinates(components: pca.PrincipalComponents, covariance: np.ndarray) -> CoordinateMoments:
+        cross = components.directions @ covariance[layer, latent]
+        return CoordinateMoments(components.variances, cross, covariance[latent, latent])
+
+    without_one, replicates = [], []
+    for replicate, its_covariance in jackknife.replicates(total, groups, components, layer):
+        without_one.append(replicate)
+        replicates.append(of_coordinates(replicate, its_covariance))
     return Estimate(
         components=components,
-        stability=jackknife.jackknife(total, groups, components, layer),
+        stability=jackknife.stability(components, without_one),
         mean=total.mean[layer],
         random_variances=np.sum(task.random_directions @ covariance[layer, layer] * task.random_directions, axis=1),
         latent_mean=total.mean[latent],
-        cross_covariance=components.directions @ covariance[layer, latent],
-        latent_covariance=covariance[latent, latent],
+        moments=of_coordinates(components, covariance),
+        replicates=replicates,
         num_samples=int(total.count),
         num_sweeps=1,
     )

@@ -3,35 +3,42 @@ comparison with it.
 """
 
 import functools
-import itertools
 import math
 
 import jax
 import jax.numpy as jnp
 
-from ganspace_jax.methods.estimators.estimate import Estimate, Estimator, Task, from_sketch, operand_shape
-from ganspace_jax.sampling import sweeps
-from ganspace_jax.sampling.sweeps import NUM_GROUPS, Execution, Samples, Step
+from ganspace_jax.methods.estimators.estimate import Estimation, Estimator, Sweeps, Task, from_sketch, operand_shape
+from ganspace_jax.run import Run
+from ganspace_jax.sampling import sample_groups
+from ganspace_jax.sampling.sample_groups import NUM_GROUPS
+from ganspace_jax.sampling.sweep_parts import Samples, Step
 from ganspace_jax.statistics import cross_moments, incremental_pca, jackknife, pca
+from ganspace_jax.statistics.regression import CoordinateMoments
 
 
-def estimate(samples: Samples, task: Task, execution: Execution) -> Estimate:
+def estimate(samples: Samples, task: Task, run: Run) -> Estimation:
     """Keeps more directions than asked for while sampling; the jackknife merges all
     groups but one.
     """
+    del run
     size, latent_size = samples.sizes()
     count = task.num_components
     state = incremental_pca.init(size, num_rows(count), count + latent_size)
     step = Step(incremental_pca.update, state, (jnp.asarray(task.random_directions, jnp.float32),))
-    groups = [
-        sweeps.sweep(samples, execution, incremental_pca, step, start, stop)
-        for start, stop in itertools.pairwise(sweeps.group_bounds(samples.num_samples))
-    ]
+    groups = yield Sweeps(incremental_pca, step, sample_groups.bounds(samples.num_samples))
     components = _components(groups, count)
     without_one = [_components(groups[:k] + groups[k + 1 :], count) for k in range(len(groups))]
     total = functools.reduce(cross_moments.merge, [group.sketch for group in groups])
-    covariance = components.directions @ total.cross.T / (total.count - 1)
-    return from_sketch(total, 0, components, jackknife.stability(components, without_one), covariance)
+    remainders = [cross_moments.remove(total, group.sketch) for group in groups]
+    found = [_moments(*pair) for pair in zip([components, *without_one], [total, *remainders], strict=True)]
+    return from_sketch(total, 0, components, jackknife.stability(components, without_one), found)
+
+
+def _moments(components: pca.PrincipalComponents, sketch: cross_moments.Float64Sketch) -> CoordinateMoments:
+    latent, degrees_of_freedom = slice(len(components.variances), None), sketch.count - 1
+    cross = components.directions @ sketch.cross[latent].T / degrees_of_freedom
+    return CoordinateMoments(components.variances, cross, sketch.short_scatter[latent, latent] / degrees_of_freedom)
 
 
 def _components(groups: list[incremental_pca.Float64Incremental], num_components: int) -> pca.PrincipalComponents:

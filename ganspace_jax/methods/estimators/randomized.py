@@ -7,22 +7,30 @@ subspace is; sweeps over all samples refine it; one more sweep measures in it.
 """
 
 import functools
-import itertools
 import logging
 import math
-from collections.abc import Callable
-from typing import NamedTuple
+from collections.abc import Generator
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ganspace_jax.methods.estimators.estimate import Estimate, Estimator, Task, from_sketch, operand_shape
-from ganspace_jax.run import Progress
-from ganspace_jax.sampling import sweeps
-from ganspace_jax.sampling.sweeps import NUM_GROUPS, Execution, Samples, Step
+from ganspace_jax.methods.estimators.estimate import (
+    Estimate,
+    Estimation,
+    Estimator,
+    Sweeps,
+    Task,
+    from_sketch,
+    operand_shape,
+)
+from ganspace_jax.run import Progress, Run
+from ganspace_jax.sampling.sample_groups import NUM_GROUPS
+from ganspace_jax.sampling.sweep_parts import Samples, Step
 from ganspace_jax.shapes import Float
 from ganspace_jax.statistics import cross_moments, jackknife, lobpcg, pca
+from ganspace_jax.statistics.regression import CoordinateMoments
 
 TOLERANCE = 2e-4  # angle by which the leading subspace of the samples may be off, in radians
 _WARM_UP_SHARE = 64  # one in so many samples is used to find the subspace roughly
@@ -38,7 +46,7 @@ class _Found(NamedTuple):
     num_sweeps: int
 
 
-def estimate(samples: Samples, task: Task, execution: Execution) -> Estimate:
+def estimate(samples: Samples, task: Task, run: Run) -> Estimation:
     """Finds the leading subspace, and measures components, errors and latent
     covariances in it.
 
@@ -47,13 +55,11 @@ def estimate(samples: Samples, task: Task, execution: Execution) -> Estimate:
     the subspace of the set before.
     """
     sets = task.sample_sets(samples.num_samples)
-    found = warm_up(samples, task, execution, sets[0][-1])
+    found = yield from warm_up(samples, task, sets[0][-1])
     result = None
     for bounds in sets:
-        found, groups = refine(samples, task, execution, bounds, found)
-        execution.run.report(
-            Progress(bounds[-1], samples.num_samples, "sample", "components, and their jackknife errors")
-        )
+        found, groups = yield from refine(samples, task, bounds, found)
+        run.report(Progress(bounds[-1], samples.num_samples, "sample", "components, and their jackknife errors"))
         result = measure_in_subspace(groups, found.basis, task.num_components)
         result = result._replace(num_sweeps=found.num_sweeps)
         if task.is_stable(result):
@@ -62,7 +68,7 @@ def estimate(samples: Samples, task: Task, execution: Execution) -> Estimate:
     return result
 
 
-def warm_up(samples: Samples, task: Task, execution: Execution, num_samples: int) -> _Found:
+def warm_up(samples: Samples, task: Task, num_samples: int) -> Generator[Sweeps, list[Any], _Found]:
     """Finds the subspace of a small share of the first set's samples. If the set is
     small, returns a random block.
     """
@@ -71,27 +77,25 @@ def warm_up(samples: Samples, task: Task, execution: Execution, num_samples: int
     share = max(num_samples // _WARM_UP_SHARE, 4 * basis.shape[1])
     if share >= num_samples:
         return _Found(basis, 0)
-    counter = _SweepCounter(execution, 0)
-    subspace = lobpcg.leading_subspace(
-        _product(samples, counter, share), basis, task.num_components,
-        tolerance=_WARM_UP_TOLERANCE, on_pass=counter.count,
-    )  # fmt: skip
+    counter = _SweepCounter(0)
+    search = lobpcg.search(basis, task.num_components, tolerance=_WARM_UP_TOLERANCE, on_pass=counter.count)
+    subspace = yield from _multiply(search, counter, share)
     return _Found(subspace.basis, counter.num_sweeps)
 
 
 def refine(
-    samples: Samples, task: Task, execution: Execution, bounds: list[int], found: _Found
-) -> tuple[_Found, list[cross_moments.Float64Sketch]]:
+    samples: Samples, task: Task, bounds: list[int], found: _Found
+) -> Generator[Sweeps, list[Any], tuple[_Found, list[cross_moments.Float64Sketch]]]:
     """Measures in the basis, and if it is not yet the leading subspace, improves it and
     measures again.
     """
-    counter = _SweepCounter(execution, found.num_sweeps)
-    groups = _measure(samples, task, counter.execution(), bounds, found.basis)
+    counter = _SweepCounter(found.num_sweeps)
+    groups = yield _measure(samples, task, counter.note(), bounds, found.basis)
     image = functools.reduce(cross_moments.merge, groups).cross.T / (bounds[-1] - 1)
-    subspace = lobpcg.leading_subspace(
-        _product(samples, counter, bounds[-1]), found.basis, task.num_components,
-        image=image, tolerance=TOLERANCE, on_pass=counter.count,
+    search = lobpcg.search(
+        found.basis, task.num_components, image=image, tolerance=TOLERANCE, on_pass=counter.count
     )  # fmt: skip
+    subspace = yield from _multiply(search, counter, bounds[-1])
     if subspace.error > TOLERANCE:
         logging.getLogger(__name__).warning(
             "layer %s: after %d passes the subspace may be off by %.1g rad; its last components are not settled",
@@ -99,7 +103,7 @@ def refine(
         )  # fmt: skip
     if not subspace.passes:
         return _Found(found.basis, counter.num_sweeps), groups
-    groups = _measure(samples, task, counter.execution(), bounds, subspace.basis)
+    groups = yield _measure(samples, task, counter.note(), bounds, subspace.basis)
     return _Found(subspace.basis, counter.num_sweeps + 1), groups
 
 
@@ -108,51 +112,49 @@ class _SweepCounter:
     present error.
     """
 
-    def __init__(self, execution: Execution, num_sweeps: int):
-        self._execution, self.num_sweeps, self._error = execution, num_sweeps, math.pi / 2
+    def __init__(self, num_sweeps: int):
+        self.num_sweeps, self._error = num_sweeps, math.pi / 2
 
     def count(self, error: float) -> None:
         """Counts one sweep, after which the subspace may be off by `error` radians."""
         self.num_sweeps, self._error = self.num_sweeps + 1, error
 
-    def execution(self) -> Execution:
-        """Returns the execution with a note about the next sweep."""
-        note = f"sweep {self.num_sweeps + 1}"
-        if self.num_sweeps:
-            note += f"; the subspace is known to {math.degrees(self._error):.2g} deg"
-        return self._execution._replace(note=note)
+    def note(self) -> str:
+        """Returns a note about the next sweep."""
+        known = f"; the subspace is known to {math.degrees(self._error):.2g} deg" if self.num_sweeps else ""
+        return f"sweep {self.num_sweeps + 1}{known}"
 
 
-def _product(samples: Samples, counter: _SweepCounter, num_samples: int) -> Callable[[Basis], Basis]:
-    """Returns the function C block, with C the covariance of the first samples; one
-    call is one sweep.
+def _multiply(
+    search: lobpcg.Search, counter: _SweepCounter, num_samples: int
+) -> Generator[Sweeps, list[Any], lobpcg.Subspace]:
+    """Answers each block of a search with C block, with C the covariance of the first
+    samples. Each answer needs one sweep.
     """
-
-    def apply(block: Basis) -> Basis:
-        size, width = block.shape
-        step = Step(_add_to_bare_sketch, cross_moments.init(size, width, width), (jnp.asarray(block.T, jnp.float32),))
-        sketch = sweeps.sweep(samples, counter.execution(), cross_moments, step, 0, num_samples)
-        return sketch.cross.T / (num_samples - 1)
-
-    return apply
+    try:
+        block = next(search)
+        while True:
+            size, width = block.shape
+            operand = jnp.asarray(block.T, jnp.float32)
+            step = Step(_add_to_bare_sketch, cross_moments.init(size, width, width), (operand,))
+            (sketch,) = yield Sweeps(cross_moments, step, [0, num_samples], counter.note())
+            block = search.send(sketch.cross.T / (num_samples - 1))
+    except StopIteration as end:
+        return end.value
 
 
 def _add_to_bare_sketch(state, activation, latent, weight, block):
     return cross_moments.update(state, activation, latent[:, :0], weight, block)
 
 
-def _measure(
-    samples: Samples, task: Task, execution: Execution, bounds: list[int], basis: Basis
-) -> list[cross_moments.Float64Sketch]:
-    """Sketches each group with the block (basis, random directions), crossed with the
-    basis alone, in one sweep.
+def _measure(samples: Samples, task: Task, note: str, bounds: list[int], basis: Basis) -> Sweeps:
+    """Returns the sweeps that sketch each group with the block (basis, random
+    directions), crossed with the basis alone.
     """
     size, latent_size = samples.sizes()
     block = jnp.asarray(np.concatenate([basis.T, task.random_directions]), jnp.float32)
     step = Step(cross_moments.update, cross_moments.init(size, len(block) + latent_size, basis.shape[1]), (block,))
-    return [
-        sweeps.sweep(samples, execution, cross_moments, step, start, stop) for start, stop in itertools.pairwise(bounds)
-    ]
+    return Sweeps(cross_moments, step, bounds, note)
 
 
 def measure_in_subspace(groups: list[cross_moments.Float64Sketch], basis: Basis, num_components: int) -> Estimate:
@@ -163,10 +165,21 @@ def measure_in_subspace(groups: list[cross_moments.Float64Sketch], basis: Basis,
     """
     total, width = functools.reduce(cross_moments.merge, groups), basis.shape[1]
     components = _nystrom(total, basis, num_components)
-    without_one = [_nystrom(cross_moments.remove(total, group), basis, num_components) for group in groups]
+    without_one, moments = [], [_moments(total, basis, components)]
+    for group in groups:
+        remainder = cross_moments.remove(total, group)
+        without_one.append(_nystrom(remainder, basis, num_components))
+        moments.append(_moments(remainder, basis, without_one[-1]))
+    return from_sketch(total, width, components, jackknife.stability(components, without_one), moments)
+
+
+def _moments(
+    sketch: cross_moments.Float64Sketch, basis: Basis, components: pca.PrincipalComponents
+) -> CoordinateMoments:
+    width, latent = basis.shape[1], slice(basis.shape[1] + len(components.variances), None)
+    covariance = sketch.short_scatter / (sketch.count - 1)
     in_basis = components.directions @ basis
-    covariance = in_basis @ (total.short_scatter[:width] / (total.count - 1))
-    return from_sketch(total, width, components, jackknife.stability(components, without_one), covariance)
+    return CoordinateMoments(components.variances, in_basis @ covariance[:width, latent], covariance[latent, latent])
 
 
 def _nystrom(sketch: cross_moments.Float64Sketch, basis: Basis, num_components: int) -> pca.PrincipalComponents:

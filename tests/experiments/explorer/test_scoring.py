@@ -24,7 +24,7 @@ def test_the_probe_tells_what_directions_of_scenes_change(components_path):
     rows = dataclasses.replace(
         loaded, **{name: getattr(loaded, name)[:2] for name in (
             "activation_components", "activation_stdevs", "latent_components", "variance_ratio", "random_stdevs", "r2",
-            "stability", "variance_error",
+            "stability", "latent_uncertainty", "variance_error",
         )}, latent_stdevs=two,
     )  # fmt: skip
     found = scoring.moves(generator, rows, "probe", "stylegan2-scenes")

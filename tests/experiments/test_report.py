@@ -38,6 +38,4 @@ def test_finished_claims_are_not_computed_again(workdir):
 def test_an_unknown_claim_is_named(tmp_path):
     result = run("report", "--claims=layer_range", f"--workdir={tmp_path / 'out'}")
     assert result.returncode == 1 and not (tmp_path / "out").exists()
-    assert (
-        "--claims=layer_range: no such claim; did you mean 'layer_ranges' or " in result.stderr
-    )
+    assert "--claims=layer_range: no such claim; did you mean 'layer_ranges' or " in result.stderr

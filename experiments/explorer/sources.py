@@ -89,10 +89,17 @@ def file_sources(files: Sequence[tuple[str, Components]]) -> list[Source]:
             rows = dataclasses.replace(rows, named=tuple(known))
         sources.append(Source(NAMED, "Named directions", rows, names, layers, are_names=True))
     for number, (path, found) in enumerate((one for one in files if len(one[1]) > 1), start=2):
-        stem = pathlib.Path(path).stem
-        names = tuple(f"{stem} {k}" for k in range(len(found)))
-        sources.append(_with_names(Source(f"file{number}", stem, found, names)))
+        title = _title(pathlib.Path(path))
+        names = tuple(f"{title} {k}" for k in range(len(found)))
+        sources.append(_with_names(Source(f"file{number}", title, found, names)))
     return sources
+
+
+def _title(path: pathlib.Path) -> str:
+    """Returns the name of a file, or of its directory: every command that finds
+    directions calls its file components.
+    """
+    return path.resolve().parent.name if path.stem == "components" else path.stem
 
 
 def published_source(components: Components, name: str, generator: Generator) -> Source | None:

@@ -93,16 +93,12 @@ def _explorer(workdir):
     files = [(path, command_line.load_components(path)) for path in paths]
     name, generator = command_line.load_generator(files[0][1])
     kept, sentences = keeping.read_folder(workdir / "kept")
-    found = _with_moves(name, generator, _directions(name, generator, files, kept))
+    parts = sources.all_sources(files, name, generator)
+    found = _with_moves(name, generator, keeping.with_unknown(kept, parts, generator))
     invert = _inverter(name, generator, files[0][1])
     renderer = Renderer(generator, found, _own(name, generator, files[0][1]))
-    placed = []
-    for one in kept:
-        try:
-            placed.append(keeping.placed(one, found))
-        except InputError as error:
-            sentences.append(str(error))
-    for sentence in sentences:
+    placed, unplaced = keeping.placed_all(kept, found)
+    for sentence in (*sentences, *unplaced):
         print(f"note: {workdir / 'kept'}: {sentence}")
     origins = Origins(name, str(paths[0]), FLAGS.latent_space, workdir)
     return Explorer(renderer, origins, Shelf(workdir / "kept", placed), invert)
@@ -132,17 +128,6 @@ def _own(name, generator, components):
         unique = writing.unique(start.name, {one.lower() for one in own}, " ")
         own[unique] = start._replace(name=unique)
     return own
-
-
-def _directions(name, generator, files, kept):
-    """Returns all groups of sliders."""
-    main = files[0][1]
-    parts = [sources.main_source(main, f"Directions of {pathlib.Path(name).name}")]
-    parts += sources.file_sources(files[1:])
-    if (published := sources.published_source(main, name, generator)) is not None:
-        parts.append(published)
-    parts.append(sources.random_source(main))
-    return keeping.with_unknown(kept, parts, generator)
 
 
 def _with_moves(name, generator, found):

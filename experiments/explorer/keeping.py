@@ -146,6 +146,19 @@ def with_unknown(kept: Iterable[Kept], parts: Sequence[Source], generator: Gener
     return found
 
 
+def placed_all(kept: Iterable[Kept], sliders: Directions) -> tuple[list[Kept], list[str]]:
+    """Returns the kept things that fit the sliders, and a sentence about each other
+    one.
+    """
+    found, sentences = [], []
+    for one in kept:
+        try:
+            found.append(placed(one, sliders))
+        except InputError as error:
+            sentences.append(str(error))
+    return found, sentences
+
+
 def placed(kept: Kept, sliders: Directions) -> Kept:
     """Returns a kept thing whose edits name the sliders that have its directions now.
 

@@ -80,18 +80,10 @@ def sliders(name: str, *files: Path, workdir: Path = "runs/notebook") -> Sliders
         raise InputError("sliders: need a file of directions, such as gs.save_components writes")
     generator, folder = zoo.load(name), pathlib.Path(workdir)
     loaded = [(str(path), foreign_files.load_components(path)) for path in files]
-    main = loaded[0][1]
     kept, sentences = keeping.read_folder(folder / "kept")
-    title = f"Directions of {pathlib.Path(name).name}"
-    parts = [sources.main_source(main, title), *sources.file_sources(loaded[1:]), sources.random_source(main)]
-    found = keeping.with_unknown(kept, parts, generator)
-    placed = []
-    for one in kept:
-        try:
-            placed.append(keeping.placed(one, found))
-        except InputError as error:
-            sentences.append(str(error))
-    for sentence in sentences:
+    found = keeping.with_unknown(kept, sources.all_sources(loaded, name, generator), generator)
+    placed, unplaced = keeping.placed_all(kept, found)
+    for sentence in (*sentences, *unplaced):
         print(f"note: {folder / 'kept'}: {sentence}")
     origins = Origins(name, str(files[0]), None, folder)
     explorer = Explorer(Renderer(generator, found, {}), origins, Shelf(folder / "kept", placed))

@@ -45,6 +45,22 @@ class Source(NamedTuple):
     are_names: bool = False
 
 
+def all_sources(files: Sequence[tuple[str, Components]], name: str, generator: Generator) -> list[Source]:
+    """Returns all groups: those of the files, published edits, and random directions.
+
+    Args:
+        files: name and content of each file, the main one first.
+        name: name of the generator.
+        generator: the generator.
+    """
+    main = files[0][1]
+    published = published_source(main, name, generator)
+    return [
+        main_source(main, f"Directions of {pathlib.Path(name).name}"), *file_sources(files[1:]),
+        *([] if published is None else [published]), random_source(main),
+    ]  # fmt: skip
+
+
 def main_source(components: Components, title: str) -> Source:
     """Returns the group of the first file, strongest direction first as in the file."""
     return _with_names(Source(MAIN, title, components, tuple(f"v{k}" for k in range(len(components)))))

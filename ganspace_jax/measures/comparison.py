@@ -37,7 +37,7 @@ class Dci(NamedTuple):
 def dci(importance: Float[np.ndarray, "c f"]) -> Dci:
     """Returns disentanglement and completeness of directions c for scores f.
 
-    With importances R and the entropy H to the base of the number of its terms:
+    R are the importances. H is the entropy, to the base of the number of its terms.
 
         D_c = 1 - H(R_cf / sum over f),  disentanglement = sum of D_c sum_f R_cf / sum R
         C_f = 1 - H(R_cf / sum over c),  completeness = mean of C_f

@@ -1,8 +1,8 @@
 """Paths that follow the local gradient of a value, image by image.
 
 A hue or a rotation has no global linear direction: the way to the next hue differs from
-image to image. A path takes small steps. With J the Jacobian of all scores at the
-image, S the latent's covariance, and e the wanted changes of the scores, a step is
+image to image. A path takes small steps. J is the Jacobian of all scores at the image,
+S the covariance of the latent, and e has the wanted changes of the scores. A step is
 
     u = S J^T (J S J^T + l I)^-1 e,
 

@@ -21,7 +21,8 @@ def test_the_best_direction_of_each_factor_is_chosen_and_judged_on_other_images(
     """
     assert best_directions.factor_columns(SCORER) == [0, 1]
     changes = np.zeros((3, 40, 4))
-    changes[0, :, :2] = 1.0, 0.5
+    changes[0, :20, 0] = 1.0
+    changes[0, 20:, :2] = 1.0, 0.5
     changes[2, :, :3] = 0.1, 2.0, 0.1
     changes[1, :20] = 1.0
     changes[1, 20:, 0] = 1.0

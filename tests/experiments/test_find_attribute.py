@@ -54,6 +54,14 @@ def test_statistics_of_faces_become_named_directions_that_edits_use(faces, tmp_p
         assert row["directions"][0]["at_sigma"]["slope"]["low"] > 0.2  # it raises its score
     flags = (workdir / "run.flags").read_text().splitlines()
     assert {"--attribute=brightness,warmth", "--method=purest", "--num_images=48"} <= set(flags)
+    control = run("evaluate_control", f"--components={workdir / 'components.npz'}", "--scorer=statistics", "--num_samples=8",
+                  "--paths=contrast", "--num_paths=3", f"--workdir={tmp_path / 'control'}")  # fmt: skip
+    assert control.returncode == 0, control.stderr
+    report = json.loads((tmp_path / "control" / "control.json").read_text())
+    missed = {name: [one["median_error"] for one in pair] for name, pair in report["control"].items()}
+    assert set(missed) == {"brightness", "warmth"} and all(closed < opened for opened, closed in missed.values())
+    assert [way for _, way, _ in report["paths"]["contrast"]] == ["path", "path"]
+    assert (tmp_path / "control" / "control.md").read_text() in control.stdout
     moved = edits.apply(jnp.zeros((1, 1, 6)), found, [Edit("brightness", sigma=2.0)])[0, 0]
     np.testing.assert_allclose(moved, 2 * found.latent_stdevs[0] * found.latent_components[0], rtol=1e-5)
 

@@ -114,3 +114,8 @@ def test_published_edits_are_shown_for_their_network_alone(generator):
     k = names[edit.name]
     np.testing.assert_array_equal(found.components.latent_components[k], main.latent_components[edit.edit.component])
     assert found.layers[k] == edit.edit.layers and found.reaches[k] >= abs(edit.edit.sigma)
+
+
+def test_a_group_is_named_after_its_file_or_after_its_directory():
+    files = [("runs/named/components.npz", _components(2, 1)), ("runs/age.npz", _components(2, 1))]
+    assert [one.title for one in sources.file_sources(files)] == ["named", "age"]

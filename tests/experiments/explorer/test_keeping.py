@@ -138,8 +138,11 @@ def test_directions_of_another_generator_are_told(open_page, tmp_path):
     page("keep", direction={"name": "a", **MOVE})
     kept, _ = keeping.read_folder(tmp_path / "kept")
     narrow = dataclasses.replace(kept[0].rows, latent_components=np.ones((1, 7), np.float32), latent_mean=None)
+    foreign, sliders = dataclasses.replace(kept[0], rows=narrow), page.explorer.renderer.directions
     with pytest.raises(InputError, match="a: its directions do not fit this generator"):
-        keeping.placed(dataclasses.replace(kept[0], rows=narrow), page.explorer.renderer.directions)
+        keeping.placed(foreign, sliders)
+    found, sentences = keeping.placed_all([foreign, kept[0]], sliders)
+    assert found == [keeping.placed(kept[0], sliders)] and sentences == ["a: its directions do not fit this generator"]
 
 
 def test_directions_of_another_generator_do_not_stop_the_start(open_page, tmp_path, components_path):

@@ -30,14 +30,16 @@ def test_an_order_of_components_needs_trends_beyond_those_of_random_directions(f
     assert component_order._answer(figures)[0] == verdict
 
 
-@pytest.mark.parametrize(("w", "gen_z", "verdict"), [(0.5, 0.2, "yes"), (0.2, 0.5, "no"), (0.3, 0.32, "open")])
+@pytest.mark.parametrize(
+    ("w", "gen_z", "verdict"), [(0.5, 0.2, "yes"), (0.2, 0.5, "no"), (0.3, 0.32, "open"), (0.32, 0.3, "open")]
+)
 def test_entanglement_is_open_while_the_intervals_overlap(w, gen_z, verdict):
     ways = [Figure("", value, value - 0.05, value + 0.05) for value in (w, 0.3, 0.25, gen_z, 0.3)]
     found, answer = entanglement._answer(ways)
     assert found == verdict and f"{gen_z:.2f} against {w:.2f}" in answer
 
 
-@pytest.mark.parametrize(("values", "verdict"), [((0.9, 0.95), "yes"), ((0.9, 0.5), "partly"), ((0.1, 0.5), "no")])
+@pytest.mark.parametrize(("values", "verdict"), [((0.9, 0.95), "yes"), ((0.9, 0.5), "partly"), ((0.1, 0.78), "no")])
 def test_a_transfer_is_that_to_the_class_of_the_lowest_correlation(values, verdict):
     figures = [Figure("", value, value - 0.1, value + 0.04) for value in values]
     found, answer = class_transfer._answer(figures, ["size", "light_intensity"])

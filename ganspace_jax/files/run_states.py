@@ -4,6 +4,7 @@ import logging
 import os
 import pathlib
 import shutil
+import time
 from collections.abc import Mapping
 from typing import Any
 
@@ -15,6 +16,7 @@ from ganspace_jax.files import checksums, orbax_errors, set_aside
 from ganspace_jax.files.checkpoints import CheckpointError, shapes
 
 _CHECKSUM = "checksum"  # name of the array that stores the checksum of all other arrays
+_REMOVALS = 50  # attempts: after an error, TensorStore's threads may still write for a moment
 
 
 class RunCheckpoints:
@@ -79,7 +81,11 @@ class RunCheckpoints:
     def _remove_unfinished(self) -> None:
         """Removes states that a killed run or a full disk left incomplete."""
         for path in self._directory.glob("*.orbax-checkpoint-tmp*"):
-            shutil.rmtree(path, ignore_errors=True)
+            for _ in range(_REMOVALS):
+                shutil.rmtree(path, ignore_errors=True)
+                if not path.exists():
+                    break
+                time.sleep(0.02)
 
     def restore(self, like: Any, first: int = 0, last: int | None = None) -> tuple[int, Any] | None:
         """Returns (step, state) of the newest sound state, or None if there is none.

@@ -6,6 +6,7 @@ import errno
 import logging
 import os
 import resource
+import shutil
 
 import jax
 import jax.numpy as jnp
@@ -208,8 +209,26 @@ def test_orbax_prints_nothing_before_the_error_and_saves_again_afterwards(tmp_pa
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert capfd.readouterr() == ("", "") and not caplog.records
-    assert {path.name for path in tmp_path.iterdir()} == {"1"}
     assert saved.restore(state)[0] == 1
     saved.save(2, state)
     assert saved.restore(state)[0] == 2
+    saved.close()
+    assert {path.name for path in tmp_path.iterdir()} == {"1", "2"}
+
+
+def test_what_a_failed_save_left_is_removed_even_while_threads_still_write_there(tmp_path, monkeypatch):
+    saved = run_states.RunCheckpoints(tmp_path)
+    left, remove, calls = tmp_path / "2.orbax-checkpoint-tmp", shutil.rmtree, []
+    left.mkdir()
+
+    def remove_and_write(path, **options):
+        remove(path, **options)
+        calls.append(path)
+        if len(calls) < 3:
+            left.mkdir()
+
+    with monkeypatch.context() as patch:
+        patch.setattr(shutil, "rmtree", remove_and_write)
+        saved.save(1, _state(1))
+    assert calls[:3] == [left] * 3 and not left.exists()
     saved.close()

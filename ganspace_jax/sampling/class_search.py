@@ -26,8 +26,7 @@ def find(
         sampling: the random images, of all classes.
         run: batch size, progress and stopping.
     """
-    settings = {"num_samples": sampling.num_samples, "seed": sampling.seed, "run": run}
-    nearest = nearest_samples.find(problem.generator, images, **settings)
+    nearest = nearest_samples.find(problem.generator, images, **sampling._asdict(), run=run)
     num_classes = nearest.error.shape[1]
     order = np.argsort(nearest.error, axis=1, kind="stable")[:, :MOST_CLASSES]
     rows = np.repeat(np.arange(len(images)), order.shape[1])

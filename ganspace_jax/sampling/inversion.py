@@ -26,6 +26,7 @@ from ganspace_jax.sampling import (
     latent_prior,
     latents,
     nearest_samples,
+    start_choice,
 )
 from ganspace_jax.sampling import inversion_starts as starts
 from ganspace_jax.sampling.inversion_losses import Features, psnr
@@ -37,6 +38,7 @@ from ganspace_jax.shapes import Array, Float
 
 MAX_STEPS = 100_000
 MAX_SAMPLES = 10_000_000
+MAX_STARTS = 500  # no more than the fewest random images
 
 Images = Float[Array | np.ndarray, "n h w c"]
 
@@ -62,6 +64,8 @@ class Inversion:
         penalty: weight of the squared Mahalanobis distance, relative to the mean
             squared error; None: 1e-4 with a mapping network, else 1e-3.
         num_nearest: number of random images; None: 10,000 up to 64 pixels, then fewer.
+        num_starts: number of equal parts of the random images. The nearest image of
+            each is a start, and the start that leads nearest is chosen.
         seed: seed of the random images.
     """
 
@@ -74,6 +78,7 @@ class Inversion:
     rate: float = 0.1
     penalty: float | None = None
     num_nearest: int | None = None
+    num_starts: int = 1
     seed: int = 0
 
     def __post_init__(self):
@@ -97,6 +102,14 @@ class Inversion:
             raise InputError(f"--penalty={self.penalty}: must be a number, at least 0")
         if self.num_nearest is not None and not 1 <= self.num_nearest <= MAX_SAMPLES:
             raise InputError(f"--num_nearest={self.num_nearest}: must be from 1 to {MAX_SAMPLES:,}")
+        if not 1 <= self.num_starts <= min(MAX_STARTS, self.num_nearest or MAX_STARTS):
+            raise InputError(
+                f"--num_starts={self.num_starts}: must be from 1 to {MAX_STARTS:,}, and at most --num_nearest"
+            )
+        if self.num_starts > 1 and self.start != "nearest":
+            raise InputError(
+                f"--num_starts={self.num_starts}: starts are random images; leave out --start={self.start}"
+            )
         if not 0 <= self.seed < synthesis.NUM_SEEDS:
             raise InputError(f"--seed={self.seed}: must be from 0 to {synthesis.NUM_SEEDS - 1}")
 
@@ -207,12 +220,17 @@ def begin(
 def _begin(
     problem: Problem, prior: LatentPrior, pictures: Images, spec: Inversion, run: Run, label: Any, start: Start
 ) -> tuple[Float[np.ndarray, "n layers d"], Weights]:
-    generator, sampling = problem.generator, starts.Sampling(spec.num_nearest or 0, spec.seed)
+    generator, sampling = problem.generator, starts.Sampling(spec.num_nearest or 0, spec.num_starts, spec.seed)
+    if start is not None and spec.num_starts > 1:
+        raise InputError(
+            f"--num_starts={spec.num_starts}: starts are random images, but an encoder or latents are given"
+        )
     given, weights = starts.given(generator, pictures, start, label, run)
     if weights is None and labels.act_on_images(generator):
         weights = class_search.find(problem, pictures, sampling, run)
     if given is None and spec.start == "nearest":
-        given = starts.nearest(generator, pictures, weights, sampling, run)
+        nearest = starts.nearest(generator, pictures, weights, sampling, run)
+        given = start_choice.choose(problem, pictures, nearest, weights, run)
     if given is None:
         given = np.broadcast_to(prior.mean, (len(pictures), *generator.latent_shape))
     if spec.latent_space == "w":

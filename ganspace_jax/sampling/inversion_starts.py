@@ -27,10 +27,12 @@ class Sampling(NamedTuple):
 
     Attributes:
         num_samples: number of random images.
+        num_groups: number of equal parts of them, each with a nearest image.
         seed: seed of the random images.
     """
 
     num_samples: int
+    num_groups: int
     seed: int
 
 
@@ -69,17 +71,17 @@ def given(
 
 def nearest(
     generator: Generator, images: Images, weights: Weights, sampling: Sampling, run: Run
-) -> Float[np.ndarray, "n layers d"]:
-    """Returns the latents of the random image of the same class that is nearest to each
-    picture.
+) -> Float[np.ndarray, "n groups layers d"]:
+    """Returns the latents of the random images of the same class that are nearest to
+    each picture: one of each group.
     """
-    settings = {"num_samples": sampling.num_samples, "seed": sampling.seed, "run": run}
+    settings = {**sampling._asdict(), "run": run}
     if weights is None:
-        return nearest_samples.find(generator, images, **settings).best()
-    found = np.zeros((len(images), *generator.latent_shape), np.float32)
+        return nearest_samples.find(generator, images, **settings).latents
+    found = np.zeros((len(images), sampling.num_groups, *generator.latent_shape), np.float32)
     for own in np.unique(weights, axis=0):
         rows = np.flatnonzero((weights == own).all(1))
-        found[rows] = nearest_samples.find(generator, np.asarray(images)[rows], weights=own, **settings).best()
+        found[rows] = nearest_samples.find(generator, np.asarray(images)[rows], weights=own, **settings).latents
     return found
 
 

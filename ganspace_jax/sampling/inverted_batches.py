@@ -69,12 +69,12 @@ def invert(
             _starts_like(generator, count),
             lambda: _present(zip(("start", "label"), begin(label=label, start=encode, features=features), strict=True)),
         )
-    parts, size = [], _batch_size(generator, count, run)
+    parts, size, own_spec = [], _batch_size(generator, count, run), dataclasses.replace(spec, num_starts=1)
     for first in range(0, count, size):
         rows = np.minimum(np.arange(first, first + size), count - 1)  # the last row again fills the batch
         inner = dataclasses.replace(inner, report=_report(run, first, min(size, count - first), count))
         own = {"features": features, **{name: array[rows] for name, array in begun.items()}}
-        batch = functools.partial(_invert_batch, generator, np.asarray(images)[rows], spec, inner, own)
+        batch = functools.partial(_invert_batch, generator, np.asarray(images)[rows], own_spec, inner, own)
         with _stopped(run, first, count):
             parts.append(_saved(record, _like(generator, size), batch))
     found = {name: np.concatenate([part[name] for part in parts])[:count] for name in parts[0]}

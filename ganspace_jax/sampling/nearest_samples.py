@@ -20,19 +20,15 @@ _FULL_SIDE = 64  # pixels; larger images cost more, so fewer of them are made
 
 
 class Nearest(NamedTuple):
-    """The nearest sample of each class for each picture; one class without classes.
+    """The nearest sample of each group of samples for each picture.
 
     Attributes:
         latents: per-layer latents of the nearest samples.
-        error: their mean squared errors; infinity for a class without samples.
+        error: their mean squared errors; infinity for a group without samples.
     """
 
-    latents: Float[np.ndarray, "n classes layers d"]
-    error: Float[np.ndarray, "n classes"]
-
-    def best(self) -> Float[np.ndarray, "n layers d"]:
-        """Returns the latents of the nearest sample of all classes."""
-        return self.latents[np.arange(len(self.error)), self.error.argmin(1)]
+    latents: Float[np.ndarray, "n groups layers d"]
+    error: Float[np.ndarray, "n groups"]
 
 
 def default_number(resolution: int) -> int:
@@ -47,6 +43,7 @@ def find(
     images: Float[Array | np.ndarray, "n h w c"],
     *,
     num_samples: int,
+    num_groups: int = 1,
     seed: int = 0,
     weights: Float[np.ndarray, "classes"] | None = None,
     run: Run = Run(),
@@ -54,12 +51,14 @@ def find(
     """Returns the samples whose images have the least mean squared error.
 
     The images are made batch by batch, and none is kept. Sample i depends on the seed
-    and i alone.
+    and i alone. If the class is drawn, and has an effect on the image, the groups are
+    the classes. Else they are equal parts of the samples.
 
     Args:
         generator: the generator.
         images: pictures in [-1, 1].
         num_samples: number of random images.
+        num_groups: number of groups, unless these are the classes.
         seed: seed of the samples.
         weights: class weights of the samples; None: classes drawn at random.
         run: batch size, progress and stopping.
@@ -70,19 +69,19 @@ def find(
     """
     samples = random_samples.draw(generator, 0, num_samples, seed=seed)
     latents, label = samples.layers, samples.weights
-    classes, num_classes = np.zeros(num_samples, int), 1
+    groups = np.arange(num_samples) % num_groups
     if weights is not None:
         label = np.broadcast_to(weights, (num_samples, len(weights)))
     elif label is not None and labels.act_on_images(generator):
-        classes, num_classes = np.argmax(label, 1), generator.num_classes
-    best = jnp.zeros((len(images), num_classes), jnp.int32)
-    error = jnp.full((len(images), num_classes), jnp.inf)
+        groups, num_groups = np.argmax(label, 1), generator.num_classes
+    best = jnp.zeros((len(images), num_groups), jnp.int32)
+    error = jnp.full((len(images), num_groups), jnp.inf)
     wanted, first = jnp.asarray(images, jnp.float32), 0
     settings = Run(batch_size=run.batch_size, report=lambda _: None)
     inputs = Inputs(latents, None, label, [])
     for made in image_batches.generate(generator, inputs, synthesis.Synthesis(), (), settings):
         stop = first + len(made["image"])
-        found = _improve(wanted, made["image"], np.arange(first, stop), classes[first:stop], best, error)
+        found = _improve(wanted, made["image"], np.arange(first, stop), groups[first:stop], best, error)
         (best, error), first = found, stop
         run.report(Progress(stop, num_samples, "sample", "the nearest images"))
         if run.should_stop():
@@ -92,13 +91,13 @@ def find(
 
 @jax.jit
 def _improve(
-    wanted: Array, made: Array, indices: Int[Array, "b"], classes: Int[Array, "b"], best: Array, error: Array
+    wanted: Array, made: Array, indices: Int[Array, "b"], groups: Int[Array, "b"], best: Array, error: Array
 ) -> tuple[Array, Array]:
-    """Returns the index and the error of the nearest sample of each class so far."""
+    """Returns the index and the error of the nearest sample of each group so far."""
     errors = _errors(wanted, made)
-    for_class = jnp.where(classes[None, None] == jnp.arange(error.shape[1])[None, :, None], errors[:, None], jnp.inf)
-    row = for_class.argmin(2)
-    least = jnp.take_along_axis(for_class, row[..., None], 2)[..., 0]
+    for_group = jnp.where(groups[None, None] == jnp.arange(error.shape[1])[None, :, None], errors[:, None], jnp.inf)
+    row = for_group.argmin(2)
+    least = jnp.take_along_axis(for_group, row[..., None], 2)[..., 0]
     return jnp.where(least < error, indices[row], best), jnp.minimum(least, error)
 
 

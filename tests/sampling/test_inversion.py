@@ -19,6 +19,7 @@ from ganspace_jax.sampling import (
     latent_prior,
     nearest_samples,
     random_samples,
+    start_choice,
 )
 from ganspace_jax.sampling.inversion import Inversion
 from tests import toy_generators
@@ -92,10 +93,40 @@ def test_blur_and_psnr_are_their_definitions():
 def test_nearest_sample_is_that_of_a_comparison_of_all(toy):
     made, latents, _ = _images(toy, 40, seed=0)
     wanted = np.random.default_rng(1).uniform(-1, 1, (3, 4, 4, 1))
-    found = nearest_samples.find(toy, wanted, num_samples=40, run=Run(batch_size=7))
     errors = np.square(wanted[:, None] - np.clip(made, -1, 1)[None]).mean((2, 3, 4))
-    np.testing.assert_allclose(found.error[:, 0], errors.min(1), rtol=1e-5)
-    np.testing.assert_allclose(found.best(), latents[errors.argmin(1)], atol=1e-6)
+    for groups in (1, 4):
+        found = nearest_samples.find(toy, wanted, num_samples=40, num_groups=groups, run=Run(batch_size=7))
+        by_group = errors.reshape(3, 40 // groups, groups)  # sample i is in group i modulo groups
+        np.testing.assert_allclose(found.error, by_group.min(1), rtol=1e-5)
+        nearest = by_group.argmin(1) * groups + np.arange(groups)
+        np.testing.assert_allclose(found.latents, latents[nearest], atol=1e-6)
+
+
+def test_the_start_that_leads_nearest_is_chosen(toy):
+    images, latents, _ = _images(toy, 3)
+    problem, _ = inversion._problem(toy, inversion.resolve(Inversion(penalty=0.0), toy), None)
+    starts = np.random.default_rng(1).normal(4.0, 1.0, (3, 5, *toy.latent_shape)).astype(np.float32)
+    places = np.array([0, 2, 4])
+    starts[np.arange(3), places] = latents
+    found = start_choice.choose(problem, images, starts, None)
+    np.testing.assert_allclose(found, latents, atol=1e-3)
+    for other in (1, 3):  # never the places of the latents
+        assert np.abs(start_choice.choose(problem, images, starts[:, [other, other]], None) - latents).max() > 0.1
+
+
+def test_inversion_begins_at_the_best_of_the_nearest_samples_of_each_part():
+    generator = toy_generators.classes()
+    images, _, weights = _images(generator, 5)
+    spec = inversion.resolve(Inversion(num_nearest=60, num_starts=6), generator)
+    begun, label = inversion.begin(generator, images, spec, label=weights)
+    np.testing.assert_array_equal(label, weights)
+    problem, _ = inversion._problem(generator, spec, None)
+    for row, (image, own) in enumerate(zip(images, weights, strict=True)):
+        nearest = nearest_samples.find(generator, image[None], num_samples=60, num_groups=6, weights=own).latents
+        expected = start_choice.choose(problem, image[None], nearest, own[None])
+        np.testing.assert_allclose(begun[row], expected[0], atol=1e-4)
+    with pytest.raises(InputError, match=r"--num_starts=6: starts are random images, but"):
+        inversion.invert(generator, images, spec, start=np.zeros((5, *generator.latent_shape)))
 
 
 def test_batch_size_changes_rounding_only(toy):

@@ -2,7 +2,7 @@
 
     python -m benchmarks.inversion --only=network,scenes,batches
     python -m benchmarks.inversion --only=faces --faces=DIR [--picture=FILE] \
-        [--num_steps=300] [--penalty=1e-5]
+        [--num_starts=16 --num_steps=300 --rate=0.15 --penalty=1e-5]
 
 - faces: the generator in DIR (docs/checkpoints.md makes one) inverts its own samples,
   and a picture that it never saw. Writes runs/benchmarks/inversion_faces.png.
@@ -117,12 +117,12 @@ def batches() -> Iterator[dict[str, str]]:
             yield {"generator": name, "batch": str(size), "CPU ms per image and step": f"{spent:.1f}"}
 
 
-def faces(directory: str, picture: str | None, spec: Inversion) -> list[dict[str, str]]:
+def faces(directory: str, picture: str | None, seed: int, spec: Inversion) -> list[dict[str, str]]:
     """Returns a row for the generator's own samples and one for the picture, and draws
     all of them.
     """
     generator = zoo.load(directory)
-    samples = random_samples.draw(generator, 0, NUM_FACES, seed=SEED)
+    samples = random_samples.draw(generator, 0, NUM_FACES, seed=seed)
     inputs = Inputs(samples.layers, None, samples.weights, [])
     made = [batch["image"] for batch in image_batches.generate(generator, inputs, synthesis.Synthesis())]
     images = np.clip(np.concatenate(made), -1.0, 1.0)
@@ -158,13 +158,16 @@ def main():
     parser.add_argument("--picture", help="picture of a face, cropped to it")
     parser.add_argument("--num_steps", type=int, default=Inversion.num_steps, help="steps for faces")
     parser.add_argument("--penalty", type=float, help="penalty for faces")
+    parser.add_argument("--num_starts", type=int, default=Inversion.num_starts, help="starts for faces")
+    parser.add_argument("--rate", type=float, default=Inversion.rate, help="learning rate for faces")
+    parser.add_argument("--seed", type=int, default=SEED, help="seed of the samples of faces")
     flags = parser.parse_args()
-    spec = Inversion(num_steps=flags.num_steps, penalty=flags.penalty)
+    spec = Inversion(num_steps=flags.num_steps, penalty=flags.penalty, num_starts=flags.num_starts, rate=flags.rate)
     parts = {
         "network": network,
         "scenes": scenes,
         "batches": batches,
-        "faces": lambda: faces(flags.faces, flags.picture, spec),
+        "faces": lambda: faces(flags.faces, flags.picture, flags.seed, spec),
     }
     for name in flags.only.split(","):
         if name == "faces" and flags.faces is None:

@@ -11,8 +11,9 @@ named, and the other pictures are finished.
 
 The latents start from those of the encoder in the generator's directory, or of
 --encoder=DIR (experiments.train_encoder makes one). With --encoder=none, or where there
-is none, they start from the nearest of many random images. A conditional generator
-without --label finds the class.
+is none, they start from the nearest of many random images. --num_starts=16 tries
+several of these, and is worth its time where there is no encoder. A conditional
+generator without --label finds the class.
 
 Writes into workdir: latents.npz (`ws` per-layer latents, `names`, and `label` of a
 conditional generator; --latents of other commands reads it), reconstructions.png (rows:
@@ -64,7 +65,7 @@ def main():
         run = Run(FLAGS.batch_size, state=state, report=report, should_stop=should_stop)
         settings = {"label": label, "start": start, "features": features}
         found, seconds = inverted_batches.invert(generator, read.images, spec, run, **settings)
-        rows = _rows(generator, read.names, found, seconds)
+        rows = _rows(generator, read.names, found, seconds, _hint(spec, start))
         _write(directory, read, found, rows)
     resume.discard(run)
     print(_table(rows, tables.aligned))
@@ -85,7 +86,13 @@ def _start(name, generator):
     return ("nearest", None) if found is None else (f"encoder {directory}", found)
 
 
-def _rows(generator, names, found, seconds):
+def _hint(spec, start):
+    """Returns what to try for a picture that is not found, or nothing."""
+    alone = start is None and spec.start == "nearest" and spec.num_starts == 1
+    return "; try --num_starts=16 --num_steps=600" if alone else ""
+
+
+def _rows(generator, names, found, seconds, hint):
     """Returns one dictionary of figures for each picture."""
     farthest = _farthest(generator)
     rows = []
@@ -99,7 +106,7 @@ def _rows(generator, names, found, seconds):
             row["class"] = labels.describe(int(found.label[i].argmax()), generator).removeprefix("class ")
         remarks = []
         if row["psnr"] < _POOR_PSNR:
-            remarks.append("poor: the image differs from the picture")
+            remarks.append("poor: the image differs from the picture" + hint)
         if row["distance"] > farthest:
             remarks.append("farther from the mean than 99 % of samples: edits may fail")
         rows.append({**row, "seconds": round(float(seconds[i]), 2), "remark": "; ".join(remarks)})

@@ -125,11 +125,14 @@ def test_run_flags_repeat_the_run(inverted, tmp_path):
 
 
 def test_a_poor_picture_is_told_in_words(tmp_path):
-    """A picture of noise is no scene."""
+    """A picture of noise is no scene. Without an encoder, several starts may help."""
     Image.fromarray(np.random.RandomState(0).randint(0, 256, (32, 32, 3), np.uint8)).save(tmp_path / "noise.png")
     result = run("invert", f"--images={tmp_path / 'noise.png'}", *FEW, f"--workdir={tmp_path / 'own'}")
     assert result.returncode == 0 and "poor: the image differs from the picture" in result.stdout, result.stderr
-    assert "remark" in (tmp_path / "own" / "inversion.md").read_text()
+    assert "remark" in (tmp_path / "own" / "inversion.md").read_text() and "--num_starts" not in result.stdout
+    searched = run("invert", f"--images={tmp_path / 'noise.png'}", "--encoder=none", "--num_nearest=200", *FEW,
+                   f"--workdir={tmp_path / 'own'}")  # fmt: skip
+    assert searched.returncode == 0 and "try --num_starts=16" in searched.stdout, searched.stderr
 
 
 def test_the_class_is_found_and_kept_in_the_file(folder, tmp_path):
@@ -195,7 +198,7 @@ def test_the_encoder_of_another_generator_is_refused(folder, tmp_path):
 
 def test_without_an_encoder_it_starts_from_the_nearest_sample(folder, tmp_path):
     result = run("invert", f"--images={folder / 'a.png'}", "--encoder=none", "--num_nearest=200", *FEW,
-                 f"--workdir={tmp_path}")  # fmt: skip
+                 "--num_starts=2", f"--workdir={tmp_path}")  # fmt: skip
     assert result.returncode == 0 and "start: nearest" in result.stdout, result.stderr
 
 

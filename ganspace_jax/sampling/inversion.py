@@ -223,7 +223,7 @@ def _begin(
     generator, sampling = problem.generator, starts.Sampling(spec.num_nearest or 0, spec.num_starts, spec.seed)
     if start is not None and spec.num_starts > 1:
         raise InputError(
-            f"--num_starts={spec.num_starts}: starts are random images, but an encoder or latents are given; use --encoder=none"
+            f"--num_starts={spec.num_starts}: starts are random images; leave it out, or use --encoder=none"
         )
     given, weights = starts.given(generator, pictures, start, label, run)
     if weights is None and labels.act_on_images(generator):

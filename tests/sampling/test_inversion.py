@@ -125,7 +125,7 @@ def test_inversion_begins_at_the_best_of_the_nearest_samples_of_each_part():
         nearest = nearest_samples.find(generator, image[None], num_samples=60, num_groups=6, weights=own).latents
         expected = start_choice.choose(problem, image[None], nearest, own[None])
         np.testing.assert_allclose(begun[row], expected[0], atol=1e-4)
-    with pytest.raises(InputError, match=r"--num_starts=6: starts are random images, but"):
+    with pytest.raises(InputError, match=r"--num_starts=6: starts are random images; leave"):
         inversion.invert(generator, images, spec, start=np.zeros((5, *generator.latent_shape)))
 
 

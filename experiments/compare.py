@@ -26,7 +26,7 @@ import numpy as np
 from absl import flags
 
 from ganspace_jax import command_line, named_scorers, shared_flags
-from ganspace_jax.files import charts, outputs
+from ganspace_jax.files import charts, outputs, pictures
 from ganspace_jax.generators import zoo
 from ganspace_jax.measures import compared_methods, comparison, comparison_tables
 from ganspace_jax.measures.compared_methods import Comparison
@@ -64,7 +64,8 @@ def main():
         (directory / "compare.md").write_text(text + "\n")
         with (directory / "compare.csv").open("w", newline="") as file:
             csv.writer(file).writerows([comparison_tables.CSV_HEADER, *comparison_tables.csv_rows(summaries, scores)])
-        charts.intervals(directory / "compare.png", comparison_tables.panels(summaries), list(summaries))
+        drawn = charts.intervals(comparison_tables.panels(summaries), list(summaries))
+        pictures.save_png(directory / "compare.png", drawn)
     print(text)
     print(f"written: {FLAGS.workdir}")
 

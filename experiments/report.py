@@ -20,13 +20,16 @@ from PIL import Image
 
 from ganspace_jax import command_line, shared_flags
 from ganspace_jax.claims import (
+    all_methods,
     class_transfer,
     component_order,
     entanglement,
     findings,
     layer_ranges,
+    limited_data,
     linear_regression,
     other_spaces,
+    shifted_images,
     source_dependence,
     subjects,
     usable_range,
@@ -40,6 +43,7 @@ FLAGS = flags.FLAGS
 CLAIMS = {
     "component_order": component_order.find,
     "class_transfer": class_transfer.find,
+    "limited_data": limited_data.find,
     "layer_ranges": layer_ranges.find,
     "source_dependence": source_dependence.find,
     "usable_range": usable_range.find,
@@ -47,6 +51,8 @@ CLAIMS = {
     "other_spaces": other_spaces.find,
     "wanted_semantics": wanted_semantics.find,
     "linear_regression": linear_regression.find,
+    "all_methods": all_methods.find,
+    "shifted_images": shifted_images.find,
 }
 flags.DEFINE_list("claims", [], "Claims to test, such as layer_ranges; by default all of them.")
 flags.DEFINE_integer("num_images", 256, "Images per measurement.", lower_bound=8, upper_bound=100_000)

@@ -58,13 +58,27 @@ def load(*, num_samples: int = 20_000, seed: int = 0, run: Run = Run()) -> Subje
         Interrupted: if run.should_stop returned True.
     """
     scorer = probe.scorer(probe.load(probe.SHIPPED))
-    return Subjects(
-        *(_load(name, scorer, num_samples, seed, run) for name in ("stylegan2-scenes", "biggan-deep-scenes"))
-    )
+    settings = {"num_samples": num_samples, "seed": seed, "run": run}
+    names = ("stylegan2-scenes", "biggan-deep-scenes")
+    return Subjects(*(of_generator(name, zoo.load(name), scorer, **settings) for name in names))
 
 
-def _load(name: str, scorer: Scorer, num_samples: int, seed: int, run: Run) -> Subject:
-    generator = zoo.load(name)
+def of_generator(
+    name: str, generator: Generator, scorer: Scorer, *, num_samples: int = 20_000, seed: int = 0, run: Run = Run()
+) -> Subject:
+    """Returns a generator with its components: those of w, or of gen_z without a w.
+
+    Args:
+        name: name of the generator in figures.
+        generator: the generator.
+        scorer: reader of the factors in its images.
+        num_samples: number of samples of the decomposition.
+        seed: seed of the samples.
+        run: batch size, progress and stopping.
+
+    Raises:
+        Interrupted: if run.should_stop returned True.
+    """
     layer, label = (None, None) if generator.has_mapping else ("gen_z", "all")
     spec = Decomposition(layer, label=label, num_samples=num_samples, num_components=NUM_COMPONENTS, seed=seed)
     found = decomposition.decompose(generator, spec, run)

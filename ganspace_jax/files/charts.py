@@ -202,12 +202,12 @@ def curves(
 
 
 def intervals(
-    path: str | os.PathLike[str], panels: Mapping[str, Mapping[str, Float[np.ndarray, "m 3"]]], labels: Sequence[str]
-) -> None:
-    """Draws figures with their intervals, one panel per figure and one row per label.
+    panels: Mapping[str, Mapping[str, Float[np.ndarray, "m 3"]]], labels: Sequence[str]
+) -> UInt8[np.ndarray, "h w 3"]:
+    """Returns a picture of figures with their intervals, one panel per figure and one
+    row per label.
 
     Args:
-        path: file of the picture.
         panels: value, lower and upper bound of each row, by the name of the series, by
             the title of the panel. NaN is left out.
         labels: names of the rows, the uppermost first.
@@ -230,7 +230,7 @@ def intervals(
             panel.legend(fontsize=7, loc="upper center", bbox_to_anchor=(0.5, -0.08), frameon=False)
     axes[0, 0].set_yticks(range(len(labels)), labels)
     axes[0, 0].invert_yaxis()
-    _save(figure, path)
+    return _pixels(figure)
 
 
 def _pixels(figure: Any) -> UInt8[np.ndarray, "h w 3"]:

@@ -21,9 +21,13 @@ class Answer(NamedTuple):
 
 def markdown(answers: Sequence[Answer]) -> str:
     """Returns a Markdown table; all answers have the same columns."""
-    header = [*answers[0].case, *answers[0].figures]
+    return tables.markdown(*cells(answers))
+
+
+def cells(answers: Sequence[Answer]) -> tuple[list[str], list[list[str]]]:
+    """Returns the titles of a table's columns, and the texts of its rows."""
     rows = [[*one.case.values(), *map(_text, one.figures.values())] for one in answers]
-    return tables.markdown(header, rows)
+    return [*answers[0].case, *answers[0].figures], rows
 
 
 def as_json(answers: Sequence[Answer]) -> list[dict[str, Any]]:

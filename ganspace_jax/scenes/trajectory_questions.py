@@ -55,10 +55,15 @@ class Subject(NamedTuple):
     seed: int
 
 
-def start(subject: Subject, run: Run = Run()) -> list[Answer]:
+def start(subject: Subject, run: Run = Run(), budgets: tuple[int, ...] = start_values.BUDGETS) -> list[Answer]:
     """Returns how the start of a search changes what it finds at 8 pixels.
 
     Each image shifts towards the side that keeps its object in the frame.
+
+    Args:
+        subject: what is asked.
+        run: not used, because a search takes seconds.
+        budgets: numbers of steps in all.
     """
     generator = subject.generator
     samples = random_samples.draw(generator, 0, 2 * subject.count, seed=subject.seed)
@@ -71,7 +76,7 @@ def start(subject: Subject, run: Run = Run()) -> list[Answer]:
     at = read(target_descent.synthesize(generator, generator.latent_space, own, weights))
     amounts = DISPLACEMENTS[DISPLACEMENTS >= 2.0]
     search = start_values.Search(_descent(generator), own, random, weights, np.where(at > 0, -1.0, 1.0), amounts, read)
-    return start_values.measure(search)
+    return start_values.measure(search, budgets)
 
 
 def clip(subject: Subject, run: Run = Run()) -> list[Answer]:

@@ -34,8 +34,8 @@ def places(scorer):
 
 def test_a_fixed_factor_does_not_vary_and_a_tied_one_follows(places):
     spread = {name: values.std(0) for name, values in places.items()}
-    assert spread["fixed"][0] < 0.25 and spread["fixed"][1] > 0.8
-    assert spread["all"].min() > 0.8 and spread["tied"].min() > 0.8
+    assert spread["fixed"][0] < 0.25 and spread["fixed"][1] > 0.7
+    assert spread["all"].min() > 0.7 and spread["tied"].min() > 0.7
     together = {name: np.corrcoef(values.T)[0, 1] for name, values in places.items()}
     assert together["tied"] > 0.8 and abs(together["all"]) < 0.3
 

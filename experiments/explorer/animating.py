@@ -43,7 +43,8 @@ def walked(renderer: Renderer, states: Sequence[State], which: int, count: int) 
     """Yields frames of even steps from state to state. The first and the last frame are
     the pictures of the first and the last state.
 
-    Latents, steps and truncation go evenly. The other controls jump halfway.
+    Latents, steps and truncation go evenly. The other controls jump halfway. If one of
+    two states sets a value, the edited latents go evenly instead of the steps.
 
     Raises:
         InputError: if there are fewer than two states.
@@ -59,12 +60,27 @@ def walked(renderer: Renderer, states: Sequence[State], which: int, count: int) 
 
 def _between(renderer: Renderer, pair: tuple[State, State], which: int, share: float) -> np.ndarray:
     first, second = pair
+    if share in (0.0, 1.0):
+        return renderer.image_from(_start(renderer, pair[int(share)], which), pair[int(share)])
     starts = [_start(renderer, state, which) for state in pair]
-    near = first if share < 0.5 else second
-    mixed = dataclasses.replace(
-        near, psi=_mixed(first.psi, second.psi, share), edits=_mixed_edits(first.edits, second.edits, share)
-    )
-    return renderer.image_from(_mixed_start(starts[0], starts[1], share), mixed)
+    near = dataclasses.replace(first if share < 0.5 else second, psi=_mixed(first.psi, second.psi, share))
+    if any(move.value is not None for state in pair for move in state.edits):
+        starts = [_edited(renderer, start, state) for start, state in zip(starts, pair, strict=True)]
+        near = dataclasses.replace(near, centred=False, edits=())
+    else:
+        near = dataclasses.replace(near, edits=_mixed_edits(first.edits, second.edits, share))
+    return renderer.image_from(_mixed_start(starts[0], starts[1], share), near)
+
+
+def _edited(renderer: Renderer, start: Start, state: State) -> Start:
+    """Returns a start whose latents have the edits of a state already.
+
+    Raises:
+        InputError: if the state moves activations.
+    """
+    if state.mode != "latent":
+        raise InputError("walk: one picture sets a value, and another moves activations; keep both in latent mode")
+    return start._replace(latents=renderer.moved(start, state), z=None)
 
 
 def _start(renderer: Renderer, state: State, which: int) -> Start:
@@ -73,7 +89,7 @@ def _start(renderer: Renderer, state: State, which: int) -> Start:
 
 
 def _mixed(a: float, b: float, share: float) -> float:
-    return a if share == 0 or a == b else b if share == 1 else (1 - share) * a + share * b
+    return a if a == b else (1 - share) * a + share * b
 
 
 def _mixed_edits(first: Sequence[Move], second: Sequence[Move], share: float) -> tuple[Move, ...]:
@@ -90,14 +106,11 @@ def _mixed_edits(first: Sequence[Move], second: Sequence[Move], share: float) ->
     for one in keys:
         sigmas = [end[one].sigma if one in end else 0.0 for end in ends]
         move = ends[0].get(one) or ends[1][one]
-        if (share < 1 or one in ends[1]) and (share > 0 or one in ends[0]):
-            mixed.append(dataclasses.replace(move, sigma=_mixed(sigmas[0], sigmas[1], share)))
+        mixed.append(dataclasses.replace(move, sigma=_mixed(sigmas[0], sigmas[1], share)))
     return tuple(mixed)
 
 
 def _mixed_start(first: Start, second: Start, share: float) -> Start:
-    if share in (0.0, 1.0):
-        return second if share else first
     has_z, has_label = (
         None not in (first.z, second.z) and first.z is not None,
         first.label is not None and second.label is not None,

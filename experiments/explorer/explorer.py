@@ -255,7 +255,7 @@ class Explorer:
             most = animating.MAX_PIXELS // (height * width)
             raise InputError(f"animate: at most {most} frames of {width} x {height} pixels")
         if "walk" in request.content:
-            states = messages.items(request.content["walk"], "walk", 50, state.read_steps)
+            states = messages.items(request.content["walk"], "walk", 50, state.read)
             frames, name = animating.walked(self.renderer, states, which, count), "walk"
         else:
             wanted, move = request.state(), state.read_move(request.entry("of"))

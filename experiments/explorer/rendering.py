@@ -27,6 +27,7 @@ from ganspace_jax.files import pictures
 from ganspace_jax.generators import base, synthesis
 from ganspace_jax.generators.base import Generator
 from ganspace_jax.generators.synthesis import Noise, Synthesis
+from ganspace_jax.shapes import Array, Float
 
 _MAX_STARTS = 64  # seeds whose latents are remembered
 _SLOW = 0.15  # seconds; a picture that takes longer is replaced by a sketch in a drag
@@ -153,10 +154,13 @@ class Renderer:
         """Returns the image [h, w, c] of a lower resolution, to which the network adds
         the details of the full one.
         """
-        view, edits, components = self.view(state), self.edits(state), self.components(state)
-        start = self._checked_start(state, which, view.synthesis)
-        moved = edited_images.move(self.generator, components, start, edits, view)
-        return np.asarray(synthesis.activation(self.generator, moved[None], str(self.sketch), view.synthesis))[0]
+        settings = self.view(state).synthesis
+        moved = self.moved(self._checked_start(state, which, settings), state)
+        return np.asarray(synthesis.activation(self.generator, moved[None], str(self.sketch), settings))[0]
+
+    def moved(self, start: Start, state: State) -> Float[Array, "layers d"]:
+        """Returns the latents of a start after a state's edits."""
+        return edited_images.move(self.generator, self.components(state), start, self.edits(state), self.view(state))
 
     def _checked_start(self, state: State, which: int, settings: Synthesis) -> Start:
         if not 0 <= which < len(state.starts):

@@ -11,7 +11,6 @@ from typing import Any
 from experiments.explorer import messages
 from experiments.explorer.messages import MessageError
 from ganspace_jax.directions.edits import MAX_SIGMA
-from ganspace_jax.errors import InputError
 from ganspace_jax.generators.synthesis import MAX_PSI, NUM_SEEDS
 
 MAX_STARTS = 9  # pictures side by side
@@ -144,19 +143,6 @@ def read_move(value: Any) -> Move:
         messages.number(given.get("sigma", 0.0), "sigma", MAX_SIGMA),
         None if given.get("value") is None else messages.number(given["value"], "value", _MAX_VALUE),
     )
-
-
-def read_steps(value: Any) -> State:
-    """Returns the state of JSON values, whose edits are steps.
-
-    Raises:
-        MessageError: as `read` does.
-        InputError: if an edit sets a value, which has no way to another state.
-    """
-    found = read(value)
-    if any(move.value is not None for move in found.edits):
-        raise InputError("walk: a kept picture sets a value; keep it with a step instead")
-    return found
 
 
 def with_step(state: State, move: Move) -> State:

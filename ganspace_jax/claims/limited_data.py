@@ -1,8 +1,8 @@
 """Claim: components are limited by the data.
 
 Three generators of 16 x 16 images were trained alike on different scenes. The first saw
-all scenes. The second saw scenes whose object stands in the middle. In the scenes of the
-third, the light is brighter if the object stands farther to the right. In each
+all scenes. The second saw scenes whose object stands in the middle. In the scenes of
+the third, the light is brighter if the object stands farther to the right. In each
 generator, a direction that moves the object is asked for, and looked for among the
 components.
 """

@@ -56,7 +56,7 @@ def find(subjects: Subjects, *, num_images: int = 256, seed: int = 0, run: Run =
     verdict: Verdict = "yes" if rises == len(figures) else "partly" if rises else "no"
     answer = (
         f"In {rises} of {len(figures)} generators, later components can be followed for more of their own standard deviations "
-        "before the images stop to look like samples. Their standard deviations are smaller, so this need not be farther."
+        "before the images stop looking like samples. Their standard deviations are smaller, so this need not be farther."
     )
     picture = charts.curves(panels, x_label="component", y_label="standard deviations")
     return Finding(QUESTION, verdict, answer, figures, tables, {"The largest usable step of each component": picture})

@@ -10,6 +10,7 @@ from PIL import Image
 
 from experiments.explorer import animating, state
 from experiments.explorer.state import Move
+from ganspace_jax.directions.edited_images import Start
 from ganspace_jax.errors import InputError
 from ganspace_jax.files import animations
 
@@ -61,6 +62,22 @@ def test_other_controls_jump_halfway(page):
     first, second = map(renderer.image, ends)
     assert np.abs(first - second).max() > 0.01
     np.testing.assert_allclose(frames, [first, first, second, second, second], atol=1e-4)
+
+
+def test_a_walk_to_a_set_value_goes_evenly_through_latents(page):
+    renderer = page.explorer.renderer
+    value = state.State(edits=(Move("components", 0, (0, 3), value=3.0), Move("components", 1, None, 1.0)))
+    frames = [frame() for frame in animating.walked(renderer, [FIRST, value], 0, 5)]
+    np.testing.assert_array_equal(frames[0], renderer.image(FIRST))
+    np.testing.assert_array_equal(frames[4], renderer.image(value))
+    ends = [renderer.moved(renderer.start(one.starts[0], renderer.view(one).synthesis), one) for one in (FIRST, value)]
+    middle = Start("middle", (ends[0] + ends[1]) / 2)
+    halfway = renderer.image_from(middle, state.State(psi=(FIRST.psi + value.psi) / 2))
+    np.testing.assert_allclose(frames[2], halfway, atol=1e-5)
+    assert np.abs(halfway - frames[0]).max() > 0.01 and np.abs(halfway - frames[4]).max() > 0.01
+    activation = state.State(mode="activation", edits=FIRST.edits)
+    with pytest.raises(InputError, match="another moves activations"):
+        [frame() for frame in animating.walked(renderer, [value, activation], 0, 3)]
 
 
 @pytest.mark.parametrize("form", animations.forms())

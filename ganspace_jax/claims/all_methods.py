@@ -6,7 +6,7 @@ direction for each factor that is not circular, in its purest layers.
 
 import numpy as np
 
-from ganspace_jax.claims.findings import Figure, Finding, Table, Verdict, text
+from ganspace_jax.claims.findings import Figure, Finding, Table, Verdict
 from ganspace_jax.claims.subjects import Subject, Subjects
 from ganspace_jax.files import charts
 from ganspace_jax.measures import compared_methods, comparison, comparison_tables
@@ -89,15 +89,12 @@ def _purity(one: Summary) -> tuple[float, float, float]:
 
 
 def _table(name: str, methods: dict[str, Summary]) -> Table:
-    def cell(figures: np.ndarray) -> str:
-        return text(Figure("", *map(float, figures)))
-
     shown = ("purity", "purity in layers", "slope in layers", "flips in layers")
     rows = [
         [
             method,
-            *(cell(one.means[comparison.OF_SCORES.index(figure)]) for figure in shown),
-            *(cell(figures) for figures in one.of_method),
+            *(comparison_tables.text(one.means[comparison.OF_SCORES.index(figure)]) for figure in shown),
+            *(comparison_tables.text(figures) for figures in one.of_method),
             f"{float(one.seconds):.1f}",
         ]
         for method, one in methods.items()

@@ -74,8 +74,9 @@ def conclude(psnr: Mapping[str, Mapping[str, Figure]]) -> tuple[Verdict, str]:
     few, many = gains(FEW), gains(MANY)
     verdict: Verdict = "yes" if all(many) else "partly" if any(few + many) else "no"
     words = [
-        f"In {name}, {steps} steps reach {one[f'own latent, recursion, {steps} steps'].value:.1f} dB with the recursion "
-        f"and {one[f'own latent, direct, {steps} steps'].value:.1f} dB without."
+        f"From the own latent of an image of {name}, {steps} steps reach "
+        f"{one[f'own latent, recursion, {steps} steps'].value:.1f} dB with the recursion and "
+        f"{one[f'own latent, direct, {steps} steps'].value:.1f} dB without."
         for name, one in psnr.items()
         for steps in (FEW, MANY)
     ]

@@ -23,9 +23,9 @@ def markdown(summaries: Mapping[str, Summary]) -> str:
     header = ["method", "directions", *_SHOWN.values(), *_OF_METHODS.values(), "stability (degrees)", "seconds"]
     rows = [
         [
-            name, str(one.num_directions), *(_text(one.means[OF_SCORES.index(figure)]) for figure in _SHOWN),
-            *(_text(one.of_method[OF_METHODS.index(figure)]) for figure in _OF_METHODS),
-            _text(np.array(one.stability), digits=0), f"{one.seconds:.1f}",
+            name, str(one.num_directions), *(text(one.means[OF_SCORES.index(figure)]) for figure in _SHOWN),
+            *(text(one.of_method[OF_METHODS.index(figure)]) for figure in _OF_METHODS),
+            text(np.array(one.stability), digits=0), f"{one.seconds:.1f}",
         ]
         for name, one in summaries.items()
     ]  # fmt: skip
@@ -35,7 +35,7 @@ def markdown(summaries: Mapping[str, Summary]) -> str:
 def purities(summaries: Mapping[str, Summary], scores: Sequence[str]) -> str:
     """Returns the purity of the best direction for each score, in its best layers."""
     number = OF_SCORES.index("purity in layers")
-    rows = [[name, *(_text(figures[number]) for figures in one.of_scores)] for name, one in summaries.items()]
+    rows = [[name, *(text(figures[number]) for figures in one.of_scores)] for name, one in summaries.items()]
     return tables.markdown(["method", *(score.replace("_", " ") for score in scores)], rows)
 
 
@@ -84,7 +84,8 @@ def _cells(figure: Float[np.ndarray, "3"]) -> list[str]:
     return ["" if math.isnan(number) else f"{number:.4g}" for number in figure]
 
 
-def _text(figure: Float[np.ndarray, "3"], digits: int = 2) -> str:
+def text(figure: Float[np.ndarray, "3"], digits: int = 2) -> str:
+    """Returns a figure with its interval, as in 0.55 (0.51-0.58)."""
     value, low, high = (f"{number:.{digits}f}" for number in figure)
     if math.isnan(figure[0]):
         return ""

@@ -11,8 +11,11 @@ from PIL import Image
 from experiments.explorer import animating, state
 from experiments.explorer.state import Move
 from ganspace_jax.directions.edited_images import Start
+from ganspace_jax.directions.named_directions import NamedDirection
 from ganspace_jax.errors import InputError
 from ganspace_jax.files import animations
+from ganspace_jax.statistics.monotone_curves import Curve
+from tests.experiments.explorer.conftest import make_components, open_explorer
 
 MOVE = Move("components", 1, (0, 4), 1.0)
 FIRST = state.read({"psi": 0.5, "edits": [{"group": "components", "number": 0, "sigma": 2}]})
@@ -64,9 +67,13 @@ def test_other_controls_jump_halfway(page):
     np.testing.assert_allclose(frames, [first, first, second, second, second], atol=1e-4)
 
 
-def test_a_walk_to_a_set_value_goes_evenly_through_latents(page):
-    renderer = page.explorer.renderer
-    value = state.State(edits=(Move("components", 0, (0, 3), value=3.0), Move("components", 1, None, 1.0)))
+def test_a_walk_to_a_set_value_goes_evenly_through_latents(tmp_path):
+    curve = Curve(np.array([-99.0, 99.0]), np.array([-1.0, 1.0]))
+    named = tuple(NamedDirection(name, None, np.ones(64), curve) for name in "abcd")
+    renderer = open_explorer(
+        tmp_path, [make_components(tmp_path / "named.npz", layer="b8.conv0", named=named)]
+    ).renderer
+    value = state.State(edits=(Move("components", 0, (0, 3), value=0.05), Move("components", 1, None, 1.0)))
     frames = [frame() for frame in animating.walked(renderer, [FIRST, value], 0, 5)]
     np.testing.assert_array_equal(frames[0], renderer.image(FIRST))
     np.testing.assert_array_equal(frames[4], renderer.image(value))

@@ -10,6 +10,7 @@ The import hook must come before the first import of `ganspace_jax`; pytest load
 file first.
 """
 
+import gc
 import os
 import pathlib
 import pkgutil
@@ -43,6 +44,9 @@ MODULES = [
 # shared_flags: absl would see the checker in place of the command that defines a flag.
 UNCHECKED = ("ganspace_jax.files", "ganspace_jax.files.inert", "ganspace_jax.shared_flags", "ganspace_jax.command_line")
 jaxtyping.install_import_hook([one.name for one in MODULES if one.name not in UNCHECKED], CHECKER)
+
+# Each full collection visits all that JAX keeps, and finds little: a tenth of the time.
+gc.set_threshold(100_000, 20, 20)
 
 jax.config.update("jax_num_cpu_devices", 2)  # for the tests of what is spread over devices; others use the first
 

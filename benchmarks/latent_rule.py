@@ -53,19 +53,18 @@ def main():
     parser.add_argument("--num_reference", type=int, default=60_000, help="samples of the reference")
     parser.add_argument("--num_components", type=int, default=8, help="components")
     flags = parser.parse_args()
-    generator, rows, exact = zoo.load(flags.generator), [], None
-    for rule in RULES:
-        spec = Decomposition(
-            flags.layer, num_samples=flags.num_samples, num_components=flags.num_components, seed=SEED, latent_rule=rule
-        )
-        found = decomposition.decompose(generator, spec)
-        if exact is None:
-            components = found.activation_components.reshape(len(found), -1).astype(np.float64)
-            exact = reference(generator, flags.layer, components, flags.num_reference)
-        angles = degrees(found.latent_components.reshape(len(found), -1).astype(np.float64), exact)
-        rows.append({"rule": rule, **{f"v{k}": f"{angle:.1f}" for k, angle in enumerate(angles)}})
-        stated = found.latent_uncertainty
-        rows.append({"rule": f"{rule}, stated", **{f"v{k}": f"{angle:.1f}" for k, angle in enumerate(stated)}})
+    generator, rows = zoo.load(flags.generator), []
+    settings = {"num_samples": flags.num_samples, "num_components": flags.num_components, "seed": SEED}
+    found = {
+        rule: decomposition.decompose(generator, Decomposition(flags.layer, latent_rule=rule, **settings))
+        for rule in RULES
+    }
+    components = found[RULES[0]].activation_components.reshape(flags.num_components, -1).astype(np.float64)
+    exact = reference(generator, flags.layer, components, flags.num_reference)
+    for rule, one in found.items():
+        angles = degrees(one.latent_components.reshape(exact.shape).astype(np.float64), exact)
+        for name, numbers in ((rule, angles), (f"{rule}, stated", one.latent_uncertainty)):
+            rows.append({"rule": name, **{f"v{k}": f"{angle:.1f}" for k, angle in enumerate(numbers)}})
     print(machine.table(rows))
 
 

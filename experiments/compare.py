@@ -8,9 +8,9 @@ r"""Compares all methods that find directions, with the same numbers on the same
 
 Writes into workdir: compare.csv with every figure, compare.md with the tables,
 compare.png and run.flags. Figures are means over seeds, with 95 % intervals of a
-bootstrap that draws seeds, then images. measured/ keeps each finished method and seed:
-the same command continues a run that was stopped, and another --methods or --num_seeds
-computes only what is missing.
+bootstrap that draws seeds, then images. measured/ keeps each finished method and seed.
+So the same command continues a run that was stopped, and another --methods or
+--num_seeds computes only what is missing.
 
 A scorer without derivatives chooses directions by differences in the span of read-outs
 and leading components. The steps that measure them are whole.

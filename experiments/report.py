@@ -6,8 +6,9 @@ r"""Answers the papers' claims with numbers, and writes one page that holds them
 
 Needs jinja2: pip install -r requirements-report.txt. Writes into workdir: report.html,
 a page that needs no other file and no network; report.md with the same answers; and
-run.flags. findings/ keeps the numbers and pictures of finished claims: the same command
-continues a run that was stopped, and another --claims computes only what is missing.
+run.flags. findings/ keeps the numbers and pictures of finished claims. So the same
+command continues a run that was stopped, and another --claims computes only what is
+missing.
 """
 
 import functools

@@ -1,7 +1,7 @@
 """Weakness: GANSpace compares itself with random directions only.
 
-All methods stand beside one another, on the same images: the purity of the best
-direction for each factor that is not circular, in its purest layers.
+All methods stand beside one another, on the same images. The figure is the purity of
+the best direction for each factor that is not circular, in its purest layers.
 """
 
 import numpy as np
@@ -35,12 +35,13 @@ def find(subjects: Subjects, *, num_images: int = 256, seed: int = 0, run: Run =
         num_seeds=1, num_samples=4_000, num_images=num_images // 2, num_measured=num_images // 2, seed=seed
     )
     found = {subject.name: compare(subject, spec, run) for subject in subjects}
+    purities = {name: {method: _purity(one) for method, one in methods.items()} for name, methods in found.items()}
     figures = [
-        Figure(f"{name}: mean purity, {method}", *_purity(methods[method]))
-        for name, methods in found.items()
+        methods[method]._replace(name=f"{name}: mean purity, {method}")
+        for name, methods in purities.items()
         for method in _SHOWN
     ]
-    verdict, answer = conclude({name: _figures(methods) for name, methods in found.items()})
+    verdict, answer = conclude(purities)
     drawn = {f"{name}: figures of each method with their intervals": _picture(one) for name, one in found.items()}
     return Finding(QUESTION, verdict, answer, figures, [_table(name, one) for name, one in found.items()], drawn)
 
@@ -79,13 +80,8 @@ def conclude(purity: dict[str, dict[str, Figure]]) -> tuple[Verdict, str]:
     return verdict, " ".join(words)
 
 
-def _figures(methods: dict[str, Summary]) -> dict[str, Figure]:
-    return {name: Figure(name, *_purity(one)) for name, one in methods.items()}
-
-
-def _purity(one: Summary) -> tuple[float, float, float]:
-    value, low, high = map(float, one.means[comparison.OF_SCORES.index("purity in layers")])
-    return value, low, high
+def _purity(one: Summary) -> Figure:
+    return Figure("", *map(float, one.means[comparison.OF_SCORES.index("purity in layers")]))
 
 
 def _table(name: str, methods: dict[str, Summary]) -> Table:
@@ -95,7 +91,7 @@ def _table(name: str, methods: dict[str, Summary]) -> Table:
             method,
             *(comparison_tables.text(one.means[comparison.OF_SCORES.index(figure)]) for figure in shown),
             *(comparison_tables.text(figures) for figures in one.of_method),
-            f"{float(one.seconds):.1f}",
+            f"{one.seconds:.1f}",
         ]
         for method, one in methods.items()
     ]

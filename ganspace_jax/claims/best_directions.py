@@ -8,6 +8,8 @@ squared changes of all factors.
 import numpy as np
 
 from ganspace_jax.claims.findings import Figure
+from ganspace_jax.measures import purity
+from ganspace_jax.measures.purity import Purity
 from ganspace_jax.measures.scorers import Scorer
 from ganspace_jax.shapes import Float
 from ganspace_jax.statistics import bootstrap
@@ -22,6 +24,12 @@ def factor_columns(scorer: Scorer) -> list[int]:
         for column, (name, period) in enumerate(zip(scorer.names, scorer.periods, strict=True))
         if period is None and name not in scorer.categories
     ]
+
+
+def of_purity(name: str, one: Purity) -> Figure:
+    """Returns the purity of a direction that was measured, with its interval."""
+    number = purity.FIGURES.index("purity")
+    return Figure(name, one.purity, one.low[number], one.high[number])
 
 
 def mean_purity(name: str, changes: Float[np.ndarray, "c n f"], scorer: Scorer, seed: int = 0) -> Figure:

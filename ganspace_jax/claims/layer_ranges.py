@@ -9,7 +9,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ganspace_jax.claims.findings import Figure, Finding, Table, Verdict, text
+from ganspace_jax.claims.best_directions import of_purity
+from ganspace_jax.claims.findings import Finding, Table, Verdict, text
 from ganspace_jax.claims.subjects import Subject, Subjects
 from ganspace_jax.directions import edited_images
 from ganspace_jax.directions.edited_images import View
@@ -70,8 +71,8 @@ def find(subjects: Subjects, *, num_images: int = 256, seed: int = 0, run: Run =
         f"factors. The largest gain is that of {best.name}: {_described(best.ranged)}."
     )
     figures = [
-        Figure(f"purity of {best.name}, best component in all layers", *_interval(best.whole_purity)),
-        Figure(f"purity of {best.name}, {_described(best.ranged)}", *_interval(best.ranged_purity)),
+        of_purity(f"purity of {best.name}, best component in all layers", best.whole_purity),
+        of_purity(f"purity of {best.name}, {_described(best.ranged)}", best.ranged_purity),
     ]
     return Finding(QUESTION, verdict, answer, figures, [_table(rows)], _picture(subject, rows, gains))
 
@@ -114,11 +115,6 @@ def compare(subject: Subject, *, num_images: int, seed: int, run: Run) -> list[C
     return rows
 
 
-def _interval(one: Purity) -> tuple[float, float, float]:
-    number = purity.FIGURES.index("purity")
-    return one.purity, one.low[number], one.high[number]
-
-
 def _described(one: Found) -> str:
     first, last = one.layers[0], one.layers[1] - 1
     return f"v{one.candidate} in layer {first}" if first == last else f"v{one.candidate} in layers {first}-{last}"
@@ -129,9 +125,9 @@ def _table(rows: list[Compared]) -> Table:
         [
             one.name,
             f"v{one.whole.candidate}",
-            text(Figure("", *_interval(one.whole_purity))),
+            text(of_purity("", one.whole_purity)),
             _described(one.ranged),
-            text(Figure("", *_interval(one.ranged_purity))),
+            text(of_purity("", one.ranged_purity)),
         ]
         for one in rows
     ]

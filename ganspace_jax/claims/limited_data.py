@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ganspace_jax.claims import subjects
+from ganspace_jax.claims import best_directions, subjects
 from ganspace_jax.claims.findings import Figure, Finding, Table, Verdict, text
 from ganspace_jax.claims.subjects import Subject, Subjects
 from ganspace_jax.files import pictures
@@ -30,7 +30,6 @@ QUESTION = "Are components limited by the data?"
 MODELS = pathlib.Path(__file__).parents[1] / "models" / "limited-data"
 NAMES = {"all": "all scenes", "fixed": "object in the middle", "tied": "light tied to place"}
 MOVED, TIED = "horizontal", "light_intensity"
-NUM_RESAMPLES = 500
 _LEFT = 0.25  # of the standard deviation over all scenes: below it, a factor is as good as gone
 _ALONG = 0.5  # of a standard deviation of the light for one of the place: above it, they move together
 _COLUMNS = np.linspace(-2.0, 2.0, 7)
@@ -44,7 +43,6 @@ class Measured(NamedTuple):
         values: scores of random images.
         asked: changes by the direction that was asked for, from -1 to +1 standard
             deviation of the latent.
-        purity: its purity.
         component: changes by the component that moves the object most.
         number: number of this component.
         step: the step of the asked direction in each layer.
@@ -52,7 +50,6 @@ class Measured(NamedTuple):
 
     values: Float[np.ndarray, "n f"]
     asked: Float[np.ndarray, "n f"]
-    purity: Figure
     component: Float[np.ndarray, "n f"]
     number: int
     step: Float[np.ndarray, "layers d"]
@@ -77,10 +74,13 @@ def find(shipped: Subjects, *, num_images: int = 256, seed: int = 0, run: Run = 
         for key, name in NAMES.items()
     }
     found = {key: measure(one, num_images=num_images, seed=seed, run=run) for key, one in trained.items()}
-    spread = {key: spread_of(one, scorer, NAMES[key], seed) for key, one in found.items()}
-    along = {key: along_with(one.asked, scorer, NAMES[key], seed) for key, one in found.items() if key != "fixed"}
+    spread = {key: spread_of(one, scorer, NAMES[key]) for key, one in found.items()}
+    along = {key: along_with(one.asked, scorer, NAMES[key]) for key, one in found.items() if key != "fixed"}
+    pure = [
+        _purity(f"purity of {MOVED}, asked for: {NAMES[key]}", one.asked, scorer, seed) for key, one in found.items()
+    ]
     verdict, answer = conclude(spread, along)
-    figures = [*spread.values(), *along.values(), *(one.purity for one in found.values())]
+    figures = [*spread.values(), *along.values(), *pure]
     return Finding(QUESTION, verdict, answer, figures, [_table(found, scorer, seed)], _picture(trained, found))
 
 
@@ -94,14 +94,12 @@ def measure(subject: Subject, *, num_images: int, seed: int, run: Run) -> Measur
     values = np.concatenate([scorer.read(x) for x in scored_images.images(generator, at.layers, at.weights, run)])
     step = choice.step(*generator.latent_shape)
     asked = purity.measure(generator, scorer, (at.layers, at.weights), step, run)
-    own, number = purity.summarize(asked, scorer, column, seed), purity.FIGURES.index("purity")
     changes = effects.measure(generator, subject.components, scorer, num_samples=num_images, seed=seed + 3)
     most = int(np.abs(changes[:, :, column].mean(1)).argmax())
-    named = Figure(f"purity of {MOVED}, asked for: {subject.name}", own.purity, own.low[number], own.high[number])
-    return Measured(values, asked, named, changes[most], most, step)
+    return Measured(values, asked, changes[most], most, step)
 
 
-def spread_of(found: Measured, scorer: Scorer, name: str, seed: int) -> Figure:
+def spread_of(found: Measured, scorer: Scorer, name: str) -> Figure:
     """Returns the standard deviation of the moved factor over random images, relative
     to that over all scenes.
     """
@@ -110,10 +108,11 @@ def spread_of(found: Measured, scorer: Scorer, name: str, seed: int) -> Figure:
     def figure(rows: Float[np.ndarray, "n f"]) -> float:
         return float(rows[:, column].std() / scorer.scales[column])
 
-    return _with_interval(f"standard deviation of {MOVED}, of that over all scenes: {name}", figure, found.values, seed)
+    title = f"standard deviation of {MOVED}, of that over all scenes: {name}"
+    return Figure(title, *bootstrap.figure(figure, found.values))
 
 
-def along_with(changes: Float[np.ndarray, "n f"], scorer: Scorer, name: str, seed: int) -> Figure:
+def along_with(changes: Float[np.ndarray, "n f"], scorer: Scorer, name: str) -> Figure:
     """Returns how far the tied factor moves, for one standard deviation of the moved
     factor.
     """
@@ -123,12 +122,12 @@ def along_with(changes: Float[np.ndarray, "n f"], scorer: Scorer, name: str, see
         mean = np.nanmean(rows, axis=0)
         return float(mean[tied] / mean[moved])
 
-    return _with_interval(f"change of {TIED} with one of {MOVED}, asked for: {name}", figure, changes, seed)
+    title = f"change of {TIED} with one of {MOVED}, asked for: {name}"
+    return Figure(title, *bootstrap.figure(figure, changes))
 
 
-def _with_interval(name, figure, rows, seed) -> Figure:
-    low, high = bootstrap.percentile_interval(figure, [rows], num_resamples=NUM_RESAMPLES, seed=seed)
-    return Figure(name, figure(rows), float(low), float(high))
+def _purity(name: str, changes: Float[np.ndarray, "n f"], scorer: Scorer, seed: int) -> Figure:
+    return best_directions.of_purity(name, purity.summarize(changes, scorer, scorer.names.index(MOVED), seed))
 
 
 def conclude(spread: dict[str, Figure], along: dict[str, Figure]) -> tuple[Verdict, str]:
@@ -155,12 +154,9 @@ def _table(found: dict[str, Measured], scorer: Scorer, seed: int) -> Table:
     rows = []
     for key, one in found.items():
         for name, changes in (("asked for", one.asked), (f"v{one.number}", one.component)):
-            cells = [
-                text(_with_interval("", lambda x, k=k: float(np.nanmean(x[:, k])), changes, seed))
-                for k in (moved, tied)
-            ]
-            own = purity.summarize(changes, scorer, moved, seed)
-            rows.append([NAMES[key], name, *cells, f"{own.purity:.2f}"])
+            means = [Figure("", *bootstrap.figure(np.nanmean, changes[:, column])) for column in (moved, tied)]
+            cells = [text(one) for one in (*means, _purity("", changes, scorer, seed))]
+            rows.append([NAMES[key], name, *cells])
     header = ["trained on", "direction", f"change of {MOVED}", f"change of {TIED}", f"purity of {MOVED}"]
     title = "The direction asked for, and the component that moves the object most: changes from -1 to +1 standard deviation"
     return Table(title, header, rows)

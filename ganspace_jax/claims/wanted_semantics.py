@@ -10,7 +10,7 @@ import numpy as np
 from ganspace_jax.claims import best_directions
 from ganspace_jax.claims.findings import Figure, Finding, Table, Verdict, text
 from ganspace_jax.claims.subjects import Subject, Subjects
-from ganspace_jax.measures import purity, wanted_attributes
+from ganspace_jax.measures import wanted_attributes
 from ganspace_jax.measures.purity import Measured
 from ganspace_jax.measures.wanted_attributes import Attribute, WantedAttributes
 from ganspace_jax.run import Run
@@ -70,21 +70,16 @@ def _mean(name: str, measured: list[Measured]) -> Figure:
     """Returns the mean purity over factors. The interval takes the errors of the
     factors as independent.
     """
-    number = purity.FIGURES.index("purity")
-    values = np.array([[one.at_sigma.purity, one.at_sigma.low[number], one.at_sigma.high[number]] for one in measured])
+    values = np.array([best_directions.of_purity("", one.at_sigma)[1:] for one in measured])
     mean = values[:, 0].mean()
     half = np.sqrt(np.square((values[:, 2] - values[:, 1]) / 2).sum()) / len(values)
     return Figure(name, float(mean), float(mean - half), float(mean + half))
 
 
 def _table(name: str, report: list[Attribute]) -> Table:
-    number = purity.FIGURES.index("purity")
     rows = []
     for one in report:
-        cells = []
-        for measured in _ways(one):
-            own = measured.at_sigma
-            cells.append(text(Figure("", own.purity, own.low[number], own.high[number])))
+        cells = [text(best_directions.of_purity("", measured.at_sigma)) for measured in _ways(one)]
         component = _ways(one)[1].choice
         rows.append([one.name, cells[0], f"v{component.candidate}", *cells[1:]])
     header = ["factor", "asked for", "best component", "its purity", "best random direction"]

@@ -28,6 +28,7 @@ Directory = str | os.PathLike[str]
 Result = TypeVar("Result")
 
 _CONFIG = "config.json"
+_MARKER = "commit_success.txt"  # of Orbax, in a directory that is complete
 OWN_FILES = (_CONFIG, "checksums.json", "arrays", "preview.png", "conversion.json")  # the converter writes the last two
 
 
@@ -70,6 +71,9 @@ def _write(path: pathlib.Path, arrays: Arrays) -> None:
 
     with orbax_errors.silence(), ocp.PyTreeCheckpointer() as checkpointer:
         checkpointer.save(path, arrays)
+    marker = path / _MARKER
+    if marker.exists():
+        marker.write_text("complete\n")  # Orbax writes the directory's path, which is nobody else's business
 
 
 def load_config(directory: Directory) -> dict[str, Any]:

@@ -54,6 +54,6 @@ def test_spread_and_company_are_their_definitions(scorer):
     rows[:20, moved] = 2 * scorer.scales[moved]
     rows[:, tied] = 0.25 * scorer.scales[moved]
     changes = rows / scorer.scales[moved]  # changes are in standard deviations
-    found = limited_data.Measured(rows, changes, limited_data.Figure("", 0.0), changes, 0, np.zeros((1, 1)))
-    assert limited_data.spread_of(found, scorer, "toy", 0).value == pytest.approx(1.0)
-    assert limited_data.along_with(changes, scorer, "toy", 0).value == pytest.approx(0.25)
+    found = limited_data.Measured(rows, changes, changes, 0, np.zeros((1, 1)))
+    assert limited_data.spread_of(found, scorer, "toy").value == pytest.approx(1.0)
+    assert limited_data.along_with(changes, scorer, "toy").value == pytest.approx(0.25)

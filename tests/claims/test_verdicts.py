@@ -27,6 +27,10 @@ from tests import toy_generators
 FALLS, RISES, UNCLEAR = Figure("", -0.5, -0.6, -0.4), Figure("", 0.5, 0.4, 0.6), Figure("", 0.2, -0.1, 0.5)
 
 
+def near(value):
+    return Figure("", value, value - 0.05, value + 0.05)
+
+
 @pytest.mark.parametrize(
     ("figures", "verdict"),
     [
@@ -44,7 +48,7 @@ def test_an_order_of_components_needs_trends_beyond_those_of_random_directions(f
     ("w", "gen_z", "verdict"), [(0.5, 0.2, "yes"), (0.2, 0.5, "no"), (0.3, 0.32, "open"), (0.32, 0.3, "open")]
 )
 def test_entanglement_is_open_while_the_intervals_overlap(w, gen_z, verdict):
-    ways = [Figure("", value, value - 0.05, value + 0.05) for value in (w, 0.3, 0.25, gen_z, 0.3)]
+    ways = [near(value) for value in (w, 0.3, 0.25, gen_z, 0.3)]
     found, answer = entanglement._answer(ways)
     assert found == verdict and f"{gen_z:.2f} against {w:.2f}" in answer
 
@@ -82,24 +86,17 @@ def test_a_component_gets_the_layers_in_which_it_is_pure():
     ("fixed", "tied", "verdict"), [(0.1, 0.7, "yes"), (0.1, 0.2, "partly"), (0.9, 0.7, "partly"), (0.9, 0.2, "no")]
 )
 def test_data_limit_components_if_a_fixed_factor_is_gone_and_a_tied_one_comes_along(fixed, tied, verdict):
-    def near(value):
-        return Figure("", value, value - 0.05, value + 0.05)
-
     spread, along = {"all": near(1.0), "fixed": near(fixed)}, {"all": near(0.05), "tied": near(tied)}
     found, answer = limited_data.conclude(spread, along)
     assert found == verdict and f"by {tied:.2f} standard deviations" in answer
-    assert (
-        limited_data.conclude(spread | {"all": near(0.2)}, along)[0] != "yes"
-    )  # the training on all scenes failed too
+    failed = spread | {"all": near(0.2)}  # the training on all scenes lost the factor too
+    assert limited_data.conclude(failed, along)[0] != "yes"
 
 
 @pytest.mark.parametrize(
     ("jacobian", "verdict"), [((0.6, 0.5), "yes"), ((0.6, 0.33), "partly"), ((0.33, 0.33), "open")]
 )
 def test_other_methods_are_purer_than_pca_where_intervals_are_apart(jacobian, verdict):
-    def near(value):
-        return Figure("", value, value - 0.05, value + 0.05)
-
     purity = {
         name: {"pca": near(0.3), "image_jacobian": near(value), "purest": near(0.8)}
         for name, value in zip("ab", jacobian, strict=True)

@@ -43,6 +43,11 @@ def test_round_trip(directory):
     assert {p.name for p in directory.parent.iterdir()} == {"model"}
 
 
+def test_no_file_tells_where_it_was_written(directory):
+    files = [path for path in directory.rglob("*") if path.is_file()]
+    assert files and not [path for path in files if directory.parent.name.encode() in path.read_bytes()]
+
+
 def test_saving_again_replaces_all(directory):
     checkpoints.save_arrays(directory, {"other": np.zeros(3)}, {"family": "new"})
     assert list(checkpoints.load_arrays(directory, {"other": np.zeros(3)})) == ["other"]
